@@ -1,0 +1,21 @@
+"""sonimate: one portrait and one voice recording become a talking-head video.
+
+An open implementation of *Sonic: Shifting Focus to Global Audio Perception in Portrait
+Animation* (Ji et al., CVPR 2025, arXiv 2411.16331). Importing this package loads no torch.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+__all__ = ["SonicPipeline", "__version__"]
+
+if TYPE_CHECKING:
+    from sonimate.pipeline import SonicPipeline
+
+
+def __getattr__(name: str) -> Any:
+    if name == "SonicPipeline":
+        from sonimate.pipeline import SonicPipeline
+
+        return SonicPipeline
+    raise AttributeError(f"module 'sonimate' has no attribute {name!r}")

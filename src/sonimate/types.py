@@ -1,0 +1,71 @@
+"""Data contracts that cross module boundaries: plain, frozen, framework-free where possible."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Plan = list[list[int]]
+"""Windows of one denoising step: each is a list of frame indices (paper alg. 1)."""
+
+FrameStream = Iterator[np.ndarray]
+"""Frames one by one, each uint8 RGB (h, w, 3)."""
+
+
+@dataclass(frozen=True)
+class Waveform:
+    """Mono sound: `samples` float32 (n,) in [-1, 1] at `rate_hz`."""
+
+    samples: np.ndarray
+    rate_hz: int
+
+    @property
+    def seconds(self) -> float:
+        return len(self.samples) / self.rate_hz
+
+
+@dataclass(frozen=True)
+class Face:
+    """One face found in an image.
+
+    box: (x0, y0, x1, y1) in pixels, the tight box of the landmarks.
+    landmarks: float32 (478, 3); x, y in image pixels, z in pixels of the same scale (smaller is
+        nearer); 0-467 the face mesh, 468-477 the irises.
+    presence: confidence in [0, 1] that a face is there.
+    """
+
+    box: tuple[float, float, float, float]
+    landmarks: np.ndarray
+    presence: float
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """The image to animate: `pixels` uint8 RGB (h, w, 3) and the face in it."""
+
+    pixels: np.ndarray
+    face: Face
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """All that steers the UNet, per generated frame (n frames at `fps`).
+
+    image_embeds: (n, 1, c). audio_tokens, null_audio_tokens: (n, k, c).
+    motion_buckets: (n, 2), head then expression, in [0, 128].
+    reference_latents: (c, h, w). mask: (h, w), the face mask on the latent grid or in pixels.
+    """
+
+    image_embeds: Tensor
+    audio_tokens: Tensor
+    null_audio_tokens: Tensor
+    motion_buckets: Tensor
+    reference_latents: Tensor
+    mask: Tensor
+    fps: float
