@@ -1,0 +1,238 @@
+"""Transformer layers of the UNet: attention within a frame, along time, and to image and audio.
+
+Paper section 3.1. Everything works on tokens, channels last: (n, tokens, c).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
+
+
+def downsample_mask(mask: Tensor, n_tokens: int) -> Tensor:
+    """Face mask (b, 1, h, w) -> (b, n_tokens): its bicubic copy on the token grid, row by row.
+
+    The grid's shape is inferred from the mask's aspect ratio. Bicubic overshoot is kept: the released
+    weights were trained with values from -0.1 to 1.2. If the grid does not hold n_tokens exactly,
+    the end is cut or filled with zeros.
+    """
+    height, width = mask.shape[-2:]
+    rows = int(torch.tensor(n_tokens / (width / height)).sqrt())
+    rows += n_tokens % rows != 0
+    columns = n_tokens // rows
+    grid = F.interpolate(mask, size=(rows, columns), mode="bicubic", align_corners=False).flatten(1)
+    return F.pad(grid, (0, n_tokens - rows * columns))
+
+
+@dataclass(frozen=True)
+class Context:
+    """What every cross-attention of one forward pass looks at.
+
+    image: (b, f, 1, c). audio: (b, f, k, c). mask: (1 or b, 1, h, w) or None, which means everywhere.
+    """
+
+    image: Tensor
+    audio: Tensor
+    mask: Tensor | None = None
+    _masks: dict[int, Tensor] = field(default_factory=dict)
+
+    @property
+    def frames(self) -> int:
+        return self.image.shape[1]
+
+    def per_frame(self) -> tuple[Tensor, Tensor]:
+        """(b*f, 1, c) and (b*f, k, c), for spatial attention (eq. 1)."""
+        return self.image.flatten(0, 1), self.audio.flatten(0, 1)
+
+    def per_window(self) -> tuple[Tensor, Tensor]:
+        """(b, 1, c) and (b, k, c), means over the window's frames, for temporal attention (eq. 2)."""
+        return self.image.mean(1), self.audio.mean(1)
+
+    def mask_for(self, n_tokens: int) -> Tensor | None:
+        """The mask on a grid of n_tokens, (1 or b*f, n_tokens, 1); each grid is made once."""
+        if self.mask is None:
+            return None
+        if n_tokens not in self._masks:
+            rows = downsample_mask(self.mask, n_tokens)[..., None]
+            self._masks[n_tokens] = rows if len(rows) == 1 else rows.repeat_interleave(self.frames, dim=0)
+        return self._masks[n_tokens]
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
+    """Multi-head scaled dot-product attention, (n, q, c) x (n, k, c) -> (n, q, c)."""
+    q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
+    return F.scaled_dot_product_attention(q, k, v).transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """(n, t, c) -> (n, t, c)."""
+
+    def __init__(self, channels: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(channels, channels, bias=False)
+        self.to_v = nn.Linear(channels, channels, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.to_out[0](attend(self.to_q(x), self.to_k(x), self.to_v(x), self.heads))
+
+
+class AudioAdapter(nn.Module):
+    """Key and value projections of the audio tokens, beside those of the image (named as in released files)."""
+
+    def __init__(self, channels: int, context_dim: int) -> None:
+        super().__init__()
+        self.to_k_ip = nn.ModuleList([nn.Linear(context_dim, channels, bias=False)])
+        self.to_v_ip = nn.ModuleList([nn.Linear(context_dim, channels, bias=False)])
+
+
+class CrossAttention(nn.Module):
+    """Attention to the image token plus, within the mask, to the audio tokens (eq. 1 and 2).
+
+    The image is a single token, whose softmax weight is 1, so its attention is its value. `to_k` is
+    part of the checkpoint format only: its gradient is identically zero, and it is frozen.
+    """
+
+    def __init__(self, channels: int, heads: int, context_dim: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.to_q = nn.Linear(channels, channels, bias=False)
+        self.to_k = nn.Linear(context_dim, channels, bias=False).requires_grad_(False)
+        self.to_v = nn.Linear(context_dim, channels, bias=False)
+        self.to_out = nn.ModuleList([nn.Linear(channels, channels)])
+        self.processor = AudioAdapter(channels, context_dim)
+
+    def forward(self, x: Tensor, image: Tensor, audio: Tensor, mask: Tensor | None = None) -> Tensor:
+        """x (n, t, c), image (n, 1, context), audio (n, k, context), mask (1 or n, t, 1) -> (n, t, c)."""
+        key, value = self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
+        heard = attend(self.to_q(x), key, value, self.heads)
+        seen = self.to_v(image)
+        return self.to_out[0](seen + heard if mask is None else torch.addcmul(seen, heard, mask.to(x.dtype)))
+
+
+class GEGLU(nn.Module):
+    """Linear to twice the width, one half gating the other."""
+
+    def __init__(self, channels: int, hidden: int) -> None:
+        super().__init__()
+        self.proj = nn.Linear(channels, 2 * hidden)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.proj(x).chunk(2, dim=-1)
+        return value * F.gelu(gate)
+
+
+class FeedForward(nn.Module):
+    """(..., c) -> (..., c) through 4c gated channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.net = nn.ModuleList(
+            [GEGLU(channels, 4 * channels), nn.Identity(), nn.Linear(4 * channels, channels)]
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net[2](self.net[0](x))
+
+
+class SpatialLayer(nn.Module):
+    """Self-attention among a frame's pixels, masked cross-attention, feed-forward."""
+
+    def __init__(self, channels: int, heads: int, context_dim: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn1 = SelfAttention(channels, heads)
+        self.norm2 = nn.LayerNorm(channels)
+        self.attn2 = CrossAttention(channels, heads, context_dim)
+        self.norm3 = nn.LayerNorm(channels)
+        self.ff = FeedForward(channels)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(b*f, h*w, c) -> same."""
+        x = x + self.attn1(self.norm1(x))
+        x = x + self.attn2(self.norm2(x), *context.per_frame(), context.mask_for(x.shape[1]))
+        return x + self.ff(self.norm3(x))
+
+
+class TemporalLayer(nn.Module):
+    """Self-attention of each pixel along time, cross-attention to the window's mean context, feed-forward."""
+
+    def __init__(self, channels: int, heads: int, context_dim: int) -> None:
+        super().__init__()
+        self.norm_in = nn.LayerNorm(channels)
+        self.ff_in = FeedForward(channels)
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn1 = SelfAttention(channels, heads)
+        self.norm2 = nn.LayerNorm(channels)
+        self.attn2 = CrossAttention(channels, heads, context_dim)
+        self.norm3 = nn.LayerNorm(channels)
+        self.ff = FeedForward(channels)
+
+    def forward(self, x: Tensor, context: Context) -> Tensor:
+        """(b, h*w, f, c) -> same. Pixels and frames alike are queries of one set of keys per window."""
+        windows, pixels, frames, _ = x.shape
+        x = x + self.ff_in(self.norm_in(x))
+        x = x.flatten(0, 1)
+        x = x + self.attn1(self.norm1(x))
+        x = x.view(windows, pixels * frames, -1)
+        x = x + self.attn2(self.norm2(x), *context.per_window())
+        x = x + self.ff(self.norm3(x))
+        return x.view(windows, pixels, frames, -1)
+
+
+class TimeMixer(nn.Module):
+    """Learned blend of the spatial and the temporal path, alpha = sigmoid(mix_factor) for the spatial."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix_factor = nn.Parameter(torch.zeros(1))
+
+    @property
+    def temporal_share(self) -> Tensor:
+        return torch.sigmoid(-self.mix_factor)
+
+    def forward(self, spatial: Tensor, temporal: Tensor) -> Tensor:
+        return torch.lerp(spatial, temporal, self.temporal_share.to(spatial.dtype))
+
+
+class SpatioTemporalTransformer(nn.Module):
+    """Pairs of a spatial and a temporal layer over feature maps (b*f, c, h, w)."""
+
+    def __init__(self, channels: int, heads: int, context_dim: int, layers: int, norm_groups: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(norm_groups, channels, eps=1e-6)
+        self.proj_in = nn.Linear(channels, channels)
+        self.transformer_blocks = nn.ModuleList(
+            SpatialLayer(channels, heads, context_dim) for _ in range(layers)
+        )
+        self.temporal_transformer_blocks = nn.ModuleList(
+            TemporalLayer(channels, heads, context_dim) for _ in range(layers)
+        )
+        self.time_pos_embed = TimestepEmbedding(channels, 4 * channels, channels)
+        self.time_mixer = TimeMixer()
+        self.proj_out = nn.Linear(channels, channels)
+
+    def frame_positions(self, frames: int) -> Tensor:
+        """(f, c): positions restart at 0 in every window."""
+        weight = self.time_pos_embed.linear_1.weight
+        positions = torch.arange(frames, device=weight.device)
+        return self.time_pos_embed(sinusoidal_embedding(positions, weight.shape[1]).to(weight.dtype))
+
+    def forward(self, features: Tensor, context: Context) -> Tensor:
+        height, width = features.shape[-2:]
+        positions = self.frame_positions(context.frames)
+        x = self.proj_in(self.norm(features).permute(0, 2, 3, 1).flatten(1, 2))
+        for spatial, temporal in zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True):
+            x = spatial(x, context)
+            by_pixel = x.unflatten(0, (-1, context.frames)).transpose(1, 2)
+            moved = temporal(by_pixel + positions, context).transpose(1, 2).flatten(0, 1)
+            x = self.time_mixer(x, moved)
+        x = self.proj_out(x).unflatten(1, (height, width)).permute(0, 3, 1, 2)
+        return features + x

@@ -1,0 +1,31 @@
+"""Sinusoidal embeddings of scalars, and the two-layer network that follows them."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+MAX_PERIOD = 10_000
+
+
+def sinusoidal_embedding(values: Tensor, dim: int) -> Tensor:
+    """Scalars (n,) of any range -> (n, dim) float32: cosines first, then sines, frequencies 1 down to 1/10000."""
+    half = dim // 2
+    exponents = torch.arange(half, dtype=torch.float32, device=values.device) / half
+    angles = values.float()[:, None] * torch.exp(-math.log(MAX_PERIOD) * exponents)
+    return torch.cat([angles.cos(), angles.sin()], dim=-1)
+
+
+class TimestepEmbedding(nn.Module):
+    """Linear, SiLU, linear: (n, in_dim) -> (n, out_dim)."""
+
+    def __init__(self, in_dim: int, hidden_dim: int, out_dim: int) -> None:
+        super().__init__()
+        self.linear_1 = nn.Linear(in_dim, hidden_dim)
+        self.linear_2 = nn.Linear(hidden_dim, out_dim)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.linear_2(F.silu(self.linear_1(x)))

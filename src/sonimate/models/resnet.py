@@ -1,0 +1,101 @@
+"""Convolutional parts of the UNet: residual blocks over space and time, and changes of resolution.
+
+Feature maps are (b*f, c, h, w), kept channels-last in memory, so that views alone lead from pixels to
+tokens, and from frames to a (time x pixels) plane.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sonimate.models.attention import TimeMixer
+
+
+class SpatialResBlock(nn.Module):
+    """GroupNorm, SiLU, 3x3 convolution, twice, the time embedding added between; plus a shortcut."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, time_dim: int, *, eps: float, groups: int
+    ) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, in_channels, eps=eps)
+        self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
+        self.time_emb_proj = nn.Linear(time_dim, out_channels)
+        self.norm2 = nn.GroupNorm(groups, out_channels, eps=eps)
+        self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
+        if in_channels != out_channels:
+            self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1)
+
+    def forward(self, x: Tensor, time: Tensor) -> Tensor:
+        """x (b*f, in, h, w), time (b*f, time_dim) after its SiLU -> (b*f, out, h, w)."""
+        y = self.conv1(F.silu(self.norm1(x))) + self.time_emb_proj(time)[:, :, None, None]
+        y = self.conv2(F.silu(self.norm2(y)))
+        return y + (self.conv_shortcut(x) if hasattr(self, "conv_shortcut") else x)
+
+
+class TemporalResBlock(nn.Module):
+    """The same along time: convolutions over three frames at each pixel, norms over the whole window."""
+
+    def __init__(self, channels: int, time_dim: int, *, eps: float, groups: int) -> None:
+        super().__init__()
+        self.norm1 = nn.GroupNorm(groups, channels, eps=eps)
+        self.conv1 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        self.time_emb_proj = nn.Linear(time_dim, channels)
+        self.norm2 = nn.GroupNorm(groups, channels, eps=eps)
+        self.conv2 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+
+    def forward(self, x: Tensor, time: Tensor, share: Tensor, frames: int) -> Tensor:
+        """x (b*f, c, h, w), time (b*f, time_dim) -> x + share * residual.
+
+        The share is folded into the last convolution, which is linear, rather than applied to its output.
+        """
+        plane = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)
+        shift = self.time_emb_proj(time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
+        y = _over_time(F.silu(self.norm1(plane)), self.conv1.weight, self.conv1.bias) + shift
+        y = _over_time(F.silu(self.norm2(y)), self.conv2.weight * share, self.conv2.bias * share)
+        return x + y.transpose(1, 2).flatten(0, 1).view_as(x)
+
+
+def _over_time(plane: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """Convolve (b, c, f, h*w) over f with a (out, in, 3, 1, 1) kernel: as a 2-D convolution, which is faster."""
+    return F.conv2d(plane, weight.squeeze(-1), bias, padding=(1, 0))
+
+
+class SpatioTemporalResBlock(nn.Module):
+    """A spatial residual block, then a learned share of a temporal one."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, time_dim: int, *, eps: float, groups: int
+    ) -> None:
+        super().__init__()
+        self.spatial_res_block = SpatialResBlock(in_channels, out_channels, time_dim, eps=eps, groups=groups)
+        self.temporal_res_block = TemporalResBlock(out_channels, time_dim, eps=eps, groups=groups)
+        self.time_mixer = TimeMixer()
+
+    def forward(self, x: Tensor, time: Tensor, frames: int) -> Tensor:
+        """x (b*f, in, h, w), time (b*f, time_dim) after its SiLU -> (b*f, out, h, w)."""
+        x = self.spatial_res_block(x, time)
+        return self.temporal_res_block(x, time, self.time_mixer.temporal_share, frames)
+
+
+class Downsample(nn.Module):
+    """Halve height and width with a strided convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x)
+
+
+class Upsample(nn.Module):
+    """Double height and width (nearest), then convolve."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, channels, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(F.interpolate(x, scale_factor=2.0, mode="nearest"))

@@ -1,0 +1,202 @@
+"""The denoising network: a spatio-temporal UNet that sees the portrait and hears the voice.
+
+The layout and parameter names are those of Stable Video Diffusion's UNet with Sonic's audio adapters, so
+that released weights load strictly; small configurations of the same class make the compact model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from sonimate.errors import InvalidCheckpoint
+from sonimate.models.attention import Context
+from sonimate.models.blocks import DownBlock, Level, LevelShape, MidBlock, UpBlock
+from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
+
+TIME_IDS = 3
+"""Scalars given beside the timestep: frames per second, head motion bucket, expression motion bucket."""
+
+_DESCRIPTIVE_KEYS = {"sample_size", "num_frames"}
+_SUFFIX = "SpatioTemporal"
+
+
+@dataclass(frozen=True, kw_only=True)
+class UNetConfig:
+    """Shape of a UNet; the defaults are the full model. Tuples go from the highest resolution to the lowest.
+
+    Block types are "DownBlock" or "CrossAttnDownBlock" (with audio attention), and, from the lowest
+    resolution up, "UpBlock" or "CrossAttnUpBlock"; diffusers' suffix "SpatioTemporal" is accepted.
+    norm_num_groups must divide every channel count.
+    """
+
+    in_channels: int = 8
+    out_channels: int = 4
+    down_block_types: tuple[str, ...] = (
+        *("CrossAttnDownBlockSpatioTemporal",) * 3,
+        "DownBlockSpatioTemporal",
+    )
+    up_block_types: tuple[str, ...] = ("UpBlockSpatioTemporal", *("CrossAttnUpBlockSpatioTemporal",) * 3)
+    block_out_channels: tuple[int, ...] = (320, 640, 1280, 1280)
+    num_attention_heads: tuple[int, ...] = (5, 10, 20, 20)
+    layers_per_block: int = 2
+    transformer_layers_per_block: int = 1
+    cross_attention_dim: int = 1024
+    addition_time_embed_dim: int = 256
+    projection_class_embeddings_input_dim: int = 768
+    norm_num_groups: int = 32
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if isinstance(value, list):
+                object.__setattr__(self, name, tuple(value))
+        levels = len(self.block_out_channels)
+        for name in ("down_block_types", "up_block_types", "num_attention_heads"):
+            if len(getattr(self, name)) != levels:
+                raise InvalidCheckpoint(
+                    f"UNet config: {name} has {len(getattr(self, name))} entries but block_out_channels has "
+                    f"{levels}. Give one entry per level."
+                )
+        for types, base in ((self.down_block_types, "DownBlock"), (self.up_block_types, "UpBlock")):
+            for name in types:
+                if name.removesuffix(_SUFFIX) not in (base, f"CrossAttn{base}"):
+                    raise InvalidCheckpoint(
+                        f"UNet config: unknown block type {name!r}. Use {base!r} or 'CrossAttn{base}'."
+                    )
+        if self.projection_class_embeddings_input_dim != TIME_IDS * self.addition_time_embed_dim:
+            raise InvalidCheckpoint(
+                "UNet config: projection_class_embeddings_input_dim must be "
+                f"{TIME_IDS} x addition_time_embed_dim = {TIME_IDS * self.addition_time_embed_dim}, "
+                f"not {self.projection_class_embeddings_input_dim}."
+            )
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> UNetConfig:
+        """Read a saved config.json. Keys that describe rather than shape the network are ignored."""
+        known = {k: v for k, v in values.items() if not k.startswith("_") and k not in _DESCRIPTIVE_KEYS}
+        if unknown := known.keys() - cls.__dataclass_fields__.keys():
+            raise InvalidCheckpoint(
+                f"UNet config.json has unknown settings: {', '.join(sorted(unknown))}. "
+                "Was it written by another program or version?"
+            )
+        return cls(**known)
+
+    def to_dict(self) -> dict[str, Any]:
+        """JSON-ready values that `from_dict` reads back."""
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
+
+
+class SpatioTemporalUNet(nn.Module):
+    """Predicts v from noisy latents, the reference, the portrait's embedding and the audio tokens."""
+
+    def __init__(self, config: UNetConfig) -> None:
+        super().__init__()
+        self.config = config
+        channels = config.block_out_channels
+        time_dim = 4 * channels[0]
+        self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
+        self.time_embedding = TimestepEmbedding(channels[0], time_dim, time_dim)
+        self.add_embedding = TimestepEmbedding(
+            config.projection_class_embeddings_input_dim, time_dim, time_dim
+        )
+        self.down_blocks = nn.ModuleList(_down_blocks(config))
+        self.up_blocks = nn.ModuleList(_up_blocks(config))
+        self.mid_block = MidBlock(_level(config, len(channels) - 1, attends=True))
+        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, channels[0], eps=1e-5)
+        self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
+
+    def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
+        """Trade time for memory in training: recompute each resnet and transformer in the backward pass."""
+        for module in self.modules():
+            if isinstance(module, Level):
+                module.checkpointing = enabled
+
+    def forward(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        image_embeds: Tensor,
+        audio_tokens: Tensor,
+        added_time_ids: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """One window of f frames, or a batch of them.
+
+        sample: (b, f, in_channels, h, w), noisy latents scaled to unit variance, then the reference's.
+            h and w are multiples of 2^(levels - 1).
+        timestep: scalar or (b,), ln(sigma) / 4.
+        image_embeds: (b, f, 1, c). audio_tokens: (b, f, k, c).
+        added_time_ids: (b, 3), frames per second, head and expression motion buckets in [0, 128].
+        mask: (1 or b, 1, H, W) of any size and the latents' aspect ratio, 1 on the face; None is everywhere.
+        Returns v, (b, f, out_channels, h, w).
+        """
+        batch, frames = sample.shape[:2]
+        if image_embeds.shape[:3] != (batch, frames, 1):
+            raise ValueError(
+                f"image_embeds is {tuple(image_embeds.shape)}, expected ({batch}, {frames}, 1, c)"
+            )
+        time = self.embed_time(timestep, added_time_ids, sample).repeat_interleave(frames, dim=0)
+        context = Context(image_embeds, audio_tokens, mask)
+
+        x = self.conv_in(sample.flatten(0, 1).contiguous(memory_format=torch.channels_last))
+        skips = [x]
+        for block in self.down_blocks:
+            x, added = block(x, time, context)
+            skips += added
+        x = self.mid_block(x, time, context)
+        for block in self.up_blocks:
+            x = block(x, skips, time, context)
+        x = self.conv_out(F.silu(self.conv_norm_out(x)))
+        return x.unflatten(0, (batch, frames))
+
+    def embed_time(self, timestep: Tensor | float, added_time_ids: Tensor, sample: Tensor) -> Tensor:
+        """(b, time_dim): timestep plus frame rate and motion buckets, after the SiLU all blocks begin with."""
+        batch, dtype = len(sample), sample.dtype
+        timesteps = torch.as_tensor(timestep, device=sample.device).expand(batch)
+        steps = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
+        ids = sinusoidal_embedding(added_time_ids.flatten(), self.config.addition_time_embed_dim)
+        embedding = self.time_embedding(steps.to(dtype)) + self.add_embedding(ids.view(batch, -1).to(dtype))
+        return F.silu(embedding)
+
+
+def _level(config: UNetConfig, index: int, *, attends: bool) -> LevelShape:
+    return LevelShape(
+        channels=config.block_out_channels[index],
+        time_dim=4 * config.block_out_channels[0],
+        norm_groups=config.norm_num_groups,
+        context_dim=config.cross_attention_dim,
+        heads=config.num_attention_heads[index] if attends else None,
+        transformer_layers=config.transformer_layers_per_block,
+    )
+
+
+def _down_blocks(config: UNetConfig) -> list[DownBlock]:
+    channels = config.block_out_channels
+    inputs = (channels[0], *channels[:-1])
+    return [
+        DownBlock(
+            _level(config, index, attends=kind.startswith("CrossAttn")),
+            inputs[index],
+            layers=config.layers_per_block,
+            downsample=index < len(channels) - 1,
+        )
+        for index, kind in enumerate(config.down_block_types)
+    ]
+
+
+def _up_blocks(config: UNetConfig) -> list[UpBlock]:
+    """A level consumes the skips that its counterpart produced, and the one that entered it, last first."""
+    channels = config.block_out_channels
+    inputs = (channels[0], *channels[:-1])
+    below = (*channels[1:], channels[-1])
+    blocks = []
+    for kind, index in zip(config.up_block_types, reversed(range(len(channels))), strict=True):
+        skips = [channels[index]] * config.layers_per_block + [inputs[index]]
+        shape = _level(config, index, attends=kind.startswith("CrossAttn"))
+        blocks.append(UpBlock(shape, below[index], skips, upsample=index > 0))
+    return blocks
