@@ -1,0 +1,220 @@
+"""Where faces are: MediaPipe's short-range BlazeFace (Bazarevsky et al. 2019), over scales, tiles and turns.
+
+Image coordinates are continuous: pixel (0, 0) covers [0, 1) x [0, 1), so resizing multiplies them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from importlib.resources import files
+from io import BytesIO
+from zipfile import ZipFile
+
+import cv2
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+
+TILE_PX = 128
+"""Side of the detector's input."""
+
+ANCHOR_LAYERS = ((8, 2), (16, 6))
+"""(stride in input pixels, anchors per cell): 16 x 16 x 2 + 8 x 8 x 6 = 896 anchors."""
+
+SCORE_CLIP = 100.0
+"""Logits are clipped here before the sigmoid, as in MediaPipe, so that exp cannot overflow."""
+
+MIN_SCORE = 0.5
+"""MediaPipe's own threshold."""
+
+MIN_OVERLAP = 0.3
+"""MediaPipe's intersection over union above which two detections are one face."""
+
+USUAL_LEVELS = 3
+"""Pyramid levels always searched: the whole image, its halves and its quarters (59 tiles), which
+finds any face taller than about 5 % of the longer side. Finer levels only when these find none."""
+
+TURNS_DEGREES = (45.0, -45.0, 90.0, -90.0, 180.0)
+"""Turns tried when nothing is found upright; BlazeFace itself tolerates about 30 degrees."""
+
+
+@dataclass(frozen=True)
+class Roi:
+    """A square to crop: centre `x`, `y` and side `size` in image pixels, turned by `angle` radians
+    (clockwise as seen, from the image's x axis to the line of the eyes)."""
+
+    x: float
+    y: float
+    size: float
+    angle: float
+
+    def to_image(self, side: int) -> np.ndarray:
+        """Affine matrix (2, 3) from crop coordinates in [0, side] to image coordinates."""
+        scale = self.size / side
+        cos, sin = scale * math.cos(self.angle), scale * math.sin(self.angle)
+        half = side / 2
+        return np.array(
+            [[cos, -sin, self.x - half * (cos - sin)], [sin, cos, self.y - half * (sin + cos)]], np.float64
+        )
+
+    def crop(self, pixels: np.ndarray, side: int) -> np.ndarray:
+        """Bilinear crop (side, side, 3) of uint8 `pixels`; outside the image is black.
+
+        Shrinking by more than two goes through a larger crop averaged down: plain bilinear sampling
+        would skip pixels, and landmarks would shimmer with the grain.
+        """
+        oversampled = side * max(1, int(self.size / side))
+        matrix = self.to_image(oversampled)
+        matrix[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
+        crop = cv2.warpAffine(
+            pixels, matrix, (oversampled, oversampled), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        )
+        return crop if oversampled == side else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
+
+
+@dataclass(frozen=True)
+class Detection:
+    """box: float64 (4,) x0, y0, x1, y1. keypoints: float64 (6, 2): the subject's right and left eye, nose
+    tip, mouth, right and left ear. Both in image pixels. score in [0, 1]."""
+
+    box: np.ndarray
+    keypoints: np.ndarray
+    score: float
+
+
+def load_network(name: str, num_threads: int) -> Interpreter:
+    """A network of the bundled `face_landmarker.task` (MediaPipe, Apache-2.0), ready to invoke."""
+    task = files("sonimate").joinpath("bundled/face/face_landmarker.task").read_bytes()
+    with ZipFile(BytesIO(task)) as archive:
+        network = Interpreter(model_content=archive.read(name), num_threads=num_threads)
+    network.allocate_tensors()
+    return network
+
+
+@cache
+def anchor_centres() -> np.ndarray:
+    """Anchor centres (896, 2) in input pixels, row by row, stride 8 before stride 16."""
+    layers = []
+    for stride, count in ANCHOR_LAYERS:
+        axis = (np.arange(TILE_PX // stride) + 0.5) * stride
+        x, y = np.meshgrid(axis, axis)
+        layers.append(np.repeat(np.stack([x, y], -1).reshape(-1, 2), count, axis=0))
+    return np.concatenate(layers)
+
+
+def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
+    """Intersection over union (n,) of one box (4,) with boxes (n, 4)."""
+    sides = np.minimum(box[2:], boxes[:, 2:]) - np.maximum(box[:2], boxes[:, :2])
+    intersection = np.prod(np.maximum(sides, 0), axis=1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    return intersection / (np.prod(box[2:] - box[:2]) + areas - intersection)
+
+
+def merge(detections: Sequence[Detection]) -> list[Detection]:
+    """Weighted non-maximum suppression: each cluster becomes its score-weighted mean, best first."""
+    rest = sorted(detections, key=lambda d: -d.score)
+    merged = []
+    while rest:
+        near = overlap(rest[0].box, np.stack([d.box for d in rest])) > MIN_OVERLAP
+        near[0] = True
+        cluster = [d for d, is_near in zip(rest, near, strict=True) if is_near]
+        weights = np.array([d.score for d in cluster])
+        merged.append(
+            Detection(
+                box=np.average([d.box for d in cluster], axis=0, weights=weights),
+                keypoints=np.average([d.keypoints for d in cluster], axis=0, weights=weights),
+                score=cluster[0].score,
+            )
+        )
+        rest = [d for d, is_near in zip(rest, near, strict=True) if not is_near]
+    return merged
+
+
+def transform(detection: Detection, matrix: np.ndarray) -> Detection:
+    """The detection mapped by an affine (2, 3); its box stays a square-on box of the same relative size."""
+    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
+    half = (detection.box[2:] - detection.box[:2]) / 2 * scale
+    centre = matrix[:, :2] @ ((detection.box[2:] + detection.box[:2]) / 2) + matrix[:, 2]
+    return replace(
+        detection,
+        box=np.concatenate([centre - half, centre + half]),
+        keypoints=detection.keypoints @ matrix[:, :2].T + matrix[:, 2],
+    )
+
+
+def pyramid_levels(height: int, width: int) -> int:
+    """Levels until one detector pixel is at most 1.5 image pixels, so that a 40 px face spans 27."""
+    return max(USUAL_LEVELS, 1 + math.ceil(math.log2(max(height, width) / (1.5 * TILE_PX))))
+
+
+def tiles(pixels: np.ndarray, level: int, angle: float = 0.0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Detector inputs uint8 (128, 128, 3), half overlapping, each with its matrix (2, 3) to the image.
+
+    Level k shows the image turned by `angle` radians with its longer side (its diagonal, when turned) at
+    128 * 2**k pixels; level -1 shows it at 64 with a margin, for faces that fill the frame.
+    """
+    height, width = pixels.shape[:2]
+    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
+    spans = (width * cos + height * sin, width * sin + height * cos)
+    side = round(TILE_PX * 2.0**level)
+    scale = max(spans) / side
+    turned = Roi(width / 2, height / 2, max(spans), angle)
+    canvas = turned.crop(pixels, side)
+    to_image = turned.to_image(side)
+    if side < TILE_PX:
+        margin = (TILE_PX - side) // 2
+        canvas = cv2.copyMakeBorder(canvas, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
+        to_image[:, 2] -= to_image[:, :2].sum(1) * margin
+        side = TILE_PX
+    x_starts, y_starts = (_starts(span / scale, side) for span in spans)
+    for top in y_starts:
+        for left in x_starts:
+            matrix = to_image.copy()
+            matrix[:, 2] += matrix[:, :2] @ (left, top)
+            yield canvas[top : top + TILE_PX, left : left + TILE_PX], matrix
+
+
+def _starts(extent: float, side: int) -> list[int]:
+    """Tile starts with a stride of half a tile that cover the middle `extent` of `side` pixels."""
+    step = TILE_PX // 2
+    first = int((side - extent) / 2 // step * step)
+    return list(range(max(0, min(first, side - TILE_PX)), side - TILE_PX - max(first - step, 0) + 1, step))
+
+
+class FaceDetector:
+    """BlazeFace short range. Not safe to share between threads."""
+
+    def __init__(self, num_threads: int = 2) -> None:
+        self._network = load_network("face_detector.tflite", num_threads)
+        self._input = self._network.get_input_details()[0]["index"]
+        outputs = {d["name"]: d["index"] for d in self._network.get_output_details()}
+        self._regressors, self._scores = outputs["regressors"], outputs["classificators"]
+
+    def detect_tile(self, tile: np.ndarray) -> list[Detection]:
+        """Faces in one uint8 (128, 128, 3) input, in its own pixels, merged, best first."""
+        self._network.set_tensor(self._input, tile[None].astype(np.float32) / 127.5 - 1)
+        self._network.invoke()
+        logits = self._network.get_tensor(self._scores)[0, :, 0].astype(np.float64)
+        scores = 1 / (1 + np.exp(-np.clip(logits, -SCORE_CLIP, SCORE_CLIP)))
+        keep = np.flatnonzero(scores >= MIN_SCORE)
+        if len(keep) == 0:
+            return []
+        values = self._network.get_tensor(self._regressors)[0, keep].reshape(-1, 8, 2).astype(np.float64)
+        centres = anchor_centres()[keep]
+        middle, half = values[:, 0] + centres, values[:, 1] / 2
+        boxes = np.concatenate([middle - half, middle + half], axis=1)
+        keypoints = values[:, 2:] + centres[:, None]
+        found = zip(boxes, keypoints, scores[keep], strict=True)
+        return merge([Detection(box, points, float(score)) for box, points, score in found])
+
+    def detect(self, pixels: np.ndarray, level: int, angle: float = 0.0) -> list[Detection]:
+        """Faces in uint8 RGB `pixels` (h, w, 3) at one pyramid level (see `tiles`), merged, best first."""
+        return merge(
+            [
+                transform(detection, matrix)
+                for tile, matrix in tiles(pixels, level, angle)
+                for detection in self.detect_tile(tile)
+            ]
+        )
