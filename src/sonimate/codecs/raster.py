@@ -1,0 +1,77 @@
+"""Piecewise-affine inverse warps: triangles drawn in depth order give every target pixel its source position."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+SUBPIXEL_BITS = 4
+
+
+def inverse_map(
+    source: np.ndarray,
+    target: np.ndarray,
+    depth: np.ndarray,
+    triangles: np.ndarray,
+    *,
+    window: tuple[int, int, int, int],
+    step: int = 1,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each pixel of a window of the target image comes from.
+
+    source, target: (v, 2) px positions of the vertices in the two images. depth: (v,), larger is
+    farther; nearer triangles cover farther ones. triangles: (t, 3). window: (x0, y0, x1, y1) of the
+    target. step: evaluate every step-th pixel only.
+    Returns (map, covered): map (h, w, 2) float32 px, covered (h, w) bool, false outside all triangles.
+    """
+    x0, y0, x1, y1 = window
+    width, height = -(-(x1 - x0) // step), -(-(y1 - y0) // step)
+    order = np.argsort(-depth[triangles].mean(1), kind="stable")
+    triangles = triangles[order]
+    corner = np.array([x0, y0]) + (step - 1) / 2
+    local = (target - corner) / step
+    corners = np.round(local[triangles] * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    owner = np.full((height, width), len(triangles), np.int32)
+    for index, polygon in enumerate(corners):
+        cv2.fillConvexPoly(owner, polygon, index, lineType=cv2.LINE_8, shift=SUBPIXEL_BITS)
+    affine = _affine(local[triangles], source[triangles])
+    coefficients = np.concatenate([affine, np.zeros((1, 6), np.float32)])[owner]
+    x = np.arange(width, dtype=np.float32)
+    y = np.arange(height, dtype=np.float32)[:, None]
+    sampled = np.empty((height, width, 2), np.float32)
+    sampled[..., 0] = coefficients[..., 0] * x + coefficients[..., 1] * y + coefficients[..., 2]
+    sampled[..., 1] = coefficients[..., 3] * x + coefficients[..., 4] * y + coefficients[..., 5]
+    return sampled, owner < len(triangles)
+
+
+def _affine(target: np.ndarray, source: np.ndarray) -> np.ndarray:
+    """Per triangle the six numbers (a, b, c, d, e, f) of source = (a x + b y + c, d x + e y + f).
+    target, source: (t, 3, 2). A triangle squeezed to a line maps to its first corner."""
+    edges = target[:, 1:] - target[:, :1]
+    determinant = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
+    flat = np.abs(determinant) < 1e-3
+    inverse = np.stack([edges[:, 1, 1], -edges[:, 0, 1], -edges[:, 1, 0], edges[:, 0, 0]], 1).reshape(-1, 2, 2)
+    inverse = np.where(flat, 0.0, 1.0)[:, None, None] * inverse / np.where(flat, 1.0, determinant)[:, None, None]
+    linear = np.swapaxes(source[:, 1:] - source[:, :1], 1, 2) @ np.swapaxes(inverse, 1, 2)
+    offset = source[:, 0] - np.einsum("tij,tj->ti", linear, target[:, 0])
+    return np.concatenate([linear, offset[..., None]], 2).reshape(-1, 6).astype(np.float32)
+
+
+def polygon_mask(polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
+    """Anti-aliased coverage (h, w) float32 in [0, 1] of a polygon (n, 2) px in a window of the image."""
+    x0, y0, x1, y1 = window
+    oversample = 4
+    mask = np.zeros(((y1 - y0) * oversample, (x1 - x0) * oversample), np.uint8)
+    local = (polygon - [x0, y0] + 0.5) * oversample - 0.5
+    points = np.round(local * (1 << SUBPIXEL_BITS)).astype(np.int32)
+    cv2.fillPoly(mask, [points], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
+    return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+
+
+def window_around(points: np.ndarray, margin: float, width: int, height: int) -> tuple[int, int, int, int]:
+    """The integer window (x0, y0, x1, y1) of an image that holds `points` (n, 2) and a margin in px; it may
+    be empty (x0 == x1 or y0 == y1) when the points lie outside."""
+    low = np.floor(points.min(0) - margin).astype(int)
+    high = np.ceil(points.max(0) + margin).astype(int) + 1
+    x0, y0 = int(np.clip(low[0], 0, width)), int(np.clip(low[1], 0, height))
+    return x0, y0, int(np.clip(high[0], x0, width)), int(np.clip(high[1], y0, height))

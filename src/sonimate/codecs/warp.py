@@ -1,0 +1,182 @@
+"""Moves a portrait's own pixels: expression and head motion in, a frame at the portrait's resolution out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sonimate.codecs.mouth import LOWER_LIP, TEETH_DEPTH_CM, UPPER_LIP, MouthInterior
+from sonimate.codecs.plane import FacePlane
+from sonimate.codecs.raster import inverse_map, polygon_mask, window_around
+from sonimate.codecs.rings import build_rings
+from sonimate.face.canonical import (
+    FACE_OVAL,
+    LEFT_EYE,
+    LIPS_INNER,
+    RIGHT_EYE,
+    VERTEX_COUNT,
+    canonical_face,
+)
+from sonimate.face.pose import apply_motion, fit_pose, to_canonical, to_image
+from sonimate.types import Portrait
+
+COARSE_STEP = 4
+"""Outside the face the flow is smooth: it is evaluated at every fourth pixel."""
+WIDER_EYES = 1.08
+"""Lids open at most this much farther than in the portrait: there are no pixels behind them."""
+STEEPEST = 1.2
+"""No turn of less than 39 degrees folds the face over."""
+IRISES = {RIGHT_EYE: 468, LEFT_EYE: 473}
+
+
+class PortraitWarp:
+    """Warps one portrait. `vertices` (478, 3) are its pose-normalised landmarks in canonical cm."""
+
+    def __init__(self, portrait: Portrait):
+        self._pixels = np.ascontiguousarray(portrait.pixels)
+        landmarks = portrait.face.landmarks.astype(np.float64)
+        self._height, self._width = self._pixels.shape[:2]
+        self.pose = fit_pose(landmarks[None])
+        landmarks = _without_steep_sides(landmarks)
+        self.vertices = to_canonical(landmarks[None], self.pose)[0]
+        up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
+        self._rings = build_rings(landmarks, up / np.linalg.norm(up), self._width, self._height)
+        self._oval = list(FACE_OVAL)
+        ring_depth = np.tile(landmarks[self._oval, 2], len(self._rings.points) // len(self._oval))
+        ring_landmarks = np.column_stack([self._rings.points, ring_depth])
+        self._ring_vertices = to_canonical(ring_landmarks[None], self.pose)
+        self._ring_depth = ring_depth + np.ptp(landmarks[:, 2])
+        self._skin, self._everything = self._triangle_sets()
+        self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
+        self._window = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
+        self._teeth_z = float(self.vertices[[UPPER_LIP, LOWER_LIP], 2].mean()) - TEETH_DEPTH_CM
+        self._mouth = MouthInterior(
+            self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
+        )
+
+    def _triangle_sets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles of the skin (without those that span the mouth and eye openings), and all with the rings."""
+        triangles = canonical_face().triangles
+        opening = np.zeros(len(triangles), bool)
+        for contour in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
+            opening |= np.isin(triangles, contour).all(1)
+        ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
+        return triangles[~opening], np.concatenate([triangles, ring_ids[self._rings.triangles]])
+
+    def render(self, expression: np.ndarray, motion: np.ndarray) -> np.ndarray:
+        """One frame, uint8 (h, w, 3).
+
+        expression: (478, 3) cm, displacement of the pose-normalised vertices from the portrait's own.
+        motion: (6,) head motion against the portrait, as in `relative_motion`.
+        """
+        vertices = self._meet(self.vertices + expression)
+        pose = apply_motion(self.pose, np.asarray(motion, np.float64)[None])
+        still = to_image(self.vertices[None], pose)[0]
+        moved = to_image(vertices[None], pose)[0]
+        rings = self._rings_moved(pose, (moved - still)[self._oval, :2])
+        target = np.concatenate([moved[:VERTEX_COUNT, :2], rings])
+        depth = np.concatenate([moved[:VERTEX_COUNT, 2], self._ring_depth])
+
+        frame = self._pixels.copy()
+        x0, y0, x1, y1 = self._window
+        frame[y0:y1, x0:x1] = self._resample(self._flow(target, depth))
+        for contour in (RIGHT_EYE, LEFT_EYE):
+            self._draw_eye(frame, contour, moved, pose, expression[IRISES[contour]])
+        self._draw_mouth(frame, moved, vertices, pose)
+        return frame
+
+    def _meet(self, vertices: np.ndarray) -> np.ndarray:
+        """Lips and lids may touch, never cross; lids open no wider than there are pixels for."""
+        vertices = vertices.copy()
+        for contour, share in ((LIPS_INNER, 0.5), (RIGHT_EYE, 0.0), (LEFT_EYE, 0.0)):
+            half = len(contour) // 2
+            upper = np.array(contour[1:half])
+            lower = np.array(contour[:half:-1])
+            crossing = np.minimum(vertices[upper, 1] - vertices[lower, 1], 0)
+            if contour is not LIPS_INNER:
+                widest = WIDER_EYES * (self.vertices[upper, 1] - self.vertices[lower, 1])
+                vertices[upper, 1] = np.minimum(vertices[upper, 1], vertices[lower, 1] + np.maximum(widest, 0))
+            vertices[upper, 1] -= (1 - share) * crossing
+            vertices[lower, 1] += share * crossing
+        return vertices
+
+    def _rings_moved(self, pose, oval_shift: np.ndarray) -> np.ndarray:
+        points, count = self._rings.points, len(self._rings.points) // len(self._oval)
+        rigid = to_image(self._ring_vertices, pose)[0, :, :2]
+        stretch = np.tile(oval_shift, (count, 1)) * self._rings.stretch[:, None]
+        return points + self._rings.follow[:, None] * (rigid - points) + stretch
+
+    def _flow(self, target: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Source position (h, w, 2) of every pixel of the moving window: fine on the skin, coarse around it."""
+        x0, y0, x1, y1 = self._window
+        coarse, covered = inverse_map(
+            self._source, target, depth, self._everything, window=self._window, step=COARSE_STEP
+        )
+        rows, columns = covered.shape
+        offset = (COARSE_STEP - 1) / 2
+        identity = np.empty_like(coarse)
+        identity[..., 0] = x0 + offset + COARSE_STEP * np.arange(columns)
+        identity[..., 1] = (y0 + offset + COARSE_STEP * np.arange(rows))[:, None]
+        coarse[~covered] = identity[~covered]
+        flow = cv2.resize(coarse, (columns * COARSE_STEP, rows * COARSE_STEP), interpolation=cv2.INTER_LINEAR)
+        flow = np.ascontiguousarray(flow[: y1 - y0, : x1 - x0])
+        face = target[:VERTEX_COUNT]
+        u0, v0, u1, v1 = window_around(face, 1, self._width, self._height)
+        u0, v0, u1, v1 = max(u0, x0), max(v0, y0), min(u1, x1), min(v1, y1)
+        if u0 < u1 and v0 < v1:
+            fine, on_skin = inverse_map(self._source, target, depth, self._skin, window=(u0, v0, u1, v1))
+            np.copyto(flow[v0 - y0 : v1 - y0, u0 - x0 : u1 - x0], fine, where=on_skin[..., None])
+        return flow
+
+    def _resample(self, flow: np.ndarray) -> np.ndarray:
+        return cv2.remap(self._pixels, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+
+    def _draw_eye(self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose, gaze: np.ndarray):
+        """The eyeball stays with the skull while the lids move over it; around the iris it turns with the gaze."""
+        polygon = moved[list(contour), :2]
+        window = window_around(polygon, 2, self._width, self._height)
+        coverage = self._coverage(polygon, window)
+        if coverage is None:
+            return
+        z = float(self.vertices[list(contour), 2].mean())
+        x, y = FacePlane.at(pose, z).to_canonical(window)
+        iris = self.vertices[IRISES[contour], :2]
+        radius = 1.3 * np.linalg.norm(self.vertices[IRISES[contour] + 1, :2] - iris)
+        away = ((x - iris[0] - gaze[0]) ** 2 + (y - iris[1] - gaze[1]) ** 2) / (radius**2 + 1e-6)
+        turned = np.exp(-(away**2)).astype(np.float32)
+        place = FacePlane.at(self.pose, z).from_canonical(x - turned * gaze[0], y - turned * gaze[1])
+        _blend(frame, window, self._resample(place.astype(np.float32)), coverage)
+
+    def _draw_mouth(self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose):
+        polygon = moved[list(LIPS_INNER), :2]
+        window = window_around(polygon, 3, self._width, self._height)
+        coverage = self._coverage(polygon, window)
+        if coverage is None:
+            return
+        plane = FacePlane.at(pose, self._teeth_z)
+        _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), coverage)
+
+    def _coverage(self, polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Anti-aliased mask of an opening, or None when nothing of it can be seen."""
+        if window[0] == window[2] or window[1] == window[3]:
+            return None
+        coverage = polygon_mask(polygon, window)
+        return coverage if coverage.sum() > 0.5 else None
+
+
+def _without_steep_sides(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks whose depth falls off by at most STEEPEST px a px: the nearest such surface that is nowhere
+    behind the true one. A turn by less than atan(1 / STEEPEST) then folds nothing over at the face's sides,
+    where a single picture has no pixels to show."""
+    places = landmarks[:, :2]
+    away = np.linalg.norm(places[:, None] - places[None], axis=2)
+    eased = landmarks.copy()
+    eased[:, 2] = (landmarks[:, 2] + STEEPEST * away).min(1)
+    return eased
+
+
+def _blend(frame: np.ndarray, window: tuple[int, int, int, int], colour: np.ndarray, alpha: np.ndarray):
+    x0, y0, x1, y1 = window
+    below = frame[y0:y1, x0:x1].astype(np.float32)
+    mixed = below + (colour.astype(np.float32) - below) * alpha[..., None]
+    frame[y0:y1, x0:x1] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,90 @@
+"""The canonical face of MediaPipe: vertices, triangles and the rigid basis, read from the bundled task file."""
+
+from __future__ import annotations
+
+import struct
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+from pathlib import Path
+
+import numpy as np
+
+TASK_FILE = Path(str(files("sonimate"))) / "bundled" / "face" / "face_landmarker.task"
+
+LIPS_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
+"""Inner lip contour: right corner, along the upper lip to the left corner, back along the lower lip."""
+LIPS_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
+RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
+"""Eye of the subject's right side: outer corner, upper lid, inner corner, lower lid."""
+LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
+FACE_OVAL = (
+    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
+    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
+)  # fmt: skip
+VERTEX_COUNT = 468
+
+
+@dataclass(frozen=True)
+class CanonicalFace:
+    """vertices: float32 (468, 3) in cm, x to the viewer's right, y up, z toward the viewer.
+    triangles: int32 (898, 3). rigid_weights: float32 (468,), zero outside the procrustes basis."""
+
+    vertices: np.ndarray
+    triangles: np.ndarray
+    rigid_weights: np.ndarray
+
+
+@lru_cache(maxsize=1)
+def canonical_face() -> CanonicalFace:
+    """Read the canonical face from `geometry_pipeline_metadata_landmarks.binarypb`."""
+    with zipfile.ZipFile(TASK_FILE) as task:
+        metadata = task.read("geometry_pipeline_metadata_landmarks.binarypb")
+    numbers: list[float] = []
+    indices: list[int] = []
+    weights = np.zeros(VERTEX_COUNT, np.float32)
+    for field, value in _protobuf_fields(metadata):
+        if field == 1 and isinstance(value, bytes):
+            for mesh_field, mesh_value in _protobuf_fields(value):
+                if mesh_field == 3 and isinstance(mesh_value, float):
+                    numbers.append(mesh_value)
+                elif mesh_field == 4 and isinstance(mesh_value, int):
+                    indices.append(mesh_value)
+        elif field == 2 and isinstance(value, bytes):
+            basis = dict(_protobuf_fields(value))
+            weights[int(basis[1])] = float(basis[2])  # type: ignore[arg-type]
+    vertices = np.array(numbers, np.float32).reshape(VERTEX_COUNT, 5)[:, :3]
+    return CanonicalFace(vertices, np.array(indices, np.int32).reshape(-1, 3), weights)
+
+
+def _varint(data: bytes, at: int) -> tuple[int, int]:
+    value = shift = 0
+    while True:
+        byte = data[at]
+        at += 1
+        value |= (byte & 127) << shift
+        if byte < 128:
+            return value, at
+        shift += 7
+
+
+def _protobuf_fields(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:
+    """Fields of one protobuf message; the wire types that this metadata uses (0, 2 and 5)."""
+    at = 0
+    while at < len(data):
+        key, at = _varint(data, at)
+        wire_type = key & 7
+        if wire_type == 0:
+            value, at = _varint(data, at)
+            yield key >> 3, value
+        elif wire_type == 2:
+            size, at = _varint(data, at)
+            yield key >> 3, data[at : at + size]
+            at += size
+        elif wire_type == 5:
+            yield key >> 3, struct.unpack("<f", data[at : at + 4])[0]
+            at += 4
+        else:
+            raise ValueError(f"unexpected protobuf wire type {wire_type} in {TASK_FILE.name}")
