@@ -31,6 +31,10 @@ class UnreadableAudio(SonimateError):
     """The file holds no decodable sound, or its samples are not finite."""
 
 
+class UnreadableVideo(SonimateError):
+    """The file holds no decodable moving picture."""
+
+
 class AudioTooShort(SonimateError):
     """The recording is shorter than the shortest that can be animated (0.2 s)."""
 

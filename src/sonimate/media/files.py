@@ -1,0 +1,76 @@
+"""Opening media files with clear errors, and writing them so that nothing half done is left behind."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import av
+from av.container import InputContainer
+from av.error import FFmpegError
+
+from sonimate.errors import FileMissing, OutputNotWritable, SonimateError
+
+
+def require_file(path: str | Path) -> Path:
+    """Return `path` as an absolute Path. Raises FileMissing if no regular file is there."""
+    path = Path(path)
+    if path.is_dir():
+        raise FileMissing(f"{path} is a folder. Give the path of a file in it.")
+    if not path.exists():
+        raise FileMissing(f"{path} does not exist. Check the spelling of the path.")
+    return path.absolute()
+
+
+@contextmanager
+def open_container(path: str | Path, *, unreadable: type[SonimateError]) -> Iterator[InputContainer]:
+    """Open a sound or video file; every failure to decode it becomes `unreadable`, naming the file."""
+    file = require_file(path)
+    try:
+        # The prefix keeps names with a colon or a percent sign from being read as protocols or patterns.
+        with av.open(f"file:{file}") as container:
+            yield container
+    except (FFmpegError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise unreadable(
+            f"{path} cannot be decoded ({reason}). Check that it plays, or convert it to a common format "
+            "such as wav, mp3 or mp4."
+        ) from error
+
+
+@contextmanager
+def write_errors(path: Path) -> Iterator[None]:
+    """Turn failures of writing `path` (no such folder, no permission, full disk) into OutputNotWritable."""
+    try:
+        yield
+    except (FFmpegError, OSError) as error:
+        reason = error.strerror or str(error)
+        raise OutputNotWritable(
+            f"{path} cannot be written ({reason}). Choose a folder that exists, that you may write to, "
+            "and whose disk has space left."
+        ) from error
+
+
+@contextmanager
+def replacing(path: str | Path) -> Iterator[Path]:
+    """Yield a hidden path beside `path` to write to; rename it to `path` on success, delete it on failure.
+
+    Raises OutputNotWritable if `path` is a folder or its folder is missing or not writable.
+    """
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise OutputNotWritable(f"{path} is a folder. Give the path of a file in it.")
+    if not path.parent.is_dir():
+        raise OutputNotWritable(f"The folder {path.parent} does not exist. Create it or choose another one.")
+    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    try:
+        with write_errors(path):
+            partial.touch()
+        yield partial
+        with write_errors(path):
+            partial.replace(path)
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
