@@ -1,0 +1,208 @@
+"""Waveform -> log-mel -> Whisper encoder -> all hidden states (paper 3.1), 50 rows a second.
+
+Whisper reads pieces of 30 s. `reference` mode encodes separate pieces, as the released model was trained;
+`overlapped` mode, the default, gives every row context on both sides, so that nothing jumps every 30 s.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor
+from torch.nn import functional
+
+from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
+
+if TYPE_CHECKING:
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+RATE_HZ = 16_000
+FFT_SAMPLES = 400  # 25 ms
+HOP_SAMPLES = 160  # 10 ms, one mel column
+ROW_SAMPLES = 2 * HOP_SAMPLES  # 20 ms, one hidden row: the encoder's second convolution has stride 2
+ROWS_HZ = RATE_HZ // ROW_SAMPLES
+DYNAMIC_RANGE = 8.0  # decades of power kept below the loudest bin
+MARGIN_ROWS = 2 * ROWS_HZ  # rows nearer than this to a cut have too little context and are dropped
+FADE_ROWS = 2 * ROWS_HZ  # pieces fade into one another, for their position embeddings differ
+
+Mode = Literal["overlapped", "reference"]
+
+
+@cache
+def mel_filters(n_mels: int) -> Tensor:
+    """Slaney's mel filter bank (201, n_mels): triangles of equal area, 0 to 8000 Hz.
+
+    The scale is linear below 1 kHz (3 mel per 200 Hz) and logarithmic above (27 mel per factor 6.4).
+    """
+    mel_of_1khz, mel_step = 15.0, np.log(6.4) / 27
+    top_mel = mel_of_1khz + np.log(RATE_HZ / 2 / 1000) / mel_step
+    mels = np.linspace(0, top_mel, n_mels + 2)
+    corners_hz = np.where(
+        mels < mel_of_1khz, mels * 200 / 3, 1000 * np.exp((mels - mel_of_1khz).clip(0) * mel_step)
+    )
+    bins_hz = np.linspace(0, RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
+    rising = (bins_hz - corners_hz[:-2]) / np.diff(corners_hz)[:-1]
+    falling = (corners_hz[2:] - bins_hz) / np.diff(corners_hz)[1:]
+    triangles = np.minimum(rising, falling).clip(0) * 2 / (corners_hz[2:] - corners_hz[:-2])
+    return torch.from_numpy(triangles.astype(np.float32))
+
+
+def log_mel(samples: Tensor, n_mels: int = 80) -> Tensor:
+    """Whisper's input features (n_mels, n // 160) of 16 kHz mono `samples` (n,), n > 200.
+
+    log10 of the mel power, floored at 80 dB below the loudest bin of `samples`, scaled to about [-1, 1].
+    """
+    window = torch.hann_window(FFT_SAMPLES)
+    padded = functional.pad(samples[None], (FFT_SAMPLES // 2, FFT_SAMPLES // 2), mode="reflect")[0]
+    frames = padded.unfold(0, FFT_SAMPLES, HOP_SAMPLES)[: len(samples) // HOP_SAMPLES]
+    filters = mel_filters(n_mels)
+    blocks = [
+        torch.fft.rfft(block * window).abs().square() @ filters for block in frames.split(30 * ROWS_HZ * 2)
+    ]
+    decades = torch.cat(blocks).clamp(min=1e-10).log10().T
+    return (torch.maximum(decades, decades.max() - DYNAMIC_RANGE) + 4) / 4
+
+
+class WhisperHiddenStates:
+    """The Whisper encoder as a function from sound to all its hidden states."""
+
+    def __init__(self, encoder: WhisperEncoder) -> None:
+        self.encoder = encoder.eval().requires_grad_(False)
+        self.piece_rows: int = encoder.config.max_source_positions
+        if self.piece_rows <= 2 * MARGIN_ROWS + FADE_ROWS:
+            raise InvalidCheckpoint(
+                f"Whisper reads 1500 positions, not {self.piece_rows}; correct config.json."
+            )
+        self.n_mels: int = encoder.config.num_mel_bins
+        self.layers: int = encoder.config.encoder_layers + 1
+        self.dim: int = encoder.config.d_model
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> WhisperHiddenStates:
+        """Load `config.json` and `model.safetensors` (any float type; computes in float32).
+
+        The file may be an encoder alone or a whole Whisper model, whose decoder is left out.
+
+        Raises:
+            UnknownModel: a file is missing. InvalidCheckpoint: its tensors are not this encoder's.
+        """
+        return cls(_load_encoder(Path(folder)))
+
+    def __call__(self, samples: np.ndarray | Tensor, mode: Mode = "overlapped") -> Tensor:
+        """Hidden states (t, layers, d), 50 rows a second, t = n // 320, of `samples` (n,) at 16 kHz.
+
+        Layer 0 is the input embedding with positions, the last one comes after the final norm.
+
+        Raises:
+            AudioTooShort: below one row. UnreadableAudio: samples are not finite.
+            OptionOutOfRange: unknown `mode`.
+        """
+        sound = torch.as_tensor(samples, dtype=torch.float32)
+        rows = len(sound) // ROW_SAMPLES
+        if rows == 0:
+            raise AudioTooShort(f"{len(sound) / RATE_HZ:.3f} s of sound; give a recording of at least 0.2 s.")
+        if not torch.isfinite(sound).all():
+            raise UnreadableAudio("The sound holds samples that are not finite; export the recording again.")
+        if mode == "reference":
+            return self._separate(sound)[:rows]
+        if mode == "overlapped":
+            return self._overlapped(sound)[:rows]
+        raise OptionOutOfRange(f"audio mode {mode!r}; choose 'overlapped' or 'reference'.")
+
+    def _separate(self, sound: Tensor) -> Tensor:
+        """Pieces of 30 s side by side, each with its own loudness floor (NOTES 1.2, 1.3)."""
+        pieces = sound.split(self.piece_rows * ROW_SAMPLES)
+        return torch.cat([self._encode(log_mel(self._padded(piece), self.n_mels)) for piece in pieces])
+
+    def _overlapped(self, sound: Tensor) -> Tensor:
+        """Overlapping pieces, blended row by row with weights that vanish near the cuts."""
+        mel = log_mel(self._padded(sound), self.n_mels)
+        rows = mel.shape[1] // 2
+        total = torch.zeros(rows, self.layers, self.dim)
+        weight_sum = torch.zeros(rows, 1, 1)
+        for start in piece_starts(rows, self.piece_rows):
+            stop = start + self.piece_rows
+            weights = piece_weights(start, stop, rows)[:, None, None]
+            total[start:stop] += weights * self._encode(mel[:, 2 * start : 2 * stop])
+            weight_sum[start:stop] += weights
+        return total / weight_sum
+
+    def _padded(self, sound: Tensor) -> Tensor:
+        """`sound` with zeros up to a whole row, at least one piece."""
+        whole_rows = max(-(-len(sound) // ROW_SAMPLES), self.piece_rows)
+        return functional.pad(sound, (0, whole_rows * ROW_SAMPLES - len(sound)))
+
+    @torch.inference_mode()
+    def _encode(self, mel: Tensor) -> Tensor:
+        """Hidden states (piece_rows, layers, d) of one piece (n_mels, 2 * piece_rows)."""
+        output = self.encoder(mel[None], output_hidden_states=True)
+        states = (*output.hidden_states[: self.layers - 1], output.last_hidden_state)
+        return torch.cat(states).transpose(0, 1)
+
+
+def piece_starts(rows: int, piece_rows: int) -> list[int]:
+    """First rows of the pieces that cover `rows`; the last one ends with the sound.
+
+    Neighbours share at least two margins and one fade.
+    """
+    hop = piece_rows - 2 * MARGIN_ROWS - FADE_ROWS
+    last = max(rows - piece_rows, 0)
+    return [*range(0, last, hop), last]
+
+
+def piece_weights(start: int, stop: int, rows: int) -> Tensor:
+    """Blending weights (stop - start,) of a piece: 0 within the margin of a cut, then a linear fade to 1.
+
+    The ends of the sound are no cuts.
+    """
+    position = torch.arange(start, stop) + 0.5
+    from_left = position - start if start > 0 else torch.full_like(position, torch.inf)
+    from_right = stop - position if stop < rows else torch.full_like(position, torch.inf)
+    return ((torch.minimum(from_left, from_right) - MARGIN_ROWS) / FADE_ROWS).clamp(0, 1)
+
+
+def _load_encoder(folder: Path) -> WhisperEncoder:
+    # Imported here, for it takes two seconds and only a loaded model needs it.
+    from transformers.models.whisper.configuration_whisper import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    config_path, weights_path = folder / "config.json", folder / "model.safetensors"
+    for path in (config_path, weights_path):
+        if not path.is_file():
+            raise UnknownModel(f"{path} is missing; give the folder of a Whisper encoder.")
+    try:
+        tensors = _encoder_tensors(load_file(weights_path))
+    except SafetensorError as error:
+        raise InvalidCheckpoint(f"{weights_path} is damaged ({error}); copy it again.") from error
+    with torch.device("meta"):
+        encoder = WhisperEncoder(WhisperConfig(**json.loads(config_path.read_text())))
+    _check_same_tensors(tensors, encoder.state_dict(), weights_path)
+    encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
+    return encoder
+
+
+def _encoder_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The encoder's part of a checkpoint, under the encoder's own names."""
+    for prefix in ("model.encoder.", "encoder."):
+        if any(name.startswith(prefix) for name in tensors):
+            return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
+    return tensors
+
+
+def _check_same_tensors(found: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
+    found_shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
+    expected_shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
+    missing = sorted(expected_shapes.items() - found_shapes.items())
+    surplus = sorted(found_shapes.items() - expected_shapes.items())
+    if missing or surplus:
+        raise InvalidCheckpoint(
+            f"{path} does not fit its config.json: expected {missing[:3]} ({len(missing)} in all), "
+            f"found {surplus[:3]} ({len(surplus)} in all); use the two files of one model."
+        )

@@ -1,0 +1,113 @@
+"""Properties of the overlapped mode, shown on an encoder that is cheap to compute."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from sonimate.audio.whisper import (
+    MARGIN_ROWS,
+    ROW_SAMPLES,
+    WhisperHiddenStates,
+    log_mel,
+    piece_starts,
+    piece_weights,
+)
+from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
+
+PIECE_ROWS = 1500
+
+
+class PositionEncoder(torch.nn.Module):
+    """Answers with the row number inside the piece: what jumps most when pieces are put side by side."""
+
+    def __init__(self, positions: int = PIECE_ROWS) -> None:
+        super().__init__()
+        self.config = SimpleNamespace(
+            max_source_positions=positions, num_mel_bins=80, encoder_layers=1, d_model=1
+        )
+
+    def forward(self, mel, output_hidden_states):
+        rows = torch.arange(mel.shape[-1] // 2, dtype=torch.float32)[None, :, None]
+        return SimpleNamespace(hidden_states=(rows, rows), last_hidden_state=rows)
+
+
+@pytest.fixture
+def positions() -> WhisperHiddenStates:
+    return WhisperHiddenStates(PositionEncoder())
+
+
+@pytest.mark.parametrize("rows", [1, 1499, 1500, 1501, 2700, 2701, 4445, 9000])
+def test_pieces_cover_every_row_with_a_margin(rows):
+    covered = torch.zeros(max(rows, PIECE_ROWS))
+    starts = piece_starts(len(covered), PIECE_ROWS)
+    for start in starts:
+        weights = piece_weights(start, start + PIECE_ROWS, len(covered))
+        if start > 0:
+            assert (weights[:MARGIN_ROWS] == 0).all()
+        if start + PIECE_ROWS < len(covered):
+            assert (weights[-MARGIN_ROWS:] == 0).all()
+        covered[start : start + PIECE_ROWS] += weights
+    assert covered.min() > 0
+    assert starts[-1] + PIECE_ROWS == len(covered)
+
+
+def test_pieces_are_no_more_than_needed():
+    assert len(piece_starts(1500, PIECE_ROWS)) == 1
+    assert len(piece_starts(1501, PIECE_ROWS)) == 2
+    assert len(piece_starts(1200 + 1500, PIECE_ROWS)) == 2
+    assert len(piece_starts(1200 + 1501, PIECE_ROWS)) == 3
+
+
+def test_overlapped_states_do_not_jump(positions):
+    sound = np.zeros(4000 * ROW_SAMPLES, np.float32)
+    separate = positions(sound, mode="reference")[:, 0, 0].diff().abs().max()
+    overlapped = positions(sound)[:, 0, 0].diff().abs().max()
+    assert separate == PIECE_ROWS - 1
+    assert overlapped < 25
+
+
+def test_modes_agree_below_one_piece(positions):
+    sound = np.random.default_rng(0).standard_normal(10 * 16_000).astype(np.float32)
+    assert torch.equal(positions(sound), positions(sound, mode="reference"))
+    assert positions(sound).shape == (500, 2, 1)
+
+
+def test_log_mel_raises_the_band_of_a_tone():
+    time = torch.arange(16_000) / 16_000
+    mel = log_mel(torch.sin(2 * torch.pi * 1000 * time))
+    assert mel.shape == (80, 100)
+    # 1000 Hz is 15 mel of 45.25, so the triangle 15 / 45.25 * 81 - 1 = 25.9 of 0..79.
+    # The first and last columns hold the reflected edge.
+    assert (mel.argmax(0)[1:-1] == 26).all()
+
+
+def test_log_mel_keeps_80_db():
+    mel = log_mel(torch.cat([torch.randn(16_000), torch.zeros(16_000)]))
+    assert mel.max() - mel.min() == pytest.approx(2.0)
+
+
+def test_sound_below_one_row_is_too_short(positions):
+    with pytest.raises(AudioTooShort):
+        positions(np.zeros(ROW_SAMPLES - 1, np.float32))
+
+
+def test_sound_with_nan_is_unreadable(positions):
+    with pytest.raises(UnreadableAudio):
+        positions(np.full(16_000, np.nan, np.float32))
+
+
+def test_unknown_mode_is_named(positions):
+    with pytest.raises(OptionOutOfRange, match="sliding"):
+        positions(np.zeros(16_000, np.float32), mode="sliding")
+
+
+def test_too_few_positions_are_refused():
+    with pytest.raises(InvalidCheckpoint, match="300"):
+        WhisperHiddenStates(PositionEncoder(positions=300))
+
+
+def test_missing_folder_is_named(tmp_path):
+    with pytest.raises(UnknownModel, match=r"config\.json"):
+        WhisperHiddenStates.from_folder(tmp_path)
