@@ -46,7 +46,19 @@ class Sound:
 
     @classmethod
     def from_waveform(cls, waveform: Waveform) -> Sound:
-        return cls(iter([waveform.samples[:, None]]), waveform.rate_hz, 1)
+        samples, rate_hz = waveform.samples[:, None], waveform.rate_hz
+        return cls((samples[i : i + rate_hz] for i in range(0, len(samples), rate_hz)), rate_hz, 1)
+
+    def at_rate(self, rate_hz: int) -> Sound:
+        """The same sound resampled to `rate_hz`, still as a stream."""
+
+        def blocks() -> Iterator[np.ndarray]:
+            resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels, dtype="float32")
+            for block in self.blocks:
+                yield resampler.resample_chunk(block)
+            yield resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+
+        return Sound(blocks(), rate_hz, self.channels)
 
 
 def read_audio(path: str | Path, rate_hz: int = MODEL_RATE_HZ) -> Waveform:

@@ -29,8 +29,7 @@ def open_container(path: str | Path, *, unreadable: type[SonimateError]) -> Iter
     """Open a sound or video file; every failure to decode it becomes `unreadable`, naming the file."""
     file = require_file(path)
     try:
-        # The prefix keeps names with a colon or a percent sign from being read as protocols or patterns.
-        with av.open(f"file:{file}") as container:
+        with av.open(str(file)) as container:
             yield container
     except (FFmpegError, OSError) as error:
         reason = error.strerror or str(error)
@@ -53,17 +52,25 @@ def write_errors(path: Path) -> Iterator[None]:
         ) from error
 
 
+def require_writable(path: str | Path) -> Path:
+    """Return `path` as an absolute Path if a file can be put there, else raise OutputNotWritable."""
+    path = Path(path).absolute()
+    if path.is_dir():
+        raise OutputNotWritable(f"{path} is a folder. Give the path of a file in it.")
+    if not path.parent.is_dir():
+        raise OutputNotWritable(f"The folder {path.parent} does not exist. Create it or choose another one.")
+    if not os.access(path.parent, os.W_OK):
+        raise OutputNotWritable(f"The folder {path.parent} is not writable. Choose another one.")
+    return path
+
+
 @contextmanager
 def replacing(path: str | Path) -> Iterator[Path]:
     """Yield a hidden path beside `path` to write to; rename it to `path` on success, delete it on failure.
 
     Raises OutputNotWritable if `path` is a folder or its folder is missing or not writable.
     """
-    path = Path(path).absolute()
-    if path.is_dir():
-        raise OutputNotWritable(f"{path} is a folder. Give the path of a file in it.")
-    if not path.parent.is_dir():
-        raise OutputNotWritable(f"The folder {path.parent} does not exist. Create it or choose another one.")
+    path = require_writable(path)
     partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
     try:
         with write_errors(path):
