@@ -26,15 +26,15 @@ ANCHOR_LAYERS = ((8, 2), (16, 6))
 SCORE_CLIP = 100.0
 """Logits are clipped here before the sigmoid, as in MediaPipe, so that exp cannot overflow."""
 
-MIN_SCORE = 0.5
-"""MediaPipe's own threshold."""
+MIN_SCORE = 0.35
+"""A candidate's score. Below MediaPipe's 0.5 because `FaceMesh` confirms every candidate twice."""
 
 MIN_OVERLAP = 0.3
 """MediaPipe's intersection over union above which two detections are one face."""
 
-USUAL_LEVELS = 3
-"""Pyramid levels always searched: the whole image, its halves and its quarters (59 tiles), which
-finds any face taller than about 5 % of the longer side. Finer levels only when these find none."""
+USUAL_LEVELS = (-1, 0, 1, 2)
+"""Pyramid levels always searched: the image with a margin, whole, in halves and in quarters (at most 60
+tiles), which finds any face taller than about 5 % of the longer side. Finer ones only when these find none."""
 
 TURNS_DEGREES = (45.0, -45.0, 90.0, -90.0, 180.0)
 """Turns tried when nothing is found upright; BlazeFace itself tolerates about 30 degrees."""
@@ -144,9 +144,10 @@ def transform(detection: Detection, matrix: np.ndarray) -> Detection:
     )
 
 
-def pyramid_levels(height: int, width: int) -> int:
-    """Levels until one detector pixel is at most 1.5 image pixels, so that a 40 px face spans 27."""
-    return max(USUAL_LEVELS, 1 + math.ceil(math.log2(max(height, width) / (1.5 * TILE_PX))))
+def finer_levels(height: int, width: int) -> range:
+    """Levels beyond the usual, until a detector pixel is at most 1.5 image pixels: a 40 px face spans 27."""
+    finest = math.ceil(math.log2(max(height, width) / (1.5 * TILE_PX)))
+    return range(USUAL_LEVELS[-1] + 1, finest + 1)
 
 
 def tiles(pixels: np.ndarray, level: int, angle: float = 0.0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
