@@ -122,7 +122,8 @@ def at_constant_rate(
 ) -> Iterator[Item]:
     """Pick, from (time, item) pairs in time order, the item nearest to each tick origin + i / fps.
 
-    Ticks run from the origin (None: the first item's time) to `last_seconds` after the last item's time.
+    Ticks run from the origin (None: the first item's time) to `last_seconds` after the last item's time,
+    that span being rounded to whole ticks.
     """
     tick, previous = 0, None
     for time, item in timed:
@@ -134,7 +135,8 @@ def at_constant_rate(
                 tick += 1
         previous = (time, item)
     if previous is not None and origin is not None:
-        while origin + tick / fps < previous[0] + last_seconds - TIE_SECONDS:
+        end = previous[0] + last_seconds - 0.5 / fps
+        while origin + tick / fps < end - TIE_SECONDS:
             yield previous[1]
             tick += 1
 

@@ -1,0 +1,118 @@
+"""Image files to arrays and back: upright, opaque, 8-bit sRGB."""
+
+from __future__ import annotations
+
+import io
+import struct
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+
+from sonimate.errors import ImageTooLarge, UnreadableImage
+from sonimate.media.files import replacing, require_file, write_errors
+
+MAX_PIXELS = 120_000_000
+"""Photographs of 108 MP telephones and 102 MP medium-format cameras pass; decoding one stays within 2 GB."""
+
+WHITE = (255, 255, 255)
+"""What a transparent portrait is laid on: the page it was cut out for."""
+
+
+def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """Read any image Pillow decodes as uint8 sRGB (h, w, 3).
+
+    EXIF rotation is applied, colour profiles are converted, transparency is laid on white, 16-bit grey is
+    scaled to 8 bits, and of an animation the first frame is taken.
+    Raises FileMissing, ImageTooLarge (from the header, before any pixel is decoded), or UnreadableImage
+    (not an image, truncated, or of a pixel type without a defined range).
+    """
+    file = require_file(path)
+    try:
+        with warnings.catch_warnings():
+            # Pillow's own limit; MAX_PIXELS stands in for it.
+            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+            image = Image.open(file)
+        with image:
+            if image.width * image.height > max_pixels:
+                raise _too_large(path, max_pixels)
+            image.load()
+            return np.array(_opaque(_srgb(ImageOps.exif_transpose(image))))
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, max_pixels) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(
+            f"{path} is not an image. Give a photograph such as a jpg or png file."
+        ) from error
+    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
+        raise UnreadableImage(
+            f"{path} cannot be decoded ({error}). Download it again or export it as png or jpg."
+        ) from error
+
+
+def resize_longer_side(pixels: np.ndarray, max_px: int) -> np.ndarray:
+    """Shrink uint8 (h, w, 3) to a longer side of `max_px`; a smaller image is returned as it is."""
+    height, width = pixels.shape[:2]
+    scale = max_px / max(height, width)
+    if scale >= 1:
+        return pixels
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+
+
+def even_size(pixels: np.ndarray) -> np.ndarray:
+    """Make both sides even, as H.264 needs, by leaving out the last row or column of an odd one."""
+    height, width = pixels.shape[:2]
+    return pixels[: height // 2 * 2, : width // 2 * 2]
+
+
+def write_png(path: str | Path, pixels: np.ndarray) -> None:
+    """Write uint8 (h, w, 3) as png, whole or not at all. Raises OutputNotWritable."""
+    with replacing(path) as partial, write_errors(Path(path)):
+        Image.fromarray(pixels).save(partial, format="png")
+
+
+def _too_large(path: str | Path, max_pixels: int) -> ImageTooLarge:
+    return ImageTooLarge(
+        f"{path} has more than {max_pixels / 1e6:.0f} million pixels. "
+        "Scale it down, to 2000 px a side for example."
+    )
+
+
+def _srgb(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB or RGBA in sRGB."""
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers of unknown range")
+    alpha = image.convert("RGBA").getchannel("A") if image.has_transparency_data else None
+    if image.mode not in ("RGB", "CMYK", "L"):
+        profile = image.info.get("icc_profile")
+        image = image.convert("RGB")
+        image.info["icc_profile"] = profile
+    image = _apply_profile(image)
+    if alpha is not None:
+        image.putalpha(alpha)
+    return image
+
+
+def _apply_profile(image: Image.Image) -> Image.Image:
+    profile = image.info.get("icc_profile")
+    if not profile:
+        return image.convert("RGB")
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (ImageCms.PyCMSError, OSError):
+        # A damaged profile, or one for another kind of pixel: the plain conversion is the best that is left.
+        return image.convert("RGB")
+    return converted or image.convert("RGB")
+
+
+def _opaque(image: Image.Image) -> Image.Image:
+    if image.mode != "RGBA":
+        return image
+    page = Image.new("RGB", image.size, WHITE)
+    page.paste(image, mask=image.getchannel("A"))
+    return page
