@@ -8,6 +8,7 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -15,17 +16,23 @@ from torch.nn import functional as F
 from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
 
 
+def token_grid(height: int, width: int, n_tokens: int) -> tuple[int, int]:
+    """Rows and columns of the token grid under a mask of height x width, from its aspect ratio alone.
+
+    Float32 on purpose: 8064 tokens under 896x576 are 112 rows, which float64 would round down to 111.
+    """
+    rows = int(np.sqrt(np.float32(n_tokens / (width / height))))
+    rows += n_tokens % rows != 0
+    return rows, n_tokens // rows
+
+
 def downsample_mask(mask: Tensor, n_tokens: int) -> Tensor:
     """Face mask (b, 1, h, w) -> (b, n_tokens): its bicubic copy on the token grid, row by row.
 
-    The grid's shape is inferred from the mask's aspect ratio. Bicubic overshoot is kept: the released
-    weights were trained with values from -0.1 to 1.2. If the grid does not hold n_tokens exactly,
-    the end is cut or filled with zeros.
+    Bicubic overshoot is kept: the released weights were trained with values from -0.1 to 1.2. If the
+    grid does not hold n_tokens exactly, the end is cut or filled with zeros.
     """
-    height, width = mask.shape[-2:]
-    rows = int(torch.tensor(n_tokens / (width / height)).sqrt())
-    rows += n_tokens % rows != 0
-    columns = n_tokens // rows
+    rows, columns = token_grid(mask.shape[-2], mask.shape[-1], n_tokens)
     grid = F.interpolate(mask, size=(rows, columns), mode="bicubic", align_corners=False).flatten(1)
     return F.pad(grid, (0, n_tokens - rows * columns))
 
@@ -241,8 +248,8 @@ class SpatioTemporalTransformer(nn.Module):
         x = self.proj_in(self.norm(features).permute(0, 2, 3, 1).flatten(1, 2))
         for spatial, temporal in zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True):
             x = spatial(x, context)
-            by_pixel = x.unflatten(0, (-1, context.frames)).transpose(1, 2)
-            moved = temporal(by_pixel + positions, context).transpose(1, 2).flatten(0, 1)
-            x = self.time_mixer(x, moved)
+            by_frame = x.unflatten(0, (-1, context.frames))
+            by_pixel = (by_frame + positions[:, None]).transpose(1, 2).contiguous()
+            x = self.time_mixer(by_frame, temporal(by_pixel, context).transpose(1, 2)).flatten(0, 1)
         x = self.proj_out(x).unflatten(1, (height, width)).permute(0, 3, 1, 2)
         return features + x

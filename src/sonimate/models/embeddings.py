@@ -12,7 +12,7 @@ MAX_PERIOD = 10_000
 
 
 def sinusoidal_embedding(values: Tensor, dim: int) -> Tensor:
-    """Scalars (n,) of any range -> (n, dim) float32: cosines first, then sines, frequencies 1 down to 1/10000."""
+    """Scalars (n,) -> (n, dim) float32: cosines first, then sines, frequencies from 1 toward 1/10000."""
     half = dim // 2
     exponents = torch.arange(half, dtype=torch.float32, device=values.device) / half
     angles = values.float()[:, None] * torch.exp(-math.log(MAX_PERIOD) * exponents)

@@ -16,7 +16,7 @@ BUCKET_UNIT = 16.0
 
 @dataclass(frozen=True, kw_only=True)
 class AudioToBucketConfig(WindowConfig):
-    """The defaults are the full model: 1 s of the last layer -> two numbers. clip_channels: image embedding."""
+    """The defaults are the full model: 1 s of the last layer, and an image embedding of clip_channels."""
 
     seq_len: int = 50
     blocks: int = 1

@@ -39,32 +39,37 @@ def _per_pixel(x: Tensor, conv: nn.Conv2d) -> Tensor:
     return F.linear(x.permute(0, 2, 3, 1), conv.weight.flatten(1), conv.bias).permute(0, 3, 1, 2)
 
 
+class TemporalConv(nn.Conv3d):
+    """Convolution over three frames at each pixel: a (3, 1, 1) kernel, run in 2-D, which is faster."""
+
+    bias: nn.Parameter
+
+    def __init__(self, channels: int) -> None:
+        super().__init__(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+
+    def forward(self, plane: Tensor, scale: Tensor | float = 1.0) -> Tensor:
+        """(b, c, f, h*w) -> same, times `scale`: applied to the kernel, for it is smaller than the result."""
+        return F.conv2d(plane, self.weight.squeeze(-1) * scale, self.bias * scale, padding=(1, 0))
+
+
 class TemporalResBlock(nn.Module):
     """The same along time: convolutions over three frames at each pixel, norms over the whole window."""
 
     def __init__(self, channels: int, time_dim: int, *, eps: float, groups: int) -> None:
         super().__init__()
         self.norm1 = nn.GroupNorm(groups, channels, eps=eps)
-        self.conv1 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        self.conv1 = TemporalConv(channels)
         self.time_emb_proj = nn.Linear(time_dim, channels)
         self.norm2 = nn.GroupNorm(groups, channels, eps=eps)
-        self.conv2 = nn.Conv3d(channels, channels, (3, 1, 1), padding=(1, 0, 0))
+        self.conv2 = TemporalConv(channels)
 
     def forward(self, x: Tensor, time: Tensor, share: Tensor, frames: int) -> Tensor:
-        """x (b*f, c, h, w), time (b*f, time_dim) -> x + share * residual.
-
-        The share is folded into the last convolution, which is linear, rather than applied to its output.
-        """
+        """x (b*f, c, h, w), time (b*f, time_dim) -> x + share * residual."""
         plane = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)
         shift = self.time_emb_proj(time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
-        y = _over_time(F.silu(self.norm1(plane)), self.conv1.weight, self.conv1.bias) + shift
-        y = _over_time(F.silu(self.norm2(y)), self.conv2.weight * share, self.conv2.bias * share)
+        y = self.conv1(F.silu(self.norm1(plane))) + shift
+        y = self.conv2(F.silu(self.norm2(y)), share)
         return x + y.transpose(1, 2).flatten(0, 1).view_as(x)
-
-
-def _over_time(plane: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """Convolve (b, c, f, h*w) over f with a (out, in, 3, 1, 1) kernel: as a 2-D convolution, which is faster."""
-    return F.conv2d(plane, weight.squeeze(-1), bias, padding=(1, 0))
 
 
 class SpatioTemporalResBlock(nn.Module):

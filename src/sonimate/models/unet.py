@@ -155,7 +155,7 @@ class SpatioTemporalUNet(nn.Module):
         return x.unflatten(0, (batch, frames))
 
     def embed_time(self, timestep: Tensor | float, added_time_ids: Tensor, sample: Tensor) -> Tensor:
-        """(b, time_dim): timestep plus frame rate and motion buckets, after the SiLU all blocks begin with."""
+        """(b, time_dim): timestep plus frame rate and motion buckets, after the SiLU common to all blocks."""
         batch, dtype = len(sample), sample.dtype
         timesteps = torch.as_tensor(timestep, device=sample.device).expand(batch)
         steps = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
