@@ -46,7 +46,7 @@ def encode_video(
     frames: Sequence[np.ndarray] | None = None,
     codec: str = "libx264",
 ) -> Path:
-    """Encode frames (by default flat, of level 20, 30, 40 ...) at their times, and a tone if it has a start."""
+    """Encode frames (by default flat, of level 20, 30, 40 ...) at their times; a tone if it has a start."""
     frames = frames or [flat_frame(20 + 10 * i) for i in range(len(times_ms))]
     with av.open(str(path), "w") as container:
         video = container.add_stream(codec, rate=25)

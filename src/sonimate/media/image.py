@@ -37,8 +37,8 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         with image:
             if image.width * image.height > max_pixels:
                 raise _too_large(path, max_pixels)
-            image.load()
-            return np.array(_opaque(_srgb(ImageOps.exif_transpose(image))))
+            ImageOps.exif_transpose(image, in_place=True)
+            return np.array(_opaque(_srgb(image)))
     except Image.DecompressionBombError as error:
         raise _too_large(path, max_pixels) from error
     except UnidentifiedImageError as error:
