@@ -8,7 +8,7 @@ from sonimate.errors import OptionOutOfRange
 
 
 def numbered(rows: int) -> torch.Tensor:
-    """Hidden states whose value is the row number, from 1, so that padding shows as 0; layer l adds l / 10."""
+    """Hidden states of the value row + layer / 10; rows count from 1, so that padding shows as 0."""
     return torch.arange(1, rows + 1)[:, None, None] + torch.arange(5)[None, :, None] / 10
 
 

@@ -139,7 +139,7 @@ class WhisperHiddenStates:
         whole_rows = max(-(-len(sound) // ROW_SAMPLES), self.piece_rows)
         return functional.pad(sound, (0, whole_rows * ROW_SAMPLES - len(sound)))
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _encode(self, mel: Tensor) -> Tensor:
         """Hidden states (piece_rows, layers, d) of one piece (n_mels, 2 * piece_rows)."""
         output = self.encoder(mel[None], output_hidden_states=True)

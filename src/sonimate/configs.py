@@ -1,0 +1,116 @@
+"""Frozen options with their defaults and reasons. Loads no torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from sonimate.errors import OptionOutOfRange
+
+Ramp = float | tuple[float, float]
+"""A constant, or the values at the first and last denoising step, linear between."""
+
+WindowStrategy = Literal["shift", "overlap", "motion-frames", "independent"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SamplingOptions:
+    """How latents are sampled. The defaults are the released full model's.
+
+    Raises:
+        OptionOutOfRange: a value lies outside its range.
+    """
+
+    steps: int = 25
+    """Euler steps. More changes little; the schedule is made for 25."""
+
+    seed: int = 72_589
+    """Of the initial noise; the reference implementation's own default."""
+
+    image_guidance: Ramp = 2.0
+    """r_i, paper 4.1: how much more the portrait counts than chance; 1 is no guidance."""
+
+    audio_guidance: Ramp = 7.5
+    """r_a, paper 4.1: how much more the voice counts than chance; 0 ignores it."""
+
+    dynamic_scale: float = 1.0
+    """beta, paper 3.2: multiplies the motion buckets; 0.5 mild, 1 moderate, 2 intense."""
+
+    windows: WindowStrategy = "shift"
+    """How a long video is divided; the time-aware position shift, or a baseline of paper table 4."""
+
+    window_frames: int = 25
+    """Frames the UNet sees at once: what Stable Video Diffusion XT was trained on."""
+
+    shift_offset: int = 7
+    """alpha, paper alg. 1: frames by which windows move each step; 7 shares no factor with 25."""
+
+    overlap: int = 0
+    """Frames shared by neighbouring windows; the motion frames of that baseline. 0 suits the shift."""
+
+    sigma_max: float = 700.0
+    """Where denoising starts: no trace of the frames is left in the noise."""
+
+    sigma_min: float = 0.002
+    """The last noise level before zero, below what can be seen."""
+
+    rho: float = 7.0
+    """Karras et al. 2022, table 1: spends most steps at low noise."""
+
+    strength: float = 1.0
+    """Share of the steps that is done, from the low end; below 1 the video starts from the portrait."""
+
+    initial_temperature: float = 1.0
+    """Scales the initial noise; below 1 trades variety for fidelity to the mean."""
+
+    windows_per_batch: int = 1
+    """Windows in one UNet call: more need more memory, and save the cost of calls of a small UNet."""
+
+    batch_branches: bool = True
+    """Guidance branches in one UNet call; off needs a third of the memory."""
+
+    def __post_init__(self) -> None:
+        positive = (self.steps, self.window_frames, self.windows_per_batch, self.sigma_min, self.rho)
+        in_range = {
+            "steps, window_frames, windows_per_batch, sigma_min, rho": min(positive) > 0,
+            "sigma_max": self.sigma_min < self.sigma_max < math.inf,
+            "strength": 0 < self.strength <= 1,
+            "dynamic_scale": 0 <= self.dynamic_scale <= 8,
+            "shift_offset": self.shift_offset >= 0,
+            "overlap": 0 <= self.overlap < self.window_frames,
+            "initial_temperature": 0 <= self.initial_temperature < math.inf,
+            "windows": self.windows in ("shift", "overlap", "motion-frames", "independent"),
+            "image_guidance, audio_guidance": all(
+                math.isfinite(value)
+                for ramp in (self.image_guidance, self.audio_guidance)
+                for value in ends_of(ramp)
+            ),
+        }
+        wrong = [names for names, right in in_range.items() if not right]
+        if wrong:
+            values = ", ".join(
+                f"{name} = {getattr(self, name)!r}" for names in wrong for name in names.split(", ")
+            )
+            raise OptionOutOfRange(f"Out of range among {values}; see sonimate.configs.SamplingOptions.")
+        if self.windows in ("overlap", "motion-frames") and self.overlap == 0:
+            raise OptionOutOfRange(f"windows = {self.windows!r} needs overlap above 0; the paper takes 8.")
+
+
+def ends_of(ramp: Ramp) -> tuple[float, float]:
+    """The values at the first and the last step."""
+    return ramp if isinstance(ramp, tuple) else (ramp, ramp)
+
+
+FULL = SamplingOptions()
+"""Released weights: NOTES 4.4-4.7."""
+
+COMPACT = replace(
+    FULL,
+    steps=12,  # a motion field has far less detail than frames: more steps change nothing that can be seen
+    image_guidance=1.0,  # the portrait enters through reference latents; guidance would cost a third branch
+    audio_guidance=2.0,  # lifts mouth amplitude to that of real clips
+    sigma_max=80.0,  # Karras et al. 2022, for data of unit variance
+    windows_per_batch=4,  # 16 x 16 latents: calls of one window waste time between operations
+)
+"""The bundled model."""

@@ -1,0 +1,35 @@
+"""Guidance by portrait and voice (paper 4.1), as weights of the UNet's predictions in three branches."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from sonimate.configs import Ramp, ends_of
+
+
+class Branch(NamedTuple):
+    """What the UNet is given in one branch."""
+
+    sees_image: bool
+    hears_audio: bool
+
+
+NULL = Branch(sees_image=False, hears_audio=False)
+IMAGE = Branch(sees_image=True, hears_audio=False)
+AUDIO = Branch(sees_image=True, hears_audio=True)
+
+
+def branch_weights(image_guidance: float, audio_guidance: float) -> dict[Branch, float]:
+    """The branches that matter and their weights, which sum to 1.
+
+    v = v_null + r_i (v_image - v_null) + r_a (v_audio - v_image), with the terms of each branch gathered.
+    Without guidance, r_i = r_a = 1, only the audio branch is left; r_a = 0 leaves it out.
+    """
+    weights = {NULL: 1 - image_guidance, IMAGE: image_guidance - audio_guidance, AUDIO: audio_guidance}
+    return {branch: weight for branch, weight in weights.items() if weight != 0}
+
+
+def ramp_values(ramp: Ramp, steps: int) -> list[float]:
+    """`ramp` at each of `steps` denoising steps, linear from its first to its last value."""
+    first, last = ends_of(ramp)
+    return [first + (last - first) * step / max(steps - 1, 1) for step in range(steps)]

@@ -1,0 +1,109 @@
+"""One guided prediction: windows and branches gathered into UNet calls, and weighed into one velocity."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import groupby
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from sonimate.configs import SamplingOptions
+from sonimate.sampling.guidance import Branch
+from sonimate.sampling.schedule import network_input, timestep_of
+from sonimate.types import Conditions, Plan
+
+
+class UNet(Protocol):
+    """Any network that predicts the velocity (b, f, c, h, w) of windows; see SpatioTemporalUNet.forward."""
+
+    def __call__(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        image_embeds: Tensor,
+        audio_tokens: Tensor,
+        added_time_ids: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor: ...
+
+
+def mean_velocity(
+    unet: UNet,
+    latents: Tensor,
+    conditions: Conditions,
+    plan: Plan,
+    sigma: float,
+    weights: dict[Branch, float],
+    options: SamplingOptions,
+) -> Tensor:
+    """Velocity of every frame (n, c, h, w), averaged over its places in the windows of `plan`.
+
+    latents: (n, c, h, w) at noise level `sigma`. Frames in no window get 0. Averaging predictions and then
+    stepping equals stepping and then averaging, as NOTES 4.8 does: the Euler step is linear in them.
+    """
+    total = torch.zeros_like(latents)
+    places = torch.zeros(len(latents), device=latents.device)
+    for windows in batches(plan, options.windows_per_batch):
+        index = torch.tensor(windows, device=latents.device)
+        velocity = _guided(unet, latents, conditions, index, sigma, weights, options)
+        total.index_add_(0, index.flatten(), velocity.flatten(0, 1).to(total))
+        places += torch.bincount(index.flatten(), minlength=len(latents))
+    return total / places.clamp(min=1)[:, None, None, None]
+
+
+def batches(plan: Plan, size: int) -> Iterator[Plan]:
+    """Neighbouring windows of one length, at most `size` at a time."""
+    for _, group in groupby(plan, key=len):
+        windows = list(group)
+        for start in range(0, len(windows), size):
+            yield windows[start : start + size]
+
+
+def _guided(
+    unet: UNet,
+    latents: Tensor,
+    conditions: Conditions,
+    index: Tensor,
+    sigma: float,
+    weights: dict[Branch, float],
+    options: SamplingOptions,
+) -> Tensor:
+    """Velocity (w, f, c, h, w) of the windows of frame indices `index` (w, f)."""
+    noisy = network_input(latents, sigma)[index]
+    parts = [_branch_inputs(noisy, conditions, index, branch) for branch in weights]
+    time_ids = added_time_ids(conditions, index, options.dynamic_scale)
+    mask = conditions.mask[None, None]
+
+    def predict(sample: Tensor, image_embeds: Tensor, audio_tokens: Tensor) -> Tensor:
+        ids = time_ids.repeat(len(sample) // len(index), 1)
+        return unet(sample, timestep_of(sigma), image_embeds, audio_tokens, ids, mask)
+
+    if options.batch_branches:
+        branches = predict(*map(torch.cat, zip(*parts, strict=True))).float().chunk(len(parts))
+    else:
+        branches = (predict(*part).float() for part in parts)
+    return sum(
+        (weight * branch for weight, branch in zip(weights.values(), branches, strict=True)),
+        start=torch.zeros((), device=latents.device),
+    )
+
+
+def _branch_inputs(
+    noisy: Tensor, conditions: Conditions, index: Tensor, branch: Branch
+) -> tuple[Tensor, Tensor, Tensor]:
+    """sample, image_embeds and audio_tokens of one branch (NOTES 4.6), in the conditions' float type."""
+    image_embeds = conditions.image_embeds[index]
+    reference = conditions.reference_latents.expand(*noisy.shape[:2], -1, -1, -1)
+    if not branch.sees_image:
+        image_embeds, reference = torch.zeros_like(image_embeds), torch.zeros_like(reference)
+    tokens = conditions.audio_tokens if branch.hears_audio else conditions.null_audio_tokens
+    sample = torch.cat([noisy.to(reference), reference], dim=2)
+    return sample, image_embeds, tokens[index]
+
+
+def added_time_ids(conditions: Conditions, index: Tensor, dynamic_scale: float) -> Tensor:
+    """(w, 3): frames per second, and the windows' mean motion buckets times beta (NOTES 3.8, 4.9)."""
+    buckets = conditions.motion_buckets[index].mean(dim=1) * dynamic_scale
+    return torch.cat([buckets.new_full((len(index), 1), conditions.fps), buckets], dim=1)
