@@ -130,7 +130,7 @@ class CrossAttention(nn.Module):
         key, value = self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
         heard = attend(self.to_q(x), key, value, self.heads)
         seen = self.to_v(image)
-        return self.to_out[0](seen + heard if mask is None else torch.addcmul(seen, heard, mask.to(x.dtype)))
+        return self.to_out[0](seen + heard if mask is None else torch.addcmul(seen, heard, mask.to(seen.dtype)))
 
 
 class GEGLU(nn.Module):

@@ -100,12 +100,16 @@ class AudioToTokens(WindowNetwork):
     def project(self, features: Tensor) -> Tensor:
         """Features of `reduce`, (..., feature_dim) -> (..., k, c)."""
         x = self.drop(F.relu(self.proj1(self.perturb(features))))
-        x = self.drop(F.relu(self.proj2(x)))
-        return self.norm(self.proj3(x).unflatten(-1, (self.config.context_tokens, self.config.output_dim)))
+        return self._tokens(self.drop(F.relu(self.proj2(x))))
 
     def null_tokens(self) -> Tensor:
-        """(k, c): the tokens of an all-zero (reduced) window, which stand for "no audio" in guidance."""
-        weight = self.proj1.weight
-        x = F.relu(self.proj1(weight.new_zeros(weight.shape[1])))
-        x = self.proj3(F.relu(self.proj2(x)))
-        return self.norm(x.unflatten(-1, (self.config.context_tokens, self.config.output_dim)))
+        """(k, c): the tokens of an all-zero (reduced) window, which stand for "no audio" in guidance.
+
+        Deterministic in training too: it carries nothing that dropout could keep from being memorised.
+        """
+        return self._tokens(F.relu(self.proj2(F.relu(self.proj1.bias))))
+
+    def _tokens(self, hidden: Tensor) -> Tensor:
+        return self.norm(
+            self.proj3(hidden).unflatten(-1, (self.config.context_tokens, self.config.output_dim))
+        )
