@@ -1,0 +1,43 @@
+# make demo   animate an example portrait with example speech      make check   lint, types, import rules, spelling
+# make test   run the test suite                                   make bench   speed as a ratio of real time
+
+.DEFAULT_GOAL := demo
+.PHONY: demo test check bench clean
+
+BIN := .venv/bin
+PYTHON := $(shell command -v python3.11 || command -v python3)
+TORCH := torch==2.13.0
+DEMO := out/demo.mp4
+
+demo: .venv/.lean
+	@mkdir -p $(dir $(DEMO))
+	$(BIN)/sonimate animate examples/portraits/astronaut_collins.jpg examples/speech/librivox_ss_0890.wav -o $(DEMO)
+	@echo "The video is $(abspath $(DEMO))"
+
+test: .venv/.full
+	$(BIN)/pytest -q
+
+check: .venv/.full
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+	$(BIN)/codespell
+
+bench: .venv/.full
+	$(BIN)/python benchmarks/speed.py
+
+clean:
+	rm -rf .venv out .pytest_cache .ruff_cache .import_linter_cache
+
+# Each stamp is newer than pyproject.toml while its packages are installed.
+.venv/.lean: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH) -e .
+	@touch $@
+
+.venv/.full: pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[train,eval,dev]'
+	@touch .venv/.lean $@
+
+$(BIN)/python:
+	$(PYTHON) -m venv .venv || { rm -rf .venv; echo "Python's venv module is missing: apt install python3-venv"; exit 1; }
