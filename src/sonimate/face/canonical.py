@@ -59,6 +59,14 @@ def canonical_face() -> CanonicalFace:
     return CanonicalFace(vertices, np.array(indices, np.int32).reshape(-1, 3), weights)
 
 
+@lru_cache(maxsize=1)
+def canonical_vertices() -> np.ndarray:
+    """(478, 3) cm: the canonical face's vertices, and for each iris five times the middle of its eye."""
+    face = canonical_face().vertices.astype(np.float64)
+    eyes = [face[list(contour)].mean(0) for contour in (RIGHT_EYE, LEFT_EYE)]
+    return np.concatenate([face, np.repeat(eyes, 5, axis=0)])
+
+
 def _varint(data: bytes, at: int) -> tuple[int, int]:
     value = shift = 0
     while True:

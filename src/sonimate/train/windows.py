@@ -1,0 +1,117 @@
+"""Training windows: two seconds of a sample, shown against a random frame of the same sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
+from sonimate.codecs.mesh import MeshCodec, Motion
+from sonimate.data.samples import Sample
+from sonimate.face.canonical import canonical_vertices
+from sonimate.face.pose import relative_motion
+
+STRIDE = 2
+"""Samples run at 25 fps, latents at 12.5."""
+ROWS_PER_FRAME = 2
+HEAD_MIRROR = np.array([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
+"""Mirroring a head negates yaw, roll and sideways movement."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    """latents (b, f, c, h, w); reference (b, c, h, w); features (b, f, token features); bucket_features
+    (b, f, bucket features); buckets (b, 2)."""
+
+    latents: Tensor
+    reference: Tensor
+    features: Tensor
+    bucket_features: Tensor
+    buckets: Tensor
+
+
+class WindowSampler:
+    """Draws batches of windows from samples. A batch is a pure function of (seed, step)."""
+
+    def __init__(
+        self,
+        samples: list[Sample],
+        codec: MeshCodec,
+        *,
+        frames: int,
+        batch_size: int,
+        real_share: float,
+        reference_noise: float,
+        seed: int,
+        silence_rows: tuple[np.ndarray, np.ndarray],
+    ):
+        span = (frames - 1) * STRIDE + 1
+        usable = [sample for sample in samples if len(sample.expression) >= span]
+        self._pools = [[s for s in usable if s.source == source] for source in ("real", "synthetic")]
+        self._chances = [_chances(pool, span) for pool in self._pools]
+        real, synthetic = map(bool, self._pools)
+        self._real_share = real_share if real and synthetic else float(real)
+        self._codec, self._frames, self._span = codec, frames, span
+        self._batch_size, self._noise, self._seed = batch_size, reference_noise, seed
+        self._mirror = mirror_matrix(codec)
+        self._silence = silence_rows
+
+    def batch(self, step: int) -> Batch:
+        """The batch of a step: independent of the steps before it, so that training resumes exactly."""
+        rng = np.random.default_rng([self._seed, step])
+        rows = [self._window(rng) for _ in range(self._batch_size)]
+        expression, head, reference, tokens, bucket_rows, buckets = map(np.stack, zip(*rows, strict=True))
+        flat = Motion(expression.reshape(-1, expression.shape[-1]), head.reshape(-1, head.shape[-1]))
+        still = Motion(reference, np.zeros((len(reference), head.shape[-1])))
+        return Batch(
+            self._codec.to_latents(flat).unflatten(0, (self._batch_size, self._frames)),
+            self._codec.to_latents(still),
+            torch.from_numpy(tokens).float(),
+            torch.from_numpy(bucket_rows).float(),
+            torch.from_numpy(buckets).float(),
+        )
+
+    def _window(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+        pool = 0 if rng.random() < self._real_share else 1
+        sample = self._pools[pool][rng.choice(len(self._pools[pool]), p=self._chances[pool])]
+        start = rng.integers(len(sample.expression) - self._span + 1)
+        frames = start + STRIDE * np.arange(self._frames)
+        still = int(rng.integers(len(sample.expression)))
+        expression = sample.expression[frames] - sample.expression[still]
+        reference = sample.expression[still]
+        head = relative_motion(sample.pose[frames], sample.pose[still : still + 1])
+        if rng.random() < 0.5:
+            expression, reference, head = expression @ self._mirror, reference @ self._mirror, head * HEAD_MIRROR
+        reference = reference + self._noise * rng.normal(size=reference.shape)
+        tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
+        buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
+        return expression, head, reference, tokens, buckets, sample.buckets
+
+
+def windows_of(rows: np.ndarray, frames: np.ndarray, count: int, before: int, outside: np.ndarray) -> np.ndarray:
+    """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond the
+    sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
+    at = ROWS_PER_FRAME * frames[:, None] - before + np.arange(count)
+    inside = (at >= 0) & (at < len(rows))
+    taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], outside)
+    return taken.reshape(len(frames), -1)
+
+
+def mirror_matrix(codec: MeshCodec) -> np.ndarray:
+    """(k, k): coefficients @ matrix are those of the mirrored expression."""
+    face = canonical_vertices()[:468]
+    flipped = face * [-1, 1, 1]
+    partner = np.linalg.norm(flipped[:, None] - face[None], axis=2).argmin(1)
+    partner = np.concatenate([partner, [473, 476, 475, 474, 477, 468, 471, 470, 469, 472]])
+    mirrored = codec.basis[:, partner] * [-1, 1, 1]
+    count = len(codec.basis)
+    return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
+
+
+def _chances(pool: list[Sample], span: int) -> np.ndarray:
+    """Samples are drawn in proportion to the windows they hold."""
+    weights = np.array([len(sample.expression) - span + 1 for sample in pool], float)
+    return weights / weights.sum() if len(pool) else weights
