@@ -1,10 +1,14 @@
-"""Properties of the overlapped mode, shown on an encoder that is cheap to compute."""
+"""Properties of the two modes, shown on an encoder that answers with positions; loading."""
 
+import json
+from importlib.resources import files
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from sonimate.audio.whisper import (
     MARGIN_ROWS,
@@ -17,6 +21,7 @@ from sonimate.audio.whisper import (
 from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
 
 PIECE_ROWS = 1500
+BUNDLED = Path(str(files("sonimate") / "bundled/compact/audio_encoder"))
 
 
 class PositionEncoder(torch.nn.Module):
@@ -111,3 +116,44 @@ def test_too_few_positions_are_refused():
 def test_missing_folder_is_named(tmp_path):
     with pytest.raises(UnknownModel, match=r"config\.json"):
         WhisperHiddenStates.from_folder(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def bundled() -> WhisperHiddenStates:
+    return WhisperHiddenStates.from_folder(BUNDLED)
+
+
+def test_bundled_encoder_hears(bundled):
+    time = torch.arange(16_000) / 16_000
+    voice = torch.sin(2 * torch.pi * 150 * time) * (1 + torch.sin(2 * torch.pi * 4 * time)) / 4
+    states, silence = bundled(voice), bundled(torch.zeros(16_000))
+    assert states.shape == (50, 5, 384)
+    assert states.dtype == torch.float32
+    assert (states - silence).abs().mean() > 0.2
+
+
+def test_config_of_another_size_is_refused(tmp_path):
+    config = json.loads((BUNDLED / "config.json").read_text())
+    (tmp_path / "config.json").write_text(json.dumps(config | {"encoder_layers": 3}))
+    (tmp_path / "model.safetensors").symlink_to(BUNDLED / "model.safetensors")
+    with pytest.raises(InvalidCheckpoint, match=r"layers\.3"):
+        WhisperHiddenStates.from_folder(tmp_path)
+
+
+@pytest.mark.parametrize("damaged", ["config.json", "model.safetensors"])
+def test_damaged_files_are_refused(tmp_path, damaged):
+    for name in ("config.json", "model.safetensors"):
+        (tmp_path / name).symlink_to(BUNDLED / name)
+    (tmp_path / damaged).unlink()
+    (tmp_path / damaged).write_bytes(b"not what it should be")
+    with pytest.raises(InvalidCheckpoint, match="damaged"):
+        WhisperHiddenStates.from_folder(tmp_path)
+
+
+def test_encoder_is_found_inside_a_whole_model(tmp_path, bundled):
+    tensors = load_file(BUNDLED / "model.safetensors")
+    whole = {f"model.encoder.{name}": tensor for name, tensor in tensors.items()}
+    save_file(whole | {"model.decoder.layer_norm.bias": torch.zeros(384)}, tmp_path / "model.safetensors")
+    (tmp_path / "config.json").write_text((BUNDLED / "config.json").read_text())
+    sound = torch.zeros(16_000)
+    assert torch.equal(WhisperHiddenStates.from_folder(tmp_path)(sound), bundled(sound))

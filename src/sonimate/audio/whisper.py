@@ -169,20 +169,22 @@ def piece_weights(start: int, stop: int, rows: int) -> Tensor:
 
 
 def _load_encoder(folder: Path) -> WhisperEncoder:
-    # Imported here, for it takes two seconds and only a loaded model needs it.
-    from transformers.models.whisper.configuration_whisper import WhisperConfig
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
     config_path, weights_path = folder / "config.json", folder / "model.safetensors"
     for path in (config_path, weights_path):
         if not path.is_file():
             raise UnknownModel(f"{path} is missing; give the folder of a Whisper encoder.")
     try:
+        config = json.loads(config_path.read_text())
         tensors = _encoder_tensors(load_file(weights_path))
-    except SafetensorError as error:
-        raise InvalidCheckpoint(f"{weights_path} is damaged ({error}); copy it again.") from error
+    except (SafetensorError, ValueError) as error:
+        raise InvalidCheckpoint(f"{folder} holds a damaged file ({error}); copy it again.") from error
+
+    # Imported here, for it takes two seconds and only a loaded model needs it.
+    from transformers.models.whisper.configuration_whisper import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
     with torch.device("meta"):
-        encoder = WhisperEncoder(WhisperConfig(**json.loads(config_path.read_text())))
+        encoder = WhisperEncoder(WhisperConfig(**config))
     _check_same_tensors(tensors, encoder.state_dict(), weights_path)
     encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return encoder
