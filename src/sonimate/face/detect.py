@@ -34,7 +34,8 @@ MIN_OVERLAP = 0.3
 
 USUAL_LEVELS = (-1, 0, 1, 2)
 """Pyramid levels always searched: the image with a margin, whole, in halves and in quarters (at most 60
-tiles), which finds any face taller than about 5 % of the longer side. Finer ones only when these find none."""
+tiles), which finds any face taller than about 5 % of the longer side. Finer ones only when
+these find none."""
 
 TURNS_DEGREES = (45.0, -45.0, 90.0, -90.0, 180.0)
 """Turns tried when nothing is found upright; BlazeFace itself tolerates about 30 degrees."""

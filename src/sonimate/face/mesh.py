@@ -32,9 +32,9 @@ ROI_SCALE = 1.5
 MIN_PRESENCE = 0.5
 """MediaPipe's own threshold on the probability that the crop holds a face."""
 
-MIN_CONFIRMATION = 0.65
+MIN_CONFIRMATION = 0.7
 """Score the detector must give when it looks again, upright and well scaled, at what the mesh calls a
-face. The mesh alone calls necks and cloth faces with a presence up to 0.9999. On 17 portraits down to a
+face. The mesh alone calls necks and cloth faces with a presence of 0.9998. On 17 portraits down to a
 face of 24 px, blurred, noisy or dark, faces score 0.77 and more, all else 0.62 and less."""
 
 CONFIRMING_OVERLAP = 0.4
@@ -93,7 +93,7 @@ class FaceMesh:
         roi = None if start is None else roi_from_landmarks(start.landmarks)
         for frame in frames:
             face = None if roi is None else self._measure(frame, roi)
-            if face is None or not self._is_still_there(frame, face):
+            if face is None or (face.presence < SURE_PRESENCE and not self._is_confirmed(frame, face)):
                 face = max(self._search(frame, USUAL_LEVELS), key=face_size, default=None)
                 roi = None
             if face is not None:
@@ -110,23 +110,33 @@ class FaceMesh:
                 face = self._measure(pixels, roi_from_detection(detection))
                 if face.presence < MIN_PRESENCE:
                     continue
-                face = self.refine(pixels, self.refine(pixels, face))
-                if not _is_inside_one(np.array(face.box), faces) and self._is_confirmed(pixels, face):
+                face = self._upright(pixels, self.refine(pixels, face))
+                if self._is_confirmed(pixels, face) and not _is_inside_one(np.array(face.box), faces):
                     faces.append(face)
         return faces
 
-    def _is_still_there(self, pixels: np.ndarray, face: Face) -> bool:
-        return face.presence >= SURE_PRESENCE or self._is_confirmed(pixels, face)
+    def _upright(self, pixels: np.ndarray, face: Face) -> Face:
+        """The face refined once more, after turning it if the detector, looking from four sides, sees it
+        best at another angle: BlazeFace often reads an upside-down face as an upright one, beard for hair."""
+        angle = roi_from_landmarks(face.landmarks).angle
+        looks = [look for turn in range(4) for look in self._look(pixels, face, turn * math.pi / 2)]
+        if looks:
+            roi = roi_from_detection(max(looks, key=lambda look: look.score))
+            if abs(math.remainder(roi.angle - angle, math.tau)) > math.pi / 4:
+                face = self.refine(pixels, self._measure(pixels, roi))
+        return self.refine(pixels, face)
 
     def _is_confirmed(self, pixels: np.ndarray, face: Face) -> bool:
-        """Whether mesh and detector agree: the latter looks at twice the face's box, eyes level."""
-        if face.presence < MIN_PRESENCE:
-            return False
+        return face.presence >= MIN_PRESENCE and bool(self._look(pixels, face))
+
+    def _look(self, pixels: np.ndarray, face: Face, turn: float = 0.0) -> list[Detection]:
+        """What the detector sees at the face, looking at twice its box with the eyes level plus `turn`."""
         near = roi_from_landmarks(face.landmarks)
-        wide = replace(near, size=near.size * 2 / ROI_SCALE)
+        wide = replace(near, size=near.size * 2 / ROI_SCALE, angle=near.angle + turn)
         seen = self._detector.detect_tile(wide.crop(pixels, TILE_PX))
-        boxes = [transform(d, wide.to_image(TILE_PX)).box for d in seen if d.score >= MIN_CONFIRMATION]
-        return any(overlap(np.array(face.box), np.array(boxes).reshape(-1, 4)) > CONFIRMING_OVERLAP)
+        looks = [transform(look, wide.to_image(TILE_PX)) for look in seen if look.score >= MIN_CONFIRMATION]
+        box = np.array([face.box])
+        return [look for look in looks if overlap(look.box, box)[0] > CONFIRMING_OVERLAP]
 
     def _measure(self, pixels: np.ndarray, roi: Roi) -> Face:
         crop = roi.crop(pixels, CROP_PX)
@@ -203,7 +213,7 @@ def select_face(
     """
     if not faces:
         raise NoFaceFound(
-            "No face was found in the image. Use a picture where the eyes, nose and mouth of a person are seen."
+            "No face was found in the image. Use a picture that shows a person's eyes, nose and mouth."
         )
     if box is not None:
         overlaps = overlap(np.asarray(box, float), np.array([face.box for face in faces]))
