@@ -129,8 +129,9 @@ class CrossAttention(nn.Module):
         """x (n, t, c), image (n, 1, context), audio (n, k, context), mask (1 or n, t, 1) -> (n, t, c)."""
         key, value = self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
         heard = attend(self.to_q(x), key, value, self.heads)
-        seen = self.to_v(image)
-        return self.to_out[0](seen + heard if mask is None else torch.addcmul(seen, heard, mask.to(seen.dtype)))
+        if mask is not None:
+            heard = heard * mask.to(heard.dtype)
+        return self.to_out[0](self.to_v(image) + heard)
 
 
 class GEGLU(nn.Module):
