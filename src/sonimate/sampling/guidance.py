@@ -1,4 +1,4 @@
-"""Guidance by portrait and voice (paper 4.1), as weights of the UNet's predictions in three branches."""
+"""Guidance by portrait and voice (NOTES 4.6), as weights of the UNet's predictions in three branches."""
 
 from __future__ import annotations
 
