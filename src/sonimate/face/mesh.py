@@ -10,6 +10,7 @@ import numpy as np
 
 from sonimate.errors import FaceTooSmall, NoFaceFound
 from sonimate.face.detect import (
+    MIN_OVERLAP,
     TILE_PX,
     TURNS_DEGREES,
     USUAL_LEVELS,
@@ -34,18 +35,18 @@ MIN_PRESENCE = 0.5
 
 MIN_CONFIRMATION = 0.7
 """Score the detector must give when it looks again, upright and well scaled, at what the mesh calls a
-face. The mesh alone calls necks and cloth faces with a presence of 0.9998. On 17 portraits down to a
-face of 24 px, blurred, noisy or dark, faces score 0.77 and more, all else 0.62 and less."""
-
-CONFIRMING_OVERLAP = 0.4
-"""Intersection over union of the mesh's box and the detector's, which leaves out the chin's tip."""
+face. The mesh alone calls necks and cloth faces with a presence of 0.9998. On 17 portraits, also shrunk to a
+face of 24 px, noisy, dark or compressed, faces score 0.77 and more, all else 0.62 and less."""
 
 SURE_PRESENCE = 0.9999
-"""Presence above which tracking does not look again (18 of 24 real clips never fall below it)."""
+"""Presence above which tracking does not look again (22 of 24 real clips never fall below it)."""
 
 CROP_GAIN = 0.25
 """Share of a small move that the crop follows in one frame. The network answers a new crop of the same
 face with slightly moved landmarks; fed back whole, a still face shimmers by up to 2 px in 300."""
+
+SETTLING_FRAMES = 8
+"""Times the first frame of a track is measured, to start from where the damped crop comes to rest."""
 
 CROP_LEEWAY = 0.08
 """Move, over the side of the crop, from which the crop follows fully, so that fast heads stay inside."""
@@ -90,15 +91,24 @@ class FaceMesh:
         Follows `start` (a face of the first frame), by default the largest; when it is lost, the largest
         found again. Only the crop depends on the frames before: landmarks are not smoothed.
         """
-        roi = None if start is None else roi_from_landmarks(start.landmarks)
+        roi = None
         for frame in frames:
             face = None if roi is None else self._measure(frame, roi)
             if face is None or (face.presence < SURE_PRESENCE and not self._is_confirmed(frame, face)):
-                face = max(self._search(frame, USUAL_LEVELS), key=face_size, default=None)
-                roi = None
+                found = [start] if start else self._search(frame, USUAL_LEVELS)
+                start, roi = None, None
+                face = self._settle(frame, max(found, key=face_size)) if found else None
             if face is not None:
                 roi = follow(roi, roi_from_landmarks(face.landmarks))
             yield face
+
+    def _settle(self, pixels: np.ndarray, face: Face) -> Face:
+        """The face as tracking a still video of `pixels` would come to see it."""
+        roi = roi_from_landmarks(face.landmarks)
+        for _ in range(SETTLING_FRAMES):
+            face = self._measure(pixels, roi)
+            roi = follow(roi, roi_from_landmarks(face.landmarks))
+        return face
 
     def _search(self, pixels: np.ndarray, levels: Iterable[int], angle: float = 0.0) -> list[Face]:
         """Confirmed faces at some pyramid levels of the image turned by `angle` radians, each once."""
@@ -116,15 +126,14 @@ class FaceMesh:
         return faces
 
     def _upright(self, pixels: np.ndarray, face: Face) -> Face:
-        """The face refined once more, after turning it if the detector, looking from four sides, sees it
-        best at another angle: BlazeFace often reads an upside-down face as an upright one, beard for hair."""
-        angle = roi_from_landmarks(face.landmarks).angle
+        """The face refined from its own crop or from where the detector, looking again from four sides, sees
+        it best: whichever has more presence. BlazeFace often reads an upside-down face as upright."""
+        faces = [self.refine(pixels, face)]
         looks = [look for turn in range(4) for look in self._look(pixels, face, turn * math.pi / 2)]
         if looks:
-            roi = roi_from_detection(max(looks, key=lambda look: look.score))
-            if abs(math.remainder(roi.angle - angle, math.tau)) > math.pi / 4:
-                face = self.refine(pixels, self._measure(pixels, roi))
-        return self.refine(pixels, face)
+            best = roi_from_detection(max(looks, key=lambda look: look.score))
+            faces.append(self.refine(pixels, self.refine(pixels, self._measure(pixels, best))))
+        return max(faces, key=lambda face: face.presence)
 
     def _is_confirmed(self, pixels: np.ndarray, face: Face) -> bool:
         return face.presence >= MIN_PRESENCE and bool(self._look(pixels, face))
@@ -136,7 +145,7 @@ class FaceMesh:
         seen = self._detector.detect_tile(wide.crop(pixels, TILE_PX))
         looks = [transform(look, wide.to_image(TILE_PX)) for look in seen if look.score >= MIN_CONFIRMATION]
         box = np.array([face.box])
-        return [look for look in looks if overlap(look.box, box)[0] > CONFIRMING_OVERLAP]
+        return [look for look in looks if overlap(look.box, box)[0] > MIN_OVERLAP]
 
     def _measure(self, pixels: np.ndarray, roi: Roi) -> Face:
         crop = roi.crop(pixels, CROP_PX)
