@@ -52,6 +52,8 @@ SPEEDS = (1.0, 0.9, 1.1)
 """Real clips are also played slower and faster, sound and picture alike, which shifts the voice's pitch too."""
 FACE_HEIGHT_CM = 17.7
 """Forehead to chin of the canonical face."""
+LIVELINESS, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
+"""Factors on a synthetic face's expression and head motion, so that motion buckets mean something to the model."""
 GAZE_CM = 0.06
 SYNTHETIC_PX_PER_CM = 12.0
 
@@ -174,11 +176,12 @@ def synthetic_sample(
     moves = gestures.expression(
         utterance["activations"], utterance["blink"], utterance["brow"], _gaze(frames, rng), weights @ gestures.lid_gap
     )
-    expression = weights @ gestures.neutrals + spread + moves
+    liveliness, head_gain = np.exp(rng.uniform(*np.log([LIVELINESS, HEAD_GAIN]).T))
+    expression = weights @ gestures.neutrals + spread + liveliness * moves
     start = Pose(
         np.array([SYNTHETIC_PX_PER_CM]), rotation_matrix(rng.normal(size=(1, 3)) * [0.08, 0.12, 0.04]), np.zeros((1, 3))
     )
-    pose = apply_motion(start, utterance["head_motion"].astype(np.float64))
+    pose = apply_motion(start, head_gain * utterance["head_motion"].astype(np.float64))
     vertices = codec.displacement(expression)
     labels = motion_buckets(to_image(vertices + canonical_vertices(), pose), vertices, FACE_HEIGHT_CM)
     rows = features(path.stem, utterance["samples"])

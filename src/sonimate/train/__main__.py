@@ -7,7 +7,10 @@ from pathlib import Path
 
 import torch
 
+from sonimate.audio.whisper import WhisperHiddenStates
+from sonimate.checkpoints.saved import write_index
 from sonimate.codecs.mesh import MeshCodec
+from sonimate.data.prepare import ENCODER
 from sonimate.data.samples import Sample, load_samples
 from sonimate.train.buckets import train_buckets
 from sonimate.train.config import TrainConfig
@@ -50,7 +53,11 @@ def main() -> None:
     error = train_buckets(networks, trainer.windows, config)
     print(f"motion buckets: mean absolute error {error:.1f}")
     torch.save(networks.state_dict(), arguments.out / "networks.pt")
-    networks.save(arguments.out / "model")
+    folder = arguments.out / "model"
+    networks.save(folder)
+    codec.save(folder / "codec")
+    WhisperHiddenStates.from_folder(ENCODER).save(folder / "audio_encoder")
+    write_index(folder)
 
 
 def _plain(sample: Sample) -> bool:

@@ -22,7 +22,7 @@ def train_buckets(networks: Networks, windows: WindowSampler, config: TrainConfi
         torch.manual_seed(config.seed + step)
         batch = windows.batch(config.steps + step)
         with torch.no_grad():
-            image = networks.reference_encoder(batch.reference)[:, 0]
+            image = networks.image_encoder(batch.reference)[:, 0]
         network.train()
         error = (network.project(batch.bucket_features, image) - batch.buckets[:, None]) / SCALE
         optimiser.zero_grad()

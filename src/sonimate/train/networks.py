@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from sonimate.checkpoints.saved import save_network
 from sonimate.data.features import Reducer
 from sonimate.models.audio_tokens import AudioToTokens, AudioTokensConfig, WindowNetwork
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
@@ -30,7 +28,7 @@ class Networks(nn.Module):
         self.unet = SpatioTemporalUNet(UNetConfig(**config.unet))
         self.audio_to_tokens = AudioToTokens(AudioTokensConfig(**config.audio_tokens))
         self.audio_to_bucket = AudioToBucket(AudioToBucketConfig(**config.audio_bucket))
-        self.reference_encoder = ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder))
+        self.image_encoder = ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder))
         _set_reducer(self.audio_to_tokens, tokens)
         _set_reducer(self.audio_to_bucket, buckets)
 
@@ -42,7 +40,7 @@ class Networks(nn.Module):
         tokens = self.audio_to_tokens.project(batch.features)
         tokens = torch.where(drop_audio[:, None, None, None], self.audio_to_tokens.null_tokens(), tokens)
         seen = (~drop_image).float()
-        image = self.reference_encoder(batch.reference) * seen[:, None, None]
+        image = self.image_encoder(batch.reference) * seen[:, None, None]
         reference = batch.reference * seen[:, None, None, None]
         sample = torch.cat(
             [
@@ -57,14 +55,9 @@ class Networks(nn.Module):
         )
 
     def save(self, folder: Path) -> None:
-        """Write each network as `<name>/config.json` and `<name>/model.safetensors` in half precision."""
+        """Write each network as a component of a saved model."""
         for name, module in self.named_children():
-            target = folder / name
-            target.mkdir(parents=True, exist_ok=True)
-            state = {key: value.detach().half().contiguous() for key, value in module.state_dict().items()}
-            save_file(state, target / "model.safetensors")
-            config = {"_class_name": type(module).__name__, **asdict(module.config)}  # type: ignore[call-overload]
-            (target / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+            save_network(module, folder / name)
 
 
 def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:

@@ -44,7 +44,7 @@ def generate(
     count = len(frames)
     tokens = networks.audio_to_tokens.project(torch.from_numpy(features).float())
     null = networks.audio_to_tokens.null_tokens().expand(count, -1, -1)
-    image = networks.reference_encoder(reference).expand(count, -1, -1)
+    image = networks.image_encoder(reference).expand(count, -1, -1)
     labels = torch.tensor(sample.buckets if buckets is None else buckets).float().expand(count, -1)
     conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask, FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
