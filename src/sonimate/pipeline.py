@@ -207,8 +207,8 @@ class SonicPipeline:
                 buckets[:, column] = value / max(options.dynamic_scale, 1e-6)
         return Conditions(
             image.expand(len(buckets), -1, -1),
-            audio.tokens,
-            audio.null_tokens,
+            audio.audio_tokens,
+            audio.null_audio_tokens,
             buckets,
             latents,
             reference.mask.to(self.device),
