@@ -7,6 +7,7 @@ import pytest
 
 from sonimate.face.detect import (
     TILE_PX,
+    USUAL_LEVELS,
     Detection,
     Roi,
     anchor_centres,
@@ -79,20 +80,28 @@ def test_a_crop_shows_what_its_matrix_says(angle: float, size: float) -> None:
 @pytest.mark.parametrize("angle", [0.0, math.radians(45), math.radians(90)])
 @pytest.mark.parametrize("level", [-1, 0, 1, 2, 3])
 def test_tiles_cover_the_image(height: int, width: int, angle: float, level: int) -> None:
-    pixels = np.zeros((height, width, 3), np.uint8)
-    corners = np.array([[0.5, 0.5], [width - 0.5, 0.5], [0.5, height - 0.5], [width - 0.5, height - 0.5]])
+    corners = np.array([[0, 0], [width, 0], [0, height], [width, height]])
     points = np.concatenate([corners, np.random.default_rng(0).uniform((0, 0), (width, height), (50, 2))])
     covered = np.zeros(len(points), bool)
-    for tile, matrix in tiles(pixels, level, angle):
-        assert tile.shape == (TILE_PX, TILE_PX, 3)
+    for tile in tiles(height, width, level, angle):
+        matrix = tile.to_image(TILE_PX)
         inside = (points - matrix[:, 2]) @ np.linalg.inv(matrix[:, :2]).T
         covered |= ((inside >= -1e-6) & (inside <= TILE_PX + 1e-6)).all(1)
     assert covered.all()
 
 
-def test_long_images_take_no_empty_tiles() -> None:
-    strip = list(tiles(np.zeros((200, 1600, 3), np.uint8), 3))
-    assert len(strip) <= 3 * 15
+def test_any_face_up_to_half_a_tile_is_whole_in_one() -> None:
+    rng = np.random.default_rng(0)
+    rois = list(tiles(900, 1300, 2))
+    size = rois[0].size
+    for x, y in rng.uniform((size / 4, size / 4), (1300 - size / 4, 900 - size / 4), (100, 2)):
+        assert any(abs(roi.x - x) <= size / 4 + 1e-6 and abs(roi.y - y) <= size / 4 + 1e-6 for roi in rois)
+
+
+def test_the_usual_search_takes_at_most_60_tiles() -> None:
+    counts = [len(list(tiles(1000, 1000, level))) for level in USUAL_LEVELS]
+    assert counts == [1, 1, 9, 49]
+    assert len(list(tiles(200, 1600, 2))) == 7, "no empty tiles beside a strip"
 
 
 def test_finer_levels_end_near_full_resolution() -> None:

@@ -151,38 +151,25 @@ def finer_levels(height: int, width: int) -> range:
     return range(USUAL_LEVELS[-1] + 1, finest + 1)
 
 
-def tiles(pixels: np.ndarray, level: int, angle: float = 0.0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Detector inputs uint8 (128, 128, 3), half overlapping, each with its matrix (2, 3) to the image.
+def tiles(height: int, width: int, level: int, angle: float = 0.0) -> Iterator[Roi]:
+    """The squares that the detector looks at: half overlapping, over an image turned by `angle` radians.
 
-    Level k shows the image turned by `angle` radians with its longer side (its diagonal, when turned) at
-    128 * 2**k pixels; level -1 shows it at 64 with a margin, for faces that fill the frame.
+    At level k a tile is the longer side of the (turned) image over 2**k, so that level 0 is one tile and
+    level -1 one with a margin, for faces that fill the frame.
     """
-    height, width = pixels.shape[:2]
-    cos, sin = abs(math.cos(angle)), abs(math.sin(angle))
-    spans = (width * cos + height * sin, width * sin + height * cos)
-    side = round(TILE_PX * 2.0**level)
-    scale = max(spans) / side
-    turned = Roi(width / 2, height / 2, max(spans), angle)
-    canvas = turned.crop(pixels, side)
-    to_image = turned.to_image(side)
-    if side < TILE_PX:
-        margin = (TILE_PX - side) // 2
-        canvas = cv2.copyMakeBorder(canvas, margin, margin, margin, margin, cv2.BORDER_CONSTANT)
-        to_image[:, 2] -= to_image[:, :2].sum(1) * margin
-        side = TILE_PX
-    x_starts, y_starts = (_starts(span / scale, side) for span in spans)
-    for top in y_starts:
-        for left in x_starts:
-            matrix = to_image.copy()
-            matrix[:, 2] += matrix[:, :2] @ (left, top)
-            yield canvas[top : top + TILE_PX, left : left + TILE_PX], matrix
+    cos, sin = math.cos(angle), math.sin(angle)
+    across = width * abs(cos) + height * abs(sin)
+    down = width * abs(sin) + height * abs(cos)
+    size = max(across, down) / 2.0**level
+    for v in _tile_centres(down, size):
+        for u in _tile_centres(across, size):
+            yield Roi(width / 2 + cos * u - sin * v, height / 2 + sin * u + cos * v, size, angle)
 
 
-def _starts(extent: float, side: int) -> list[int]:
-    """Tile starts with a stride of half a tile that cover the middle `extent` of `side` pixels."""
-    step = TILE_PX // 2
-    first = int((side - extent) / 2 // step * step)
-    return list(range(max(0, min(first, side - TILE_PX)), side - TILE_PX - max(first - step, 0) + 1, step))
+def _tile_centres(span: float, size: float) -> np.ndarray:
+    """Centres, half a tile apart, of the fewest tiles that cover `span`, whose middle is 0."""
+    count = 1 + max(0, math.ceil(2 * span / size - 2 - 1e-9))
+    return (np.arange(count) - (count - 1) / 2) * size / 2
 
 
 class FaceDetector:
@@ -213,10 +200,14 @@ class FaceDetector:
 
     def detect(self, pixels: np.ndarray, level: int, angle: float = 0.0) -> list[Detection]:
         """Faces in uint8 RGB `pixels` (h, w, 3) at one pyramid level (see `tiles`), merged, best first."""
-        return merge(
-            [
-                transform(detection, matrix)
-                for tile, matrix in tiles(pixels, level, angle)
-                for detection in self.detect_tile(tile)
-            ]
-        )
+        height, width = pixels.shape[:2]
+        rois = list(tiles(height, width, level, angle))
+        factor = min(max(1, int(rois[0].size / TILE_PX)), height, width)
+        shrunk = (width // factor, height // factor)
+        whole = pixels[: shrunk[1] * factor, : shrunk[0] * factor]
+        reduced = whole if factor == 1 else cv2.resize(whole, shrunk, interpolation=cv2.INTER_AREA)
+        found = []
+        for roi in rois:
+            tile = Roi(roi.x / factor, roi.y / factor, roi.size / factor, angle).crop(reduced, TILE_PX)
+            found += [transform(face, roi.to_image(TILE_PX)) for face in self.detect_tile(tile)]
+        return merge(found)
