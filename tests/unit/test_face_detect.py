@@ -107,3 +107,4 @@ def test_the_usual_search_takes_at_most_60_tiles() -> None:
 def test_finer_levels_end_near_full_resolution() -> None:
     assert list(finer_levels(480, 640)) == []
     assert list(finer_levels(2000, 3000)) == [3, 4]
+    assert list(finer_levels(30_000, 30_000)) == [3, 4, 5]
