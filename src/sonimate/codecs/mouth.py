@@ -13,13 +13,15 @@ from sonimate.codecs.plane import FacePlane
 from sonimate.codecs.raster import polygon_mask
 from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 
-TEETH_DEPTH_CM = 0.9
+TEETH_DEPTH_CM = 0.5
 """The front teeth stand this far behind the lips' contact line."""
-OWN_PIXELS_GAP_CM = 0.25
+OWN_PIXELS_GAP_CM = 0.45
 """A portrait whose inner lips are farther apart than this shows its own mouth interior."""
 UPPER_EDGE_CM = -0.12
 """Height of the upper teeth's cutting edge against the closed lips' line (dental "incisal display at rest")."""
 LOWER_EDGE_CM = -0.42
+TEETH_SHADE = 0.5
+"""Upper teeth stand in front of the cavity and keep at least this share of the light."""
 TOOTH_WIDTH_CM = 0.8
 ARCH_HALF_WIDTH_CM = 2.1
 CHIN = 152
@@ -78,19 +80,21 @@ class MouthInterior:
         colour = np.empty((*x.shape, 3), np.float32)
         colour[:] = self._cavity
 
-        tongue_top = self._contact - 0.75 + 0.8 * jaw - 0.10 * x**2
-        tongue = _edge(tongue_top - y, 0.25) * _edge(1.5 - np.abs(x), 0.4)
-        colour = _mix(colour, self._tongue * (0.55 + 0.45 * _edge(tongue_top - y - 0.2, 0.5))[..., None], tongue)
+        light = _light(coverage)
+        tongue_top = self._contact - 0.85 + 0.8 * jaw - 0.10 * x**2
+        tongue = _edge(tongue_top - y, 0.5) * _edge(1.5 - np.abs(x), 0.6)
+        colour = _mix(colour, self._tongue * (0.5 + 0.5 * _edge(tongue_top - y - 0.3, 0.8))[..., None], tongue)
 
-        lower_edge = self._contact + LOWER_EDGE_CM + 0.85 * jaw + arch
-        lower = _edge(lower_edge - y, 1.5 * pixel + 0.03) * _edge(y - (lower_edge - 0.75), 0.15)
-        colour = _mix(colour, self._tooth_colour(x, depth, 0.55), lower * _edge(1.7 - np.abs(x), 0.2) * 0.8)
+        lower_edge = self._contact + LOWER_EDGE_CM + 0.95 * jaw + 1.6 * arch
+        lower = _edge(lower_edge - y, 1.5 * pixel + 0.04) * _edge(1.3 - np.abs(x), 0.8)
+        colour = _mix(colour, self._tooth_colour(x, depth, 0.6), lower * 0.75)
+        colour = colour * light[..., None]
 
         if self._own is None:
-            upper_edge = self._contact + UPPER_EDGE_CM + arch + 0.035 * np.abs(np.cos(np.pi * x / TOOTH_WIDTH_CM))
-            upper = _edge(y - upper_edge, 1.5 * pixel + 0.02) * _edge(1.95 - np.abs(x), 0.2)
-            colour = _mix(colour, self._tooth_colour(x, depth, 0.86), upper)
-        colour = self._shade(colour, coverage)
+            upper_edge = self._contact + UPPER_EDGE_CM + arch + 0.03 * np.abs(np.cos(np.pi * x / TOOTH_WIDTH_CM))
+            upper = _edge(y - upper_edge, 1.5 * pixel + 0.03) * _edge(1.6 - np.abs(x), 1.0)
+            teeth = self._tooth_colour(x, depth, 1.0) * (TEETH_SHADE + (1 - TEETH_SHADE) * light)[..., None]
+            colour = _mix(colour, teeth, upper)
         if self._own is not None:
             own = cv2.remap(
                 self._own, self._plane.to_image(plane, window), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
@@ -101,15 +105,15 @@ class MouthInterior:
     def _tooth_colour(self, x: np.ndarray, depth: np.ndarray, light: float) -> np.ndarray:
         """Brighter in the middle, darker toward the corners, faint lines between teeth."""
         between = np.exp(-((np.mod(x / TOOTH_WIDTH_CM + 0.5, 1) - 0.5) ** 2) / 0.002)
-        return self._teeth * (light * (0.35 + 0.65 * depth) * (1 - 0.12 * between))[..., None]
+        return self._teeth * (light * (0.45 + 0.55 * depth) * (1 - 0.08 * between))[..., None]
 
-    @staticmethod
-    def _shade(colour: np.ndarray, coverage: np.ndarray) -> np.ndarray:
-        """Lips shadow what lies just behind them: darker near the contour and under the upper lip."""
-        softness = max(0.10 * np.sqrt(coverage.sum()), 0.8)
-        light = cv2.GaussianBlur(coverage, (0, 0), softness)
-        from_above = np.roll(light, max(int(softness * 0.7), 1), axis=0)
-        return colour * np.clip(0.30 + 0.75 * light * from_above, 0, 1)[..., None]
+
+def _light(coverage: np.ndarray) -> np.ndarray:
+    """How much light reaches each pixel of the opening: less just behind the lips, least under the upper one."""
+    softness = max(0.12 * np.sqrt(coverage.sum()), 0.8)
+    light = cv2.GaussianBlur(coverage, (0, 0), softness)
+    from_above = np.roll(light, max(int(softness * 0.7), 1), axis=0)
+    return np.clip(0.35 + 0.75 * light * from_above, 0, 1)
 
 
 def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -127,11 +131,13 @@ def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.
     corner, inner = landmarks[RIGHT_EYE[0], :2], landmarks[RIGHT_EYE[8], :2]
     eye = sample(corner + steps * (inner - corner))
     white = eye[eye.mean(1) >= np.percentile(eye.mean(1), 75)].mean(0)
-    bright = np.maximum(cheeks.max(), white.mean())
-    hue = 0.5 * (cheeks + white)
-    teeth = 0.75 * hue.mean() + 0.25 * hue
-    teeth = teeth * (bright / max(teeth.mean(), 1))
-    return lips * 0.16, np.clip(teeth, 0, 235), lips * np.array([0.80, 0.66, 0.66]) * 0.9
+    x0, y0 = np.clip(landmarks[:, :2].min(0), 0, None).astype(int)
+    x1, y1 = landmarks[:, :2].max(0).astype(int) + 1
+    bright = max(np.percentile(pixels[y0:y1, x0:x1].max(axis=2), 96), white.max())
+    tint = 0.7 + 0.3 * cheeks / max(cheeks.max(), 1)
+    colourful = 1 - lips.min() / max(lips.max(), 1)
+    red = np.array([1.0, 1 - 0.75 * colourful, 1 - 0.75 * colourful])
+    return 0.45 * lips.mean() * red, np.clip(0.92 * bright * tint, 0, 238), lips * red**0.4
 
 
 def _edge(distance: np.ndarray, width: float) -> np.ndarray:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonimate.face.canonical import FACE_OVAL
-
 RING_COUNT = 10
 REACH = 2.2
 """Movement has vanished at this distance from the face oval, in face radii (or at the image's edge)."""
@@ -21,9 +19,12 @@ JAW_REACH = 0.5
 
 @dataclass(frozen=True)
 class Rings:
-    """points: (rings * 36, 2) px, from the oval outward. follow: (rings * 36,) share of the head's rigid motion.
-    stretch: share of the oval's expression displacement. triangles: indices where 0-35 are the oval's
-    vertices (in FACE_OVAL order) and 36 + i is `points[i]`."""
+    """Rings around an outline of n vertices.
+
+    points: (rings * n, 2) px, from the outline outward. follow: (rings * n,) share of the head's rigid motion.
+    stretch: share of the outline's expression displacement. triangles: indices where 0 to n - 1 are the
+    outline's vertices and n + i is `points[i]`.
+    """
 
     points: np.ndarray
     follow: np.ndarray
@@ -31,10 +32,9 @@ class Rings:
     triangles: np.ndarray
 
 
-def build_rings(landmarks: np.ndarray, up: np.ndarray, width: int, height: int) -> Rings:
-    """Rings around the oval of `landmarks` (478, 3) px in an image of `width` x `height`; `up` is the
-    face's upward direction in the image, a unit vector (2,)."""
-    oval = landmarks[list(FACE_OVAL), :2]
+def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Rings:
+    """Rings around the face's outline `oval` (n, 2) px, in order around it, in an image of `width` x `height`;
+    `up` is the face's upward direction in the image, a unit vector (2,)."""
     centre = oval.mean(0)
     spokes = oval - centre
     lengths = np.linalg.norm(spokes, axis=1)

@@ -10,7 +10,6 @@ from sonimate.codecs.plane import FacePlane
 from sonimate.codecs.raster import inverse_map, polygon_mask, window_around
 from sonimate.codecs.rings import build_rings
 from sonimate.face.canonical import (
-    FACE_OVAL,
     LEFT_EYE,
     LIPS_INNER,
     RIGHT_EYE,
@@ -26,6 +25,8 @@ WIDER_EYES = 1.08
 """Lids open at most this much farther than in the portrait: there are no pixels behind them."""
 STEEPEST = 1.2
 """No turn of less than 39 degrees folds the face over."""
+GRAZING = 0.12
+"""Cosine below which a triangle at the face's edge is seen too obliquely to lend its pixels."""
 IRISES = {RIGHT_EYE: 468, LEFT_EYE: 473}
 
 
@@ -37,11 +38,13 @@ class PortraitWarp:
         landmarks = portrait.face.landmarks.astype(np.float64)
         self._height, self._width = self._pixels.shape[:2]
         self.pose = fit_pose(landmarks[None])
+        up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
+        self._seen = seen_triangles(landmarks)
+        self._oval = outline(landmarks, self._seen)
+        up = up / np.linalg.norm(up)
+        self._rings = build_rings(landmarks[self._oval, :2], up, self._width, self._height)
         landmarks = _without_steep_sides(landmarks)
         self.vertices = to_canonical(landmarks[None], self.pose)[0]
-        up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
-        self._rings = build_rings(landmarks, up / np.linalg.norm(up), self._width, self._height)
-        self._oval = list(FACE_OVAL)
         ring_depth = np.tile(landmarks[self._oval, 2], len(self._rings.points) // len(self._oval))
         ring_landmarks = np.column_stack([self._rings.points, ring_depth])
         self._ring_vertices = to_canonical(ring_landmarks[None], self.pose)
@@ -56,7 +59,7 @@ class PortraitWarp:
 
     def _triangle_sets(self) -> tuple[np.ndarray, np.ndarray]:
         """Triangles of the skin (without those that span the mouth and eye openings), and all with the rings."""
-        triangles = canonical_face().triangles
+        triangles = self._seen
         opening = np.zeros(len(triangles), bool)
         for contour in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
             opening |= np.isin(triangles, contour).all(1)
@@ -162,6 +165,42 @@ class PortraitWarp:
             return None
         coverage = polygon_mask(polygon, window)
         return coverage if coverage.sum() > 0.5 else None
+
+
+def seen_triangles(landmarks: np.ndarray) -> np.ndarray:
+    """The triangles (t, 3) of the face that the picture shows: those on a turned head's far side, which point away
+    from the viewer, are peeled off from the outside inward."""
+    triangles = canonical_face().triangles
+    a, b, c = (landmarks[triangles[:, corner]] for corner in range(3))
+    normal = np.cross(b - a, c - a)
+    facing = -normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
+    facing *= np.sign(np.median(facing))
+    kept = np.ones(len(triangles), bool)
+    while True:
+        boundary = outer_edges(triangles[kept])
+        at_edge = np.zeros(len(triangles), bool)
+        for first, second in ((0, 1), (1, 2), (2, 0)):
+            edges = np.sort(triangles[:, [first, second]], axis=1)
+            at_edge |= np.isin(edges[:, 0] * VERTEX_COUNT + edges[:, 1], boundary)
+        peeled = kept & at_edge & (facing < GRAZING)
+        if not peeled.any():
+            return triangles[kept]
+        kept &= ~peeled
+
+
+def outer_edges(triangles: np.ndarray) -> np.ndarray:
+    """Edges that belong to one triangle only, each as smaller index * 468 + larger index."""
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    keys, counts = np.unique(edges[:, 0] * VERTEX_COUNT + edges[:, 1], return_counts=True)
+    return keys[counts == 1]
+
+
+def outline(landmarks: np.ndarray, triangles: np.ndarray) -> list[int]:
+    """Vertices on the outer edge of `triangles`, ordered around the face in the image."""
+    edges = outer_edges(triangles)
+    vertices = np.unique(np.concatenate([edges // VERTEX_COUNT, edges % VERTEX_COUNT]))
+    away = landmarks[vertices, :2] - landmarks[vertices, :2].mean(0)
+    return vertices[np.argsort(np.arctan2(away[:, 1], away[:, 0]))].tolist()
 
 
 def _without_steep_sides(landmarks: np.ndarray) -> np.ndarray:
