@@ -60,7 +60,9 @@ class MouthInterior:
         upward = landmarks[10, :2] - landmarks[152, :2]
         upward *= 0.06
         shift = np.array([[1, 0, upward[0]], [0, 1, upward[1]]])
-        raised = [cv2.warpAffine(inside, shift * [[1, 0, t], [0, 1, t]], (width, height)) for t in (0.25, 0.5, 1)]
+        raised = [
+            cv2.warpAffine(inside, shift * [[1, 0, t], [0, 1, t]], (width, height)) for t in (0.25, 0.5, 1)
+        ]
         alpha = np.maximum.reduce([cv2.GaussianBlur(inside, (0, 0), softness) * inside, *raised])
         return np.dstack([nearest[labels], alpha * 255])
 
@@ -83,7 +85,9 @@ class MouthInterior:
         light = _light(coverage)
         tongue_top = self._contact - 0.85 + 0.8 * jaw - 0.10 * x**2
         tongue = _edge(tongue_top - y, 0.5) * _edge(1.5 - np.abs(x), 0.6)
-        colour = _mix(colour, self._tongue * (0.5 + 0.5 * _edge(tongue_top - y - 0.3, 0.8))[..., None], tongue)
+        colour = _mix(
+            colour, self._tongue * (0.5 + 0.5 * _edge(tongue_top - y - 0.3, 0.8))[..., None], tongue
+        )
 
         lower_edge = self._contact + LOWER_EDGE_CM + 0.95 * jaw + 1.6 * arch
         lower = _edge(lower_edge - y, 1.5 * pixel + 0.04) * _edge(1.3 - np.abs(x), 0.8)
@@ -91,13 +95,19 @@ class MouthInterior:
         colour = colour * light[..., None]
 
         if self._own is None:
-            upper_edge = self._contact + UPPER_EDGE_CM + arch + 0.03 * np.abs(np.cos(np.pi * x / TOOTH_WIDTH_CM))
+            upper_edge = (
+                self._contact + UPPER_EDGE_CM + arch + 0.03 * np.abs(np.cos(np.pi * x / TOOTH_WIDTH_CM))
+            )
             upper = _edge(y - upper_edge, 1.5 * pixel + 0.03) * _edge(1.6 - np.abs(x), 1.0)
             teeth = self._tooth_colour(x, depth, 1.0) * (TEETH_SHADE + (1 - TEETH_SHADE) * light)[..., None]
             colour = _mix(colour, teeth, upper)
         if self._own is not None:
             own = cv2.remap(
-                self._own, self._plane.to_image(plane, window), None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+                self._own,
+                self._plane.to_image(plane, window),
+                None,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
             )
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
         return colour

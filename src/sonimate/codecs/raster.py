@@ -50,8 +50,12 @@ def _affine(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     edges = target[:, 1:] - target[:, :1]
     determinant = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
     flat = np.abs(determinant) < 1e-3
-    inverse = np.stack([edges[:, 1, 1], -edges[:, 0, 1], -edges[:, 1, 0], edges[:, 0, 0]], 1).reshape(-1, 2, 2)
-    inverse = np.where(flat, 0.0, 1.0)[:, None, None] * inverse / np.where(flat, 1.0, determinant)[:, None, None]
+    inverse = np.stack([edges[:, 1, 1], -edges[:, 0, 1], -edges[:, 1, 0], edges[:, 0, 0]], 1).reshape(
+        -1, 2, 2
+    )
+    inverse = (
+        np.where(flat, 0.0, 1.0)[:, None, None] * inverse / np.where(flat, 1.0, determinant)[:, None, None]
+    )
     linear = np.swapaxes(source[:, 1:] - source[:, :1], 1, 2) @ np.swapaxes(inverse, 1, 2)
     offset = source[:, 0] - np.einsum("tij,tj->ti", linear, target[:, 0])
     return np.concatenate([linear, offset[..., None]], 2).reshape(-1, 6).astype(np.float32)

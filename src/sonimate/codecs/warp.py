@@ -35,7 +35,8 @@ class PortraitWarp:
 
     def __init__(self, portrait: Portrait):
         self._pixels = np.ascontiguousarray(portrait.pixels)
-        landmarks = portrait.face.landmarks.astype(np.float64)
+        # Landmarks count from a pixel's corner, maps from its middle.
+        landmarks = portrait.face.landmarks.astype(np.float64) - [0.5, 0.5, 0]
         self._height, self._width = self._pixels.shape[:2]
         self.pose = fit_pose(landmarks[None])
         up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
@@ -98,7 +99,9 @@ class PortraitWarp:
             crossing = np.minimum(vertices[upper, 1] - vertices[lower, 1], 0)
             if contour is not LIPS_INNER:
                 widest = WIDER_EYES * (self.vertices[upper, 1] - self.vertices[lower, 1])
-                vertices[upper, 1] = np.minimum(vertices[upper, 1], vertices[lower, 1] + np.maximum(widest, 0))
+                vertices[upper, 1] = np.minimum(
+                    vertices[upper, 1], vertices[lower, 1] + np.maximum(widest, 0)
+                )
             vertices[upper, 1] -= (1 - share) * crossing
             vertices[lower, 1] += share * crossing
         return vertices
@@ -134,7 +137,9 @@ class PortraitWarp:
     def _resample(self, flow: np.ndarray) -> np.ndarray:
         return cv2.remap(self._pixels, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
 
-    def _draw_eye(self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose, gaze: np.ndarray):
+    def _draw_eye(
+        self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose, gaze: np.ndarray
+    ):
         """The eyeball stays with the skull while the lids move over it; around the iris it turns with the gaze."""
         polygon = moved[list(contour), :2]
         window = window_around(polygon, 2, self._width, self._height)

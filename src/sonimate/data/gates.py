@@ -53,7 +53,14 @@ def music(clip: Clip) -> str | None:
     return "music" if pause_ratio(levels(clip.waveform.samples)) < MIN_PAUSES else None
 
 
-GATES: tuple[Callable[[Clip], str | None], ...] = (too_short, lost_face, scene_cut, still_mouth, silent, music)
+GATES: tuple[Callable[[Clip], str | None], ...] = (
+    too_short,
+    lost_face,
+    scene_cut,
+    still_mouth,
+    silent,
+    music,
+)
 SOUND_REASONS = ("silence", "music", "sound does not move with the mouth")
 """Clips rejected for these still show faces that may teach what expressions look like."""
 
@@ -112,5 +119,3 @@ def sync_correlations(
         weights = (x - mean).T @ np.linalg.solve(kernel + ridge * np.eye(len(kernel)), y)
         scores.append(float(np.corrcoef((features[index] - mean) @ weights, targets[index])[0, 1]))
     return scores
-
-

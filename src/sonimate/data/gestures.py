@@ -61,7 +61,9 @@ class FaceGestures:
     neutrals: np.ndarray
     lid_gap: np.ndarray
 
-    def expression(self, mouth: np.ndarray, blink: np.ndarray, brow: np.ndarray, gaze: np.ndarray, lid_gap: float):
+    def expression(
+        self, mouth: np.ndarray, blink: np.ndarray, brow: np.ndarray, gaze: np.ndarray, lid_gap: float
+    ):
         """Coefficients (n, k), relative to a neutral face: mouth (n, 7) activations (open, jaw, wide,
         protrude, tuck, press, upper), blink and brow (n,) in [0, 1], gaze (n, 2) cm."""
         opened, jaw, wide, protrude, tuck, press, upper = mouth.T
@@ -93,7 +95,11 @@ def fit_gestures(codec: MeshCodec, expressions: list[np.ndarray]) -> FaceGesture
         neutrals.append(at_rest - max(measure_face(rest[None])[0, 0], 0) * per_cm[0])
         lid_gaps.append(gap)
     return FaceGestures(
-        per_cm, codec.project(_press()[None])[0], codec.project(_tuck()[None])[0], np.array(neutrals), np.array(lid_gaps)
+        per_cm,
+        codec.project(_press()[None])[0],
+        codec.project(_tuck()[None])[0],
+        np.array(neutrals),
+        np.array(lid_gaps),
     )
 
 

@@ -35,7 +35,6 @@ from sonimate.face.pose import (
     fit_pose,
     mouth_opening,
     rotation_matrix,
-    rotation_vector,
     to_canonical,
     to_image,
 )
@@ -135,7 +134,11 @@ def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
         synthetic_sample(path, codec, gestures, reduce, np.random.default_rng([seed, index])).save(folder)
     accepted = {c.name: round(s, 3) for c, s in zip(passing, scores, strict=True) if c.name not in rejects}
     report = Report(accepted, rejects)
-    report.save(out / "report.json", synthetic=len(utterances), basis_fitted_on=sorted(c.name for c in strangers or talking))
+    report.save(
+        out / "report.json",
+        synthetic=len(utterances),
+        basis_fitted_on=sorted(c.name for c in strangers or talking),
+    )
     return report
 
 
@@ -155,13 +158,23 @@ class Features:
         }
 
 
-def real_sample(name: str, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]) -> Sample:
+def real_sample(
+    name: str, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]
+) -> Sample:
     """A tracked clip (n, 478, 3) px with its audio features as a training sample."""
     pose = fit_pose(landmarks)
     vertices = canonical_expression(to_canonical(landmarks, pose))
     labels = motion_buckets(landmarks, vertices, FACE_HEIGHT_CM)
     return Sample(
-        name, speaker, "real", codec.project(vertices), pose.scale, pose.rotation, pose.translation, **rows, buckets=labels
+        name,
+        speaker,
+        "real",
+        codec.project(vertices),
+        pose.scale,
+        pose.rotation,
+        pose.translation,
+        **rows,
+        buckets=labels,
     )
 
 
@@ -174,19 +187,33 @@ def synthetic_sample(
     spread = rng.normal(size=gestures.neutrals.shape[1]) * gestures.neutrals.std(0) * 0.4
     frames = len(utterance["activations"])
     moves = gestures.expression(
-        utterance["activations"], utterance["blink"], utterance["brow"], _gaze(frames, rng), weights @ gestures.lid_gap
+        utterance["activations"],
+        utterance["blink"],
+        utterance["brow"],
+        _gaze(frames, rng),
+        weights @ gestures.lid_gap,
     )
     liveliness, head_gain = np.exp(rng.uniform(*np.log([LIVELINESS, HEAD_GAIN]).T))
     expression = weights @ gestures.neutrals + spread + liveliness * moves
     start = Pose(
-        np.array([SYNTHETIC_PX_PER_CM]), rotation_matrix(rng.normal(size=(1, 3)) * [0.08, 0.12, 0.04]), np.zeros((1, 3))
+        np.array([SYNTHETIC_PX_PER_CM]),
+        rotation_matrix(rng.normal(size=(1, 3)) * [0.08, 0.12, 0.04]),
+        np.zeros((1, 3)),
     )
     pose = apply_motion(start, head_gain * utterance["head_motion"].astype(np.float64))
     vertices = codec.displacement(expression)
     labels = motion_buckets(to_image(vertices + canonical_vertices(), pose), vertices, FACE_HEIGHT_CM)
     rows = features(path.stem, utterance["samples"])
     return Sample(
-        path.stem, "synthetic", "synthetic", expression, pose.scale, pose.rotation, pose.translation, **rows, buckets=labels
+        path.stem,
+        "synthetic",
+        "synthetic",
+        expression,
+        pose.scale,
+        pose.rotation,
+        pose.translation,
+        **rows,
+        buckets=labels,
     )
 
 
@@ -213,7 +240,9 @@ def _real_samples(
                 name = f"{clip.name}@{speed:.1f}v{version}"
                 sample = real_sample(name, clip.speaker, moved, codec, features(name, samples))
                 if sample.buckets.max() > MAX_BUCKET:
-                    rejects[clip.name] = f"moves too much: buckets {sample.buckets.round().astype(int).tolist()}"
+                    rejects[clip.name] = (
+                        f"moves too much: buckets {sample.buckets.round().astype(int).tolist()}"
+                    )
                     continue
                 yield sample
 
@@ -293,14 +322,18 @@ def _named(reducer: Reducer, prefix: str) -> dict[str, np.ndarray]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sonimate.data.prepare", description=__doc__)
-    parser.add_argument("footage", type=Path, help="folder of talking clips; a MANIFEST.tsv may name speakers")
+    parser.add_argument(
+        "footage", type=Path, help="folder of talking clips; a MANIFEST.tsv may name speakers"
+    )
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--speech", type=Path, help="folder of python -m sonimate.data.synthesis")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     report = prepare(arguments.footage, arguments.out, arguments.speech, arguments.seed)
-    print(f"accepted {len(report.accepted)}, rejected {len(report.rejected)}; see {arguments.out / 'report.json'}")
+    print(
+        f"accepted {len(report.accepted)}, rejected {len(report.rejected)}; see {arguments.out / 'report.json'}"
+    )
 
 
 if __name__ == "__main__":

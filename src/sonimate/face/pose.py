@@ -124,5 +124,3 @@ def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
     gap = np.linalg.norm(landmarks[:, 13] - landmarks[:, 14], axis=1)
     height = np.linalg.norm(landmarks[:, 10] - landmarks[:, 152], axis=1)
     return gap / height
-
-

@@ -24,7 +24,9 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("--data", type=Path, required=True, help="folder of python -m sonimate.data.prepare")
     parser.add_argument("--out", type=Path, required=True)
-    parser.add_argument("--hold-out", default="", help="speakers, comma-separated, to leave out and validate on")
+    parser.add_argument(
+        "--hold-out", default="", help="speakers, comma-separated, to leave out and validate on"
+    )
     parser.add_argument("--init", type=Path, help="run folder whose networks to start from")
     parser.add_argument("--steps", type=int)
     parser.add_argument("--real-share", type=float)

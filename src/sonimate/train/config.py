@@ -17,7 +17,8 @@ class TrainConfig:
 
     steps, batch_size, frames (of a window, at 12.5 fps). learning_rate, warmup_steps, weight_decay, ema_decay.
     real_share: part of each batch that comes from real clips. drop_audio, drop_image, drop_both: chances.
-    sigma_mean, sigma_std: of ln(sigma). expression_noise: standard deviation in cm of coefficients of the reference.
+    sigma_mean, sigma_std: of ln(sigma). reference_noise: standard deviation in cm, of the reference's coefficients.
+    mixed_precision: "no", "bf16" or "fp16" (accelerate's).
     bucket_steps: length of the second stage, which trains audio_bucket alone.
     """
 
@@ -33,6 +34,7 @@ class TrainConfig:
     weight_decay: float = 0.01
     gradient_clip: float = 1.0
     ema_decay: float = 0.995
+    mixed_precision: str = "no"
     real_share: float = 0.5
     drop_audio: float = 0.05
     drop_image: float = 0.05

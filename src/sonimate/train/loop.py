@@ -49,7 +49,9 @@ class Trainer:
         self.config, self.out, self.validate = config, out, validate
         out.mkdir(parents=True, exist_ok=True)
         set_seed(config.seed)
-        self.accelerator = Accelerator(log_with="tensorboard", project_dir=str(out))
+        self.accelerator = Accelerator(
+            log_with="tensorboard", project_dir=str(out), mixed_precision=config.mixed_precision
+        )
         self.accelerator.init_trackers("log")
         training = [sample for sample in samples if sample.speaker not in config.held_out]
         self.windows = WindowSampler(
@@ -66,7 +68,10 @@ class Trainer:
         networks = Networks(config, *reducers)
         self.average = AveragedModel(networks, multi_avg_fn=_average(config.ema_decay), use_buffers=False)
         optimiser = torch.optim.AdamW(
-            networks.parameters(), lr=config.learning_rate, weight_decay=config.weight_decay, betas=(0.9, 0.99)
+            networks.parameters(),
+            lr=config.learning_rate,
+            weight_decay=config.weight_decay,
+            betas=(0.9, 0.99),
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
         self.networks, self.optimiser, self.schedule = self.accelerator.prepare(networks, optimiser, schedule)

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from sonimate.checkpoints.saved import save_network
 from sonimate.data.features import Reducer
-from sonimate.models.audio_tokens import AudioToTokens, AudioTokensConfig, WindowNetwork
+from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens, WindowNetwork
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig

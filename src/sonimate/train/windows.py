@@ -84,14 +84,20 @@ class WindowSampler:
         reference = sample.expression[still]
         head = relative_motion(sample.pose[frames], sample.pose[still : still + 1])
         if rng.random() < 0.5:
-            expression, reference, head = expression @ self._mirror, reference @ self._mirror, head * HEAD_MIRROR
+            expression, reference, head = (
+                expression @ self._mirror,
+                reference @ self._mirror,
+                head * HEAD_MIRROR,
+            )
         reference = reference + self._noise * rng.normal(size=reference.shape)
         tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
         buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
         return expression, head, reference, tokens, buckets, sample.buckets
 
 
-def windows_of(rows: np.ndarray, frames: np.ndarray, count: int, before: int, outside: np.ndarray) -> np.ndarray:
+def windows_of(
+    rows: np.ndarray, frames: np.ndarray, count: int, before: int, outside: np.ndarray
+) -> np.ndarray:
     """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond the
     sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
     at = ROWS_PER_FRAME * frames[:, None] - before + np.arange(count)
