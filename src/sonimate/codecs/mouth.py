@@ -10,13 +10,15 @@ import cv2
 import numpy as np
 
 from sonimate.codecs.plane import FacePlane
-from sonimate.codecs.raster import polygon_mask
+from sonimate.codecs.raster import polygon_mask, window_around
 from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 
 TEETH_DEPTH_CM = 0.5
 """The front teeth stand this far behind the lips' contact line."""
 OWN_PIXELS_GAP_CM = 0.45
 """A portrait whose inner lips are farther apart than this shows its own mouth interior."""
+TEETH_OVER_LIPS = 1.2
+"""Brightness of a mouth's inside, relative to its lips, from which on it must be teeth."""
 UPPER_EDGE_CM = -0.12
 """Height of the upper teeth's cutting edge against the closed lips' line (dental "incisal display at rest")."""
 LOWER_EDGE_CM = -0.42
@@ -41,8 +43,9 @@ class MouthInterior:
         self._middle = float(vertices[[UPPER_LIP, LOWER_LIP], 0].mean())
         self._chin = float(vertices[CHIN, 1])
         gap = vertices[UPPER_LIP, 1] - vertices[LOWER_LIP, 1]
-        self._own = self._own_layer(pixels, landmarks) if gap > OWN_PIXELS_GAP_CM else None
         self._cavity, self._teeth, self._tongue = _palette(pixels, landmarks)
+        own = gap > OWN_PIXELS_GAP_CM and _shows_teeth(pixels, landmarks)
+        self._own = self._own_layer(pixels, landmarks) if own else None
 
     def _own_layer(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
         """The portrait with an alpha channel: its mouth interior, continued under the upper lip by the nearest
@@ -124,6 +127,19 @@ def _light(coverage: np.ndarray) -> np.ndarray:
     light = cv2.GaussianBlur(coverage, (0, 0), softness)
     from_above = np.roll(light, max(int(softness * 0.7), 1), axis=0)
     return np.clip(0.35 + 0.75 * light * from_above, 0, 1)
+
+
+def _shows_teeth(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
+    """Whether the inside of the portrait's mouth is brighter than its lips."""
+    height, width = pixels.shape[:2]
+    window = window_around(landmarks[list(LIPS_OUTER), :2], 1, width, height)
+    x0, y0, x1, y1 = window
+    grey = pixels[y0:y1, x0:x1].mean(axis=2)
+    inner = polygon_mask(landmarks[list(LIPS_INNER), :2], window) > 0.9
+    lips = (polygon_mask(landmarks[list(LIPS_OUTER), :2], window) > 0.9) & ~inner
+    if not inner.any() or not lips.any():
+        return False
+    return bool(np.percentile(grey[inner], 75) > TEETH_OVER_LIPS * np.median(grey[lips]))
 
 
 def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

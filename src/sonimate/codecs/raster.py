@@ -6,6 +6,8 @@ import cv2
 import numpy as np
 
 SUBPIXEL_BITS = 4
+SLIVER_PX = 0.5
+"""Triangles thinner than this are left to their neighbours: they hold no pixel, and their maps extrapolate wildly."""
 
 
 def inverse_map(
@@ -30,6 +32,7 @@ def inverse_map(
     triangles = triangles[order]
     corner = np.array([x0, y0]) + (step - 1) / 2
     local = (target - corner) / step
+    triangles = triangles[_altitudes(local[triangles]) > SLIVER_PX]
     corners = np.round(local[triangles] * (1 << SUBPIXEL_BITS)).astype(np.int32)
     owner = np.full((height, width), len(triangles), np.int32)
     for index, polygon in enumerate(corners):
@@ -44,19 +47,18 @@ def inverse_map(
     return sampled, owner < len(triangles)
 
 
+def _altitudes(corners: np.ndarray) -> np.ndarray:
+    """Smallest altitude (t,) of triangles (t, 3, 2)."""
+    edges = np.roll(corners, -1, axis=1) - corners
+    doubled_area = np.abs(edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0])
+    return doubled_area / np.maximum(np.linalg.norm(edges, axis=2).max(1), 1e-9)
+
+
 def _affine(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Per triangle the six numbers (a, b, c, d, e, f) of source = (a x + b y + c, d x + e y + f).
-    target, source: (t, 3, 2). A triangle squeezed to a line maps to its first corner."""
-    edges = target[:, 1:] - target[:, :1]
-    determinant = edges[:, 0, 0] * edges[:, 1, 1] - edges[:, 0, 1] * edges[:, 1, 0]
-    flat = np.abs(determinant) < 1e-3
-    inverse = np.stack([edges[:, 1, 1], -edges[:, 0, 1], -edges[:, 1, 0], edges[:, 0, 0]], 1).reshape(
-        -1, 2, 2
-    )
-    inverse = (
-        np.where(flat, 0.0, 1.0)[:, None, None] * inverse / np.where(flat, 1.0, determinant)[:, None, None]
-    )
-    linear = np.swapaxes(source[:, 1:] - source[:, :1], 1, 2) @ np.swapaxes(inverse, 1, 2)
+    target, source: (t, 3, 2)."""
+    inverse = np.linalg.inv(np.swapaxes(target[:, 1:] - target[:, :1], 1, 2))
+    linear = np.swapaxes(source[:, 1:] - source[:, :1], 1, 2) @ inverse
     offset = source[:, 0] - np.einsum("tij,tj->ti", linear, target[:, 0])
     return np.concatenate([linear, offset[..., None]], 2).reshape(-1, 6).astype(np.float32)
 
