@@ -1,0 +1,58 @@
+"""Cross-validation over groups of speakers: `python -m sonimate.train.folds CONFIG --data DIR --out DIR --init RUN`.
+
+Trains one model a fold, without that fold's speakers, from a run that saw synthetic speech only, and writes
+OUT/folds.json for `benchmarks/lip_sync.py --folds`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+from collections import defaultdict
+from pathlib import Path
+
+from sonimate.data.samples import load_samples
+
+UNCHANGED = "@1.0v0"
+"""Suffix of the version of a real clip at its own speed and with its own sound."""
+
+
+def speaker_folds(seconds: dict[str, float], count: int) -> list[list[str]]:
+    """Divide speakers (name -> seconds of footage) into `count` groups of about the same length: the longest
+    first, each into the shortest group so far."""
+    groups: list[list[str]] = [[] for _ in range(count)]
+    for speaker in sorted(seconds, key=lambda name: (-seconds[name], name)):
+        min(groups, key=lambda group: sum(seconds[name] for name in group)).append(speaker)
+    return groups
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sonimate.train.folds", description=__doc__)
+    parser.add_argument("config", type=Path)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--init", type=Path, required=True, help="run folder of the synthetic-speech stage")
+    parser.add_argument("--folds", type=int, default=4)
+    arguments, passed_on = parser.parse_known_args()
+    clips: dict[str, list[str]] = defaultdict(list)
+    seconds: dict[str, float] = defaultdict(float)
+    for sample in load_samples(arguments.data / "samples"):
+        if sample.source == "real" and sample.name.endswith(UNCHANGED):
+            clips[sample.speaker].append(sample.name.removesuffix(UNCHANGED))
+            seconds[sample.speaker] += len(sample.expression) / 25
+    entries = []
+    for index, speakers in enumerate(speaker_folds(seconds, arguments.folds)):
+        run = arguments.out / f"fold{index}"
+        command = [sys.executable, "-m", "sonimate.train", str(arguments.config), "--data", str(arguments.data)]
+        command += ["--out", str(run), "--init", str(arguments.init), "--hold-out", ",".join(speakers)]
+        if not (run / "model" / "model_index.json").exists():
+            subprocess.run([*command, *passed_on], check=True)
+        held_out = sorted(name for speaker in speakers for name in clips[speaker])
+        entries.append({"model": str(run / "model"), "speakers": speakers, "clips": held_out})
+    (arguments.out / "folds.json").write_text(json.dumps({"folds": entries}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
