@@ -11,6 +11,9 @@ from sonimate.errors import OptionOutOfRange
 Ramp = float | tuple[float, float]
 """A constant, or the values at the first and last denoising step, linear between."""
 
+MAX_BUCKET = 128.0
+"""The liveliest motion bucket; clips above it are not trained on (paper eq. 3-4)."""
+
 WindowStrategy = Literal["shift", "overlap", "motion-frames", "independent"]
 
 
@@ -95,6 +98,29 @@ class SamplingOptions:
             raise OptionOutOfRange(f"Out of range among {values}; see sonimate.configs.SamplingOptions.")
         if self.windows in ("overlap", "motion-frames") and self.overlap == 0:
             raise OptionOutOfRange(f"windows = {self.windows!r} needs overlap above 0; the paper takes 8.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class MotionOptions:
+    """How strongly to move. None lets the voice and the portrait decide (`AudioToBucket`, times beta).
+
+    head_motion, expression: motion buckets in [0, 128] (paper eq. 3-4).
+    Raises OptionOutOfRange.
+    """
+
+    head_motion: float | None = None
+    expression: float | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("head_motion", "expression"):
+            value = getattr(self, name)
+            if value is not None and not 0 <= value <= MAX_BUCKET:
+                raise OptionOutOfRange(
+                    f"{name} = {value}; choose a number from 0 (still) to 128 (most lively)."
+                )
+
+
+AUTOMATIC = MotionOptions()
 
 
 def ends_of(ramp: Ramp) -> tuple[float, float]:

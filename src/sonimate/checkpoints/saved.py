@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
@@ -13,16 +12,15 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.manifest import load_strict
-from sonimate.codecs.mesh import MeshCodec
-from sonimate.errors import InvalidCheckpoint, UnknownModel
-from sonimate.models.audio_tokens import AudioToTokens, AudioTokensConfig
+from sonimate.checkpoints.folder import INDEX, model_folder
+from sonimate.checkpoints.manifest import check_shapes, load_strict, shapes_of
+from sonimate.codecs.mesh import LANDMARKS, MOTION, MeshCodec
+from sonimate.errors import InvalidCheckpoint
+from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 
-BUNDLED = Path(str(files("sonimate"))) / "bundled"
-INDEX = "model_index.json"
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     "unet": (SpatioTemporalUNet, UNetConfig),
     "audio_to_tokens": (AudioToTokens, AudioTokensConfig),
@@ -47,24 +45,30 @@ class Components:
         return {name: getattr(self, name) for name in NETWORKS}
 
 
-def model_folder(model: str | Path) -> Path:
-    """The folder of a bundled model's name, or the folder itself. Raises UnknownModel naming what there is."""
-    for folder in (BUNDLED / str(model), Path(model)):
-        if (folder / INDEX).is_file():
-            return folder
-    names = ", ".join(sorted(path.parent.name for path in BUNDLED.glob(f"*/{INDEX}")))
-    raise UnknownModel(f"There is no model {str(model)!r}. Give a folder with {INDEX}, or one of: {names}.")
-
-
 def load_components(model: str | Path) -> Components:
     """Load a model strictly. Raises UnknownModel or InvalidCheckpoint, naming the file and its tensors."""
     folder = model_folder(model)
     networks = {name: load_network(folder / name, *NETWORKS[name]) for name in NETWORKS}
+    encoder = WhisperHiddenStates.from_folder(folder / "audio_encoder")
+    return Components(**networks, audio_encoder=encoder, codec=load_codec(folder / "codec"))
+
+
+def load_codec(folder: Path) -> MeshCodec:
+    """Load a codec strictly. Raises InvalidCheckpoint."""
+    path = folder / "model.safetensors"
     try:
-        codec = MeshCodec.from_folder(folder / "codec")
-    except (OSError, KeyError, SafetensorError) as error:
-        raise InvalidCheckpoint(f"{folder / 'codec'} cannot be read ({error}); copy the model again.") from error
-    return Components(**networks, audio_encoder=WhisperHiddenStates.from_folder(folder / "audio_encoder"), codec=codec)
+        shapes = shapes_of(load_file(path))
+        components = shapes.get("basis", (0,))[0]
+        expected = {
+            "basis": (components, LANDMARKS, 3),
+            "positions": (LANDMARKS, 2),
+            "expression_std": (3,),
+            "motion_std": (MOTION,),
+        }
+        check_shapes(shapes, expected, str(path))
+        return MeshCodec.from_folder(folder)
+    except (OSError, SafetensorError) as error:
+        raise InvalidCheckpoint(f"{folder} cannot be read ({error}); copy the model again.") from error
 
 
 def save_components(components: Components, folder: Path) -> None:
@@ -90,7 +94,7 @@ def load_network(folder: Path, network: type[nn.Module], config: type) -> Any:
         values = json.loads((folder / "config.json").read_text())
         shape = config(**{name: value for name, value in values.items() if not name.startswith("_")})
         tensors = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, TypeError, SafetensorError) as error:
+    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
         raise InvalidCheckpoint(f"{folder} cannot be read ({error}); copy the model again.") from error
     module = network(shape)
     floats = {name: tensor.float() for name, tensor in tensors.items()}

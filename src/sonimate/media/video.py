@@ -24,7 +24,7 @@ from av.video.stream import VideoStream
 
 from sonimate.errors import OutputNotWritable, UnreadableVideo
 from sonimate.media.audio import Sound, first_sound_time
-from sonimate.media.files import open_container, replacing, write_errors
+from sonimate.media.files import open_container, replacing, require_writable, write_errors
 from sonimate.types import FrameStream, Waveform
 
 log = logging.getLogger(__name__)
@@ -181,6 +181,13 @@ def _upright_rgb(frame: VideoFrame) -> np.ndarray:
     return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
 
 
+def require_writable_mp4(path: str | Path) -> Path:
+    """Return `path` as an absolute Path if an mp4 can be put there, else raise OutputNotWritable."""
+    if Path(path).suffix.lower() != ".mp4":
+        raise OutputNotWritable(f"{path} would hold an mp4 video. Give it a name that ends in .mp4.")
+    return require_writable(path)
+
+
 def read_metadata(path: str | Path) -> dict[str, str]:
     """The container's own tags, such as those of SYNTHETIC_METADATA. Raises FileMissing, UnreadableVideo."""
     with open_container(path, unreadable=UnreadableVideo) as container:
@@ -209,9 +216,7 @@ class VideoWriter:
     ) -> None:
         if width % 2 or height % 2:
             raise ValueError(f"H.264 needs even sides, not {width} x {height}: see image.even_size")
-        self._path = Path(path)
-        if self._path.suffix.lower() != ".mp4":
-            raise OutputNotWritable(f"{path} would hold an mp4 video. Give it a name that ends in .mp4.")
+        self._path = require_writable_mp4(path)
         self._shape = (height, width, 3)
         self._fps = Fraction(fps).limit_denominator(1001)
         self._sound = Sound.from_waveform(sound) if isinstance(sound, Waveform) else sound

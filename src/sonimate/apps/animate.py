@@ -1,0 +1,159 @@
+"""`sonimate animate`: files in, video out, and an account of it. Bad input is refused before torch loads."""
+
+from __future__ import annotations
+
+import json
+import os
+from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from sonimate.apps.report import Watch, peak_memory_mb
+from sonimate.checkpoints.folder import model_folder
+from sonimate.configs import COMPACT, MotionOptions, SamplingOptions
+from sonimate.errors import OutputNotWritable
+from sonimate.face.mesh import FaceMesh
+from sonimate.inputs import Inputs, read_inputs
+from sonimate.media.video import require_writable_mp4
+
+if TYPE_CHECKING:
+    from sonimate.pipeline import SonicPipeline
+
+
+def run(args: Namespace, started: float) -> None:
+    """Carry out a parsed command line, begun at `started` (time.perf_counter). Raises SonimateError."""
+    check_output(args.output, args.portrait, args.audio)
+    model_folder(args.model)
+    with native_messages_hidden():
+        mesh = FaceMesh()
+    with Watch(started) as watch:
+        watch("read", 0, 1)
+        which = {name: vars(args)[name] for name in ("face", "face_box") if name in args}
+        inputs = read_inputs(args.portrait, args.audio, **which, size=args.size, mesh=mesh)
+        watch("read", 1, 1)
+
+        watch("load", 0, 1)
+        from sonimate.pipeline import SonicPipeline
+
+        pipeline = SonicPipeline.from_pretrained(args.model, device=args.device)
+        pipeline.components.codec.output_fps = args.fps
+        watch("load", 1, 1)
+
+        sampling = sampling_options(args)
+        if not args.dry_run:
+            animation = pipeline.animate_inputs(
+                inputs, sampling=sampling, motion=motion_options(args), progress=watch
+            )
+            animation.save(args.output, progress=watch)
+    account = plan(args, pipeline, inputs, sampling)
+    account["warnings"] = watch.warnings
+    if not args.dry_run:
+        account |= measurements(watch, account["seconds"])
+    if args.json:
+        print(json.dumps(account))
+    else:
+        print(plan_text(account) if args.dry_run else summary_text(account))
+
+
+def check_output(output: str, *inputs: str) -> None:
+    """Raise OutputNotWritable if `output` cannot be written, or is one of the inputs."""
+    require_writable_mp4(output)
+    for file in inputs:
+        if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
+            raise OutputNotWritable(f"{output} is the input {file}. Choose another name for the video.")
+
+
+def sampling_options(args: Namespace) -> SamplingOptions:
+    """The bundled model's sampling with the command line's changes."""
+    return replace(
+        COMPACT,
+        steps=args.steps,
+        seed=args.seed,
+        image_guidance=args.image_guidance,
+        audio_guidance=args.audio_guidance,
+        dynamic_scale=args.dynamic_scale,
+        shift_offset=args.shift,
+    )
+
+
+def motion_options(args: Namespace) -> MotionOptions:
+    """Motion buckets that the command line fixes."""
+    return MotionOptions(**{name: vars(args)[name] for name in ("head_motion", "expression") if name in args})
+
+
+def plan(
+    args: Namespace, pipeline: SonicPipeline, inputs: Inputs, sampling: SamplingOptions
+) -> dict[str, Any]:
+    """What the run makes, ready for JSON. windows: that the UNet sees in each step."""
+    from sonimate.pipeline import window_count
+
+    frames = pipeline.frame_count(inputs.waveform)
+    height, width = inputs.portrait.pixels.shape[:2]
+    samples, latent_fps = len(inputs.waveform.samples), pipeline.components.codec.latent_fps
+    reported_apart = ("command", "portrait", "audio", "output", "model", "seed", "json", "dry_run")
+    return {
+        "output": str(Path(args.output).absolute()),
+        "seconds": frames / args.fps,
+        "frames": frames,
+        "width": width,
+        "height": height,
+        "face_box": [round(side, 1) for side in inputs.portrait.face.box],
+        "windows": window_count(samples, latent_fps, sampling.window_frames),
+        "model": args.model,
+        "seed": args.seed,
+        "options": {name: value for name, value in vars(args).items() if name not in reported_apart}
+        | {"device": str(pipeline.device)},
+    }
+
+
+def measurements(watch: Watch, seconds: float) -> dict[str, Any]:
+    """What the run took, ready for JSON. realtime_factor: wall time over the video's duration."""
+    return {
+        "wall_seconds": round(watch.wall_seconds, 3),
+        "realtime_factor": round(watch.wall_seconds / seconds, 3),
+        "peak_memory_mb": peak_memory_mb(),
+        "stages": {stage: round(value, 3) for stage, value in watch.seconds.items()},
+    }
+
+
+def plan_text(account: dict[str, Any]) -> str:
+    """The plan for people."""
+    options = account["options"]
+    box = ", ".join(f"{side:.0f}" for side in account["face_box"])
+    return (
+        f"{account['output']} would hold {account['seconds']:.2f} s: {account['frames']} frames of "
+        f"{account['width']} x {account['height']} px at {options['fps']:g} fps.\n"
+        f"Model {account['model']} on {options['device']}, windows: {account['windows']}, steps: "
+        f"{options['steps']}, seed: {account['seed']}, face at {box} in the frame."
+    )
+
+
+def summary_text(account: dict[str, Any]) -> str:
+    """The account for people, on one line."""
+    peak = account["peak_memory_mb"]
+    memory = "" if peak is None else f", {peak:.0f} MB peak"
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in account["stages"].items())
+    return (
+        f"{account['output']}: {account['seconds']:.2f} s of {account['width']} x {account['height']} px "
+        f"in {account['wall_seconds']:.1f} s, {account['realtime_factor']:.2f} x real time{memory} ({stages})"
+    )
+
+
+@contextmanager
+def native_messages_hidden() -> Iterator[None]:
+    """Drop what native code writes to file descriptor 2: LiteRT greets there, whatever its log level."""
+    try:
+        kept = os.dup(2)
+    except OSError:  # closed: nothing to hide
+        yield
+        return
+    try:
+        with open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
