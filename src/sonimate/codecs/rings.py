@@ -9,6 +9,10 @@ import numpy as np
 RING_COUNT = 10
 REACH = 2.2
 """Movement has vanished at this distance from the face oval, in face radii (or at the image's edge)."""
+MIN_REACH = 0.5
+"""Where the picture ends sooner, what lies beyond its edge (a reflection) moves in."""
+SLACK = 0.4
+"""The surroundings can take up movement of this share of the distance over which they let go, without folding."""
 HAIR_HOLD = 0.5
 """Above the forehead everything within this distance (face radii) follows the head rigidly."""
 SIDE_HOLD = 0.25
@@ -23,13 +27,20 @@ class Rings:
 
     points: (rings * n, 2) px, from the outline outward. follow: (rings * n,) share of the head's rigid motion.
     stretch: share of the outline's expression displacement. triangles: indices where 0 to n - 1 are the
-    outline's vertices and n + i is `points[i]`.
+    outline's vertices and n + i is `points[i]`. slack: (n,) px by which the outline may move.
     """
 
     points: np.ndarray
     follow: np.ndarray
     stretch: np.ndarray
     triangles: np.ndarray
+    slack: np.ndarray
+
+    def leash(self, displacement: np.ndarray) -> float:
+        """The share of the head's motion that the surroundings can take, smoothly below 1; displacement
+        (n, 2) px is what the motion does to the outline."""
+        strain = float((np.linalg.norm(displacement, axis=1) / self.slack).max())
+        return float(np.tanh(strain) / strain) if strain > 1e-6 else 1.0
 
 
 def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Rings:
@@ -45,7 +56,7 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
         _distance_to_edge(oval[:, 0], directions[:, 0], width - 1),
         _distance_to_edge(oval[:, 1], directions[:, 1], height - 1),
     )
-    reach = np.minimum(REACH * radius, np.maximum(to_edge, 0.02 * radius))
+    reach = np.minimum(REACH * radius, np.maximum(to_edge, MIN_REACH * radius))
     reach = _smooth_circular(reach, limit=reach)
 
     upness = directions @ up
@@ -59,7 +70,7 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
     points = oval + distance[..., None] * directions
     follow = 1 - _smoothstep((distance - hold) / (reach - hold))
     stretch = 1 - _smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
-    return Rings(points.reshape(-1, 2), follow.ravel(), stretch.ravel(), _ring_triangles(len(oval)))
+    return Rings(points.reshape(-1, 2), follow.ravel(), stretch.ravel(), _ring_triangles(len(oval)), SLACK * (reach - hold))
 
 
 def _distance_to_edge(position: np.ndarray, direction: np.ndarray, last: int) -> np.ndarray:

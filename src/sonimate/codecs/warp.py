@@ -16,7 +16,7 @@ from sonimate.face.canonical import (
     VERTEX_COUNT,
     canonical_face,
 )
-from sonimate.face.pose import apply_motion, fit_pose, to_canonical, to_image
+from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
 from sonimate.types import Portrait
 
 COARSE_STEP = 4
@@ -74,7 +74,7 @@ class PortraitWarp:
         motion: (6,) head motion against the portrait, as in `relative_motion`.
         """
         vertices = self._meet(self.vertices + expression)
-        pose = apply_motion(self.pose, np.asarray(motion, np.float64)[None])
+        pose = self._posed(np.asarray(motion, np.float64))
         still = to_image(self.vertices[None], pose)[0]
         moved = to_image(vertices[None], pose)[0]
         rings = self._rings_moved(pose, (moved - still)[self._oval, :2])
@@ -88,6 +88,13 @@ class PortraitWarp:
             self._draw_eye(frame, contour, moved, pose, expression[IRISES[contour]])
         self._draw_mouth(frame, moved, vertices, pose)
         return frame
+
+    def _posed(self, motion: np.ndarray) -> Pose:
+        """The head's pose, moved no farther than the picture has room for."""
+        pose = apply_motion(self.pose, motion[None])
+        moved = to_image(self.vertices[None, self._oval], pose)[0, :, :2]
+        share = self._rings.leash(moved - self._source[self._oval])
+        return apply_motion(self.pose, share * motion[None])
 
     def _meet(self, vertices: np.ndarray) -> np.ndarray:
         """Lips and lids may touch, never cross; lids open no wider than there are pixels for."""
@@ -135,7 +142,7 @@ class PortraitWarp:
         return flow
 
     def _resample(self, flow: np.ndarray) -> np.ndarray:
-        return cv2.remap(self._pixels, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+        return cv2.remap(self._pixels, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
 
     def _draw_eye(
         self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose, gaze: np.ndarray
