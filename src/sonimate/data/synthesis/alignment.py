@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
-from functools import cache
 
 import numpy as np
 from pocketsphinx import Decoder
@@ -28,39 +27,80 @@ _UNSPOKEN = re.compile(r"\[.*?\]|\(.*?\)|<.*?>")
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 
 
-class _Aligner:
-    """A decoder and the words it has been taught."""
+class Aligner:
+    """Aligns recordings one after another; what it heard before adapts it a little, so order matters."""
 
     def __init__(self) -> None:
-        self.decoder = Decoder(lm=None, loglevel="FATAL")
-        self.symbols: dict[str, list[str]] = {}
+        self._decoder = Decoder(lm=None, loglevel="FATAL")
+        self._symbols: dict[str, list[str]] = {}
 
-    def entry(self, word: str, language: str) -> str | None:
+    def align(self, waveform: Waveform, transcript: str, language: str) -> list[Phone]:
+        """Contiguous phones of a 16 kHz recording in which exactly `transcript` is spoken, stress marked.
+
+        Several paddings are tried, since a search often fails with one and not with another.
+        Raises UnusableClip, its message the reason, when no trustworthy alignment is found.
+        """
+        entries = [self._entry(word, language) for word in spoken_words(transcript)]
+        names = [name for name in entries if name]
+        if not names:
+            raise UnusableClip("transcript has no pronounceable word")
+        reason = UnusableClip("words not found in the sound")
+        for padding in _PADDINGS_SECONDS:
+            try:
+                found = self._search(" ".join(names), waveform, padding)
+                phones = mark_stress(split_silences(found, waveform), waveform)
+                check(phones, waveform)
+            except RuntimeError:
+                continue
+            except UnusableClip as error:
+                reason = error
+                continue
+            return phones
+        raise reason
+
+    def _entry(self, word: str, language: str) -> str | None:
         """The dictionary entry of a word, taught when new; None when the word has no sound."""
-        if language == "en" and self.decoder.lookup_word(word):
+        if language == "en" and self._decoder.lookup_word(word):
             return word
         name = f"{language}_{word}"
-        if name not in self.symbols:
+        if name not in self._symbols:
             symbols = [symbol for symbol in pronounce(word, language) if to_sphinx(symbol)]
             if not symbols:
                 return None
             names = " ".join(name for symbol in symbols for name in to_sphinx(symbol))
-            self.decoder.add_word(name, names, True)
-            self.symbols[name] = symbols
+            self._decoder.add_word(name, names, True)
+            self._symbols[name] = symbols
         return name
 
-    def search(self, pcm: bytes) -> None:
-        self.decoder.start_utt()
-        self.decoder.process_raw(pcm, no_search=False, full_utt=True)
-        self.decoder.end_utt()
+    def _search(self, words: str, waveform: Waveform, padding_seconds: float) -> list[Phone]:
+        """Phones by a search for the words, then for the phones in them. RuntimeError: there is no path."""
+        pcm = _padded_pcm(waveform, padding_seconds)
+        self._decoder.set_align_text(words)
+        self._hear(pcm)
+        self._decoder.set_alignment()
+        self._hear(pcm)
+        shifted = [
+            replace(
+                phone,
+                start_seconds=max(phone.start_seconds - padding_seconds, 0.0),
+                end_seconds=min(phone.end_seconds - padding_seconds, waveform.seconds),
+            )
+            for phone in self._phones()
+        ]
+        return [phone for phone in shifted if phone.seconds > 0]
 
-    def phones(self) -> list[Phone]:
+    def _hear(self, pcm: bytes) -> None:
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm, no_search=False, full_utt=True)
+        self._decoder.end_utt()
+
+    def _phones(self) -> list[Phone]:
         """Phones of the finished search, under the names that the dictionary entries came from."""
         found = []
-        for word in self.decoder.get_alignment() or ():
+        for word in self._decoder.get_alignment() or ():
             spans = [(piece.name, piece.start, piece.start + piece.duration) for piece in word]
-            if word.name in self.symbols:
-                found += _named_back(spans, self.symbols[word.name])
+            if word.name in self._symbols:
+                found += _named_back(spans, self._symbols[word.name])
             else:
                 found += [Phone(from_sphinx(n), a * _FRAME_SECONDS, b * _FRAME_SECONDS) for n, a, b in spans]
         return found
@@ -77,11 +117,6 @@ def _named_back(spans: list[tuple[str, int, int]], symbols: list[str]) -> list[P
     return phones
 
 
-@cache
-def _aligner() -> _Aligner:
-    return _Aligner()
-
-
 def spoken_words(transcript: str) -> list[str]:
     """Lower-case words of a transcript.
 
@@ -93,45 +128,6 @@ def spoken_words(transcript: str) -> list[str]:
     if not words:
         raise UnusableClip("transcript is empty")
     return words
-
-
-def align(waveform: Waveform, transcript: str, language: str) -> list[Phone]:
-    """Contiguous phones of a 16 kHz recording in which exactly `transcript` is spoken, stress marked.
-
-    Raises UnusableClip, its message the reason, when no trustworthy alignment is found.
-    """
-    aligner = _aligner()
-    entries = [aligner.entry(word, language) for word in spoken_words(transcript)]
-    names = [name for name in entries if name]
-    if not names:
-        raise UnusableClip("transcript has no pronounceable word")
-    found = _search(aligner, " ".join(names), waveform)
-    inside = [phone for phone in found if phone.seconds > 0]
-    phones = mark_stress(split_silences(inside, waveform), waveform)
-    check(phones, waveform)
-    return phones
-
-
-def _search(aligner: _Aligner, words: str, waveform: Waveform) -> list[Phone]:
-    """Phones of the recording; another padding often helps a search that found no path."""
-    for padding in _PADDINGS_SECONDS:
-        pcm = _padded_pcm(waveform, padding)
-        try:
-            aligner.decoder.set_align_text(words)
-            aligner.search(pcm)
-            aligner.decoder.set_alignment()
-            aligner.search(pcm)
-        except RuntimeError:
-            continue
-        return [
-            replace(
-                phone,
-                start_seconds=max(phone.start_seconds - padding, 0.0),
-                end_seconds=min(phone.end_seconds - padding, waveform.seconds),
-            )
-            for phone in aligner.phones()
-        ]
-    raise UnusableClip("words not found in the sound")
 
 
 def _padded_pcm(waveform: Waveform, padding_seconds: float) -> bytes:

@@ -9,6 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +36,7 @@ SHARES = {"human": 0.5, "flite": 0.24, "espeak": 0.15, "festival": 0.11}
 """Parts of the utterances by kind of voice; without human recordings theirs go to flite."""
 MEAN_SECONDS = 9.0
 _ENGLISH_SHARE = 0.45
+_MEAN_PAUSE_SECONDS, _LONGEST_SECONDS, _MOST_PHRASES = 0.4, 9.0, 40
 _VOICES = {"flite": FLITE_VOICES, "festival": FESTIVAL_VOICES, "espeak": ESPEAK_VOICES}
 
 
@@ -84,12 +86,16 @@ def _deal(phrases: list[Phrase], rng: np.random.Generator) -> Iterator[int]:
 def _hand(
     language: str, phrases: list[Phrase], deck: Iterator[int], rng: np.random.Generator
 ) -> Iterator[tuple[str, int]]:
-    """Phrases of one speaker for one utterance, at least 4 .. 7.5 s of speech."""
+    """Phrases of one speaker for one utterance: at least 4 .. 7.5 s, and no second one beyond 9 s."""
     wanted, seconds = rng.uniform(4.0, 7.5), 0.0
-    while seconds < wanted:
-        number = next(deck)
-        seconds += phrases[number].waveform.seconds + 0.4
+    for number in islice(deck, _MOST_PHRASES):
+        longer = seconds + phrases[number].waveform.seconds + _MEAN_PAUSE_SECONDS
+        if seconds and longer > _LONGEST_SECONDS:
+            continue
+        seconds = longer
         yield language, number
+        if seconds >= wanted:
+            return
 
 
 def compose(spec: Spec, pools: dict[str, list[Phrase]], seed: int) -> Utterance:
@@ -114,9 +120,9 @@ def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Coun
     """Sentences of one voice until 4.5 .. 7.5 s are spoken, and why sentences were rejected."""
     voice: Voice = _VOICES[kind][rng.integers(len(_VOICES[kind]))]
     rate, pitch = float(rng.uniform(0.85, 1.25)), float(rng.uniform(0.8, 1.3))
-    wanted, phrases = rng.uniform(4.5, 7.5), []
+    wanted, seconds, phrases = rng.uniform(4.5, 7.5), 0.0, []
     rejects: Counter[str] = Counter()
-    while sum(phrase.waveform.seconds + 0.4 for phrase in phrases) < wanted:
+    while seconds < wanted:
         text = sentence(voice.language, rng)
         try:
             waveform, phones = synthesize(text, voice, rate=rate, pitch=pitch)
@@ -124,9 +130,11 @@ def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Coun
             rejects[f"{type(error).__name__}: {error}"] += 1
             continue
         name = f"{voice.engine}/{voice.name}"
-        phrases += [
-            Phrase(sound, inside, name, voice.language, text) for sound, inside in cut(waveform, phones)
-        ]
+        for sound, inside in cut(waveform, phones):
+            longer = seconds + sound.seconds + _MEAN_PAUSE_SECONDS
+            if not seconds or longer <= _LONGEST_SECONDS:
+                seconds = longer
+                phrases.append(Phrase(sound, inside, name, voice.language, text))
     return phrases, rejects
 
 

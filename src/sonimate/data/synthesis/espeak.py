@@ -1,14 +1,19 @@
 """libespeak-ng through ctypes: speech with phoneme events, and letters to phones in many languages.
 
-The library is one global machine a process: calls are not safe from several threads.
+The library is one global machine a process, and what it says depends a little on what it said before. So
+`speak` runs it in a process of its own (this file as a program): the same text then gives the same sound.
 """
 
 from __future__ import annotations
 
 import ctypes
 import re
+import subprocess
+import sys
+import tempfile
 from dataclasses import replace
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 
@@ -24,6 +29,10 @@ _LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")
 
 class UnknownVoice(SonimateError):
     """espeak-ng has no voice of that name; `espeak-ng --voices` lists them."""
+
+
+class SynthesisFailed(SonimateError):
+    """A speech engine did not speak the text."""
 
 
 class _Event(ctypes.Structure):
@@ -82,21 +91,41 @@ def _library() -> _Library:
 def speak(
     text: str, voice: str, *, words_per_minute: int = 165, pitch: int = 50
 ) -> tuple[np.ndarray, int, list[Phone]]:
-    """Float32 samples, their rate and the phones. Pitch is espeak's own scale, 0 .. 100.
+    """Float32 samples, their rate and the phones. Pitch is espeak's own scale, 0 .. 99.
 
     An event marks where its phone's own sound begins, which for a voiceless stop is the burst: the silence
     that the library puts before it comes after the previous phone's event.
-    Raises OSError when the library is absent, UnknownVoice.
+    Raises SynthesisFailed for an absent library or voice, UnknownPhone.
     """
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "speech.npz")
+        command = [sys.executable, "-m", __spec__.name, voice, str(words_per_minute), str(pitch), str(path)]
+        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise SynthesisFailed(f"espeak-ng voice {voice} failed: {reason[0]}")
+        with np.load(path) as file:
+            samples = file["samples"].astype(np.float32) / 32768.0
+            events = list(zip(file["times"].tolist(), file["names"].tolist(), strict=True))
+            rate_hz = int(file["rate_hz"])
+    return samples, rate_hz, _phones(events, len(samples) / rate_hz)
+
+
+def _speak_here(text: str, voice: str, words_per_minute: int, pitch: int, path: Path) -> None:
+    """Speak in this process and write samples, rate_hz, and the events' times (seconds) and names (IPA)."""
     library = _library()
     library.select(voice)
-    library.chunks, library.events = [], []
     library.lib.espeak_SetParameter(_RATE, words_per_minute, 0)
     library.lib.espeak_SetParameter(_PITCH, min(max(pitch, 0), 99), 0)
     encoded = text.encode() + b"\0"
     library.lib.espeak_Synth(encoded, len(encoded), 0, 1, 0, _UTF8, None, None)
-    samples = np.concatenate([*library.chunks, np.zeros(0, np.int16)]).astype(np.float32) / 32768.0
-    return samples, library.rate_hz, _phones(library.events, len(samples) / library.rate_hz)
+    np.savez(
+        path,
+        samples=np.concatenate([*library.chunks, np.zeros(0, np.int16)]),
+        rate_hz=np.array(library.rate_hz),
+        times=np.array([time for time, _ in library.events]),
+        names=np.array([name for _, name in library.events], dtype=np.str_),
+    )
 
 
 def _phones(events: list[tuple[float, str]], seconds: float) -> list[Phone]:
@@ -128,3 +157,7 @@ def pronounce(word: str, language: str) -> list[str]:
         phonemes = library.lib.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, 0x02 | (ord("_") << 8))
         ipa.append(phonemes.decode())
     return from_ipa(_LANGUAGE_SWITCH.sub("", "".join(ipa)))
+
+
+if __name__ == "__main__":
+    _speak_here(sys.stdin.read(), sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4]))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
-from sonimate.data.synthesis.alignment import align
+from sonimate.data.synthesis.alignment import Aligner
 from sonimate.data.synthesis.pool import Phrase, cut, save_pool
 from sonimate.data.synthesis.recordings import Recording, read
 from sonimate.errors import UnusableClip
@@ -13,17 +13,18 @@ from sonimate.errors import UnusableClip
 
 def build_pool(recordings: list[Recording], path: Path) -> None:
     """Align the recordings and write their phrases, and the reasons of rejects, to `path` (npz)."""
+    aligner = Aligner()
     phrases: list[Phrase] = []
     rejects: Counter[str] = Counter()
     for recording in recordings:
         try:
             waveform = read(recording)
-            phones = align(waveform, recording.transcript, recording.language)
+            phones = aligner.align(waveform, recording.transcript, recording.language)
         except UnusableClip as error:
             rejects[str(error)] += 1
             continue
         pieces = cut(waveform, phones)
-        rejects["no phrase of 0.25 .. 10 s between pauses"] += not pieces
+        rejects["no phrase of 0.25 .. 8.5 s between pauses"] += not pieces
         phrases += [
             Phrase(sound, inside, recording.speaker, recording.language, recording.transcript)
             for sound, inside in pieces

@@ -15,7 +15,7 @@ from sonimate.types import Waveform
 RATE_HZ = 16000
 _PHRASE_PAUSE_SECONDS = 0.3
 _MARGIN_SECONDS = 0.06
-_LONGEST_SECONDS, _SHORTEST_SECONDS = 10.0, 0.25
+_LONGEST_SECONDS, _SHORTEST_SECONDS = 8.5, 0.25
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import numpy as np
 import soxr
 
 from sonimate.data.synthesis import espeak
+from sonimate.data.synthesis.espeak import SynthesisFailed
 from sonimate.data.synthesis.phones import SILENCE, Phone, from_radio
 from sonimate.data.synthesis.prominence import mark_stress, split_silences
 from sonimate.errors import SonimateError
@@ -27,10 +28,6 @@ RATE_HZ = 16000
 
 class EngineMissing(SonimateError):
     """A speech engine is not installed; the message names the package."""
-
-
-class SynthesisFailed(SonimateError):
-    """A speech engine did not speak the text."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,9 +90,13 @@ def _from_ends(ends: list[tuple[str, float]], seconds: float) -> list[Phone]:
     return [*phones, Phone(SILENCE, start, seconds)] if start < seconds else phones
 
 
+def _require(program: str, package: str) -> None:
+    if shutil.which(program) is None:
+        raise EngineMissing(f"{program} is not installed: apt install {package}")
+
+
 def _run(command: list[str], package: str, stdin: str | None = None) -> str:
-    if shutil.which(command[0]) is None:
-        raise EngineMissing(f"{command[0]} is not installed: apt install {package}")
+    _require(command[0], package)
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise SynthesisFailed(f"{command[0]} failed ({done.returncode}): {done.stderr.strip()[:300]}")
@@ -145,7 +146,5 @@ def _festival(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.nd
 
 
 def _espeak(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarray, int, list[Phone]]:
-    try:
-        return espeak.speak(text, voice.name, words_per_minute=round(165 * rate), pitch=round(50 * pitch))
-    except OSError as error:
-        raise EngineMissing("libespeak-ng is not installed: apt install espeak-ng") from error
+    _require("espeak-ng", "espeak-ng")
+    return espeak.speak(text, voice.name, words_per_minute=round(165 * rate), pitch=round(50 * pitch))
