@@ -1,7 +1,7 @@
 """The motion field's grid: the face seen from the front with its mouth held open, on the unit square.
 
-In MediaPipe's own texture coordinates the lips touch, and a map that is smooth cannot part them; here upper and
-lower lip lie several cells apart.
+In MediaPipe's own texture coordinates the lips touch, and a map that is smooth cannot part them; here upper
+and lower lip lie several cells apart.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ GRID = 16
 OPEN_FACTOR = 2.0
 """The layout opens the mouth this many times as far as the mean open mouth."""
 SMOOTHNESS = 1e-3
-"""Weight of the grid's curvature in the fit: settles cells that no vertex touches, leaves the others alone."""
+"""Weight of the grid's curvature in the fit: settles cells that no vertex touches, leaves the others."""
 
 
 def layout_positions(open_mouth: np.ndarray) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""The compact codec: latents are a motion field on the face and the head's motion; decoding warps the portrait.
+"""The compact codec: latents are a face's motion field and the head's motion; decoding warps the portrait.
 
-Expression is the displacement of pose-normalised vertices from the portrait's own. It is held in a small linear
-basis (principal components of real expressions) and shown to the UNet as a smooth map over the face; decoding
-reads the basis back from the map by least squares, so that lids and lips keep detail finer than a cell.
+Expression is the displacement of pose-normalised vertices from the portrait's own. It is held in a small
+linear basis (principal components of real expressions) and shown to the UNet as a smooth map over the face;
+decoding reads the basis back from the map by least squares, so that lids and lips keep detail finer than a
+cell.
 """
 
 from __future__ import annotations
@@ -117,14 +118,15 @@ class MeshCodec:
         return Motion(field @ self._read, head)
 
     def encode(self, landmarks: np.ndarray, reference: np.ndarray) -> Tensor:
-        """Tracked landmarks (n, 478, 3) px -> latents (n, 18, 8, 8) against a reference frame; for training."""
+        """Tracked landmarks (n, 478, 3) px -> latents (n, 18, 8, 8) against `reference` (478, 3)."""
         return self.to_latents(self.measure(landmarks, reference))
 
     def reference_latents(self, landmarks: np.ndarray) -> Tensor:
         """Landmarks (478, 3) px of the reference -> (18, 8, 8): how its expression differs from the canonical
         face's, within the basis; the head planes are zero."""
         vertices = to_canonical(landmarks[None], fit_pose(landmarks[None]))
-        return self.to_latents(Motion(self.project(canonical_expression(vertices)), np.zeros((1, MOTION))))[0]
+        expression = self.project(canonical_expression(vertices))
+        return self.to_latents(Motion(expression, np.zeros((1, MOTION))))[0]
 
     def encode_reference(self, portrait: Portrait) -> EncodedReference:
         """Reference latents, face mask and the warp that will decode frames of this portrait."""
@@ -186,7 +188,7 @@ def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
 
 
 def open_mouth_displacement(expressions: list[np.ndarray]) -> np.ndarray:
-    """Mean displacement (478, 3) cm from the most closed tenth to the most open tenth of each clip's frames."""
+    """Mean displacement (478, 3) cm from the most closed to the most open tenth of each clip's frames."""
     moves = []
     for vertices in expressions:
         gap = vertices[:, 13, 1] - vertices[:, 14, 1]

@@ -1,7 +1,7 @@
-"""The inside of the mouth: the portrait's own pixels where its mouth is open, else painted in its own colours.
+"""Inside the mouth: the portrait's own pixels where its mouth is open, else painted in its own colours.
 
-Everything is drawn in the plane of the front teeth, in canonical centimetres: upper teeth and the portrait's own
-pixels are fixed to the skull, lower teeth and tongue to the jaw, and the lips' contour cuts the view.
+Everything is drawn in the plane of the front teeth, in canonical centimetres: upper teeth and the portrait's
+own pixels are fixed to the skull, lower teeth and tongue to the jaw, and the lips' contour cuts the view.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from sonimate.codecs.plane import FacePlane
-from sonimate.codecs.raster import polygon_mask, window_around
+from sonimate.codecs.raster import polygon_mask, sample_at, window_around
 from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, RIGHT_EYE
 
 TEETH_DEPTH_CM = 0.5
@@ -20,7 +20,7 @@ OWN_PIXELS_GAP_CM = 0.45
 TEETH_OVER_LIPS = 1.2
 """Brightness of a mouth's inside, relative to its lips, from which on it must be teeth."""
 UPPER_EDGE_CM = -0.12
-"""Height of the upper teeth's cutting edge against the closed lips' line (dental "incisal display at rest")."""
+"""Height of the upper teeth's cutting edge against the closed lips' line (incisal display at rest)."""
 LOWER_EDGE_CM = -0.42
 TEETH_SHADE = 0.5
 """Upper teeth stand in front of the cavity and keep at least this share of the light."""
@@ -48,8 +48,8 @@ class MouthInterior:
         self._own = self._own_layer(pixels, landmarks) if own else None
 
     def _own_layer(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The portrait with an alpha channel: its mouth interior, continued under the upper lip by the nearest
-        inner pixel, so that lips may slide over the teeth; soft where the lower lip used to be."""
+        """The portrait with an alpha channel: its mouth interior, continued under the upper lip by the
+        nearest inner pixel, so that lips may slide over the teeth; soft where the lower lip used to be."""
         height, width = pixels.shape[:2]
         contour = landmarks[list(LIPS_INNER), :2]
         inside = polygon_mask(contour, (0, 0, width, height))
@@ -58,6 +58,7 @@ class MouthInterior:
         _, labels = cv2.distanceTransformWithLabels(
             1 - sure, cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
         )
+        labels = labels.astype(np.intp)
         nearest = np.zeros((labels.max() + 1, 3), np.float32)
         nearest[labels[sure > 0]] = pixels[sure > 0]
         upward = landmarks[10, :2] - landmarks[152, :2]
@@ -74,7 +75,8 @@ class MouthInterior:
     ) -> np.ndarray:
         """Colours (h, w, 3) float32 in [0, 255] of a window of the frame.
 
-        plane: the teeth's plane in the frame. vertices: (478, 3) cm of the frame. coverage: (h, w), the opening.
+        plane: the teeth's plane in the frame. vertices: (478, 3) cm of the frame. coverage: (h, w), the
+        opening.
         """
         x, y = plane.to_canonical(window)
         pixel = plane.pixel_cm
@@ -104,14 +106,9 @@ class MouthInterior:
             upper = _edge(y - upper_edge, 1.5 * pixel + 0.03) * _edge(1.6 - np.abs(x), 1.0)
             teeth = self._tooth_colour(x, depth, 1.0) * (TEETH_SHADE + (1 - TEETH_SHADE) * light)[..., None]
             colour = _mix(colour, teeth, upper)
-        if self._own is not None:
-            own = cv2.remap(
-                self._own,
-                self._plane.to_image(plane, window),
-                None,
-                cv2.INTER_LINEAR,
-                borderMode=cv2.BORDER_REPLICATE,
-            )
+        else:
+            places = self._plane.to_image(plane, window)
+            own = sample_at(self._own, places, interpolation=cv2.INTER_LINEAR, border=cv2.BORDER_REPLICATE)
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
         return colour
 
@@ -122,7 +119,7 @@ class MouthInterior:
 
 
 def _light(coverage: np.ndarray) -> np.ndarray:
-    """How much light reaches each pixel of the opening: less just behind the lips, least under the upper one."""
+    """How much light reaches each pixel of the opening: less just behind the lips, least under the upper."""
     softness = max(0.12 * np.sqrt(coverage.sum()), 0.8)
     light = cv2.GaussianBlur(coverage, (0, 0), softness)
     from_above = np.roll(light, max(int(softness * 0.7), 1), axis=0)
@@ -143,8 +140,8 @@ def _shows_teeth(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
 
 
 def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours (3,) of cavity, teeth and tongue: from the portrait's lips, skin and eye whites, so that paintings
-    and black-and-white photographs keep their own range."""
+    """Colours (3,) of cavity, teeth and tongue: from the portrait's lips, skin and eye whites, so that
+    paintings and black-and-white photographs keep their own range."""
 
     def sample(points: np.ndarray) -> np.ndarray:
         x = np.clip(np.round(points[:, 0]).astype(int), 0, pixels.shape[1] - 1)

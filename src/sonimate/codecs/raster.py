@@ -1,4 +1,4 @@
-"""Piecewise-affine inverse warps: triangles drawn in depth order give every target pixel its source position."""
+"""Piecewise-affine inverse warps: triangles drawn in depth order give every target pixel its source."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ import numpy as np
 
 SUBPIXEL_BITS = 4
 SLIVER_PX = 0.5
-"""Triangles thinner than this are left to their neighbours: they hold no pixel, and their maps extrapolate wildly."""
+"""Thinner triangles are left to their neighbours: they hold no pixel, and their maps extrapolate wildly."""
+
+_NO_SECOND_MAP = np.empty(0, np.float32)
 
 
 def inverse_map(
@@ -61,6 +63,13 @@ def _affine(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     linear = np.swapaxes(source[:, 1:] - source[:, :1], 1, 2) @ inverse
     offset = source[:, 0] - np.einsum("tij,tj->ti", linear, target[:, 0])
     return np.concatenate([linear, offset[..., None]], 2).reshape(-1, 6).astype(np.float32)
+
+
+def sample_at(
+    image: np.ndarray, places: np.ndarray, *, interpolation: int = cv2.INTER_CUBIC, border: int
+) -> np.ndarray:
+    """Colours (h, w, c) of an image at `places` (h, w, 2) float32 px; beyond its edge as cv2's `border`."""
+    return cv2.remap(image, places, _NO_SECOND_MAP, interpolation, borderMode=border)
 
 
 def polygon_mask(polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:

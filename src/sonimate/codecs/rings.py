@@ -1,4 +1,4 @@
-"""The surroundings of the face: rings of vertices that carry hair and neck along and let go toward the frame."""
+"""Around the face: rings of vertices that carry hair and neck along and let go toward the frame."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ REACH = 2.2
 MIN_REACH = 0.5
 """Where the picture ends sooner, what lies beyond its edge (a reflection) moves in."""
 SLACK = 0.4
-"""The surroundings can take up movement of this share of the distance over which they let go, without folding."""
+"""Movement of this share of the distance over which the surroundings let go does not fold them."""
 HAIR_HOLD = 0.5
 """Above the forehead everything within this distance (face radii) follows the head rigidly."""
 SIDE_HOLD = 0.25
@@ -25,9 +25,10 @@ JAW_REACH = 0.5
 class Rings:
     """Rings around an outline of n vertices.
 
-    points: (rings * n, 2) px, from the outline outward. follow: (rings * n,) share of the head's rigid motion.
-    stretch: share of the outline's expression displacement. triangles: indices where 0 to n - 1 are the
-    outline's vertices and n + i is `points[i]`. slack: (n,) px by which the outline may move.
+    points: (rings * n, 2) px, from the outline outward. follow: (rings * n,) share of the head's rigid
+    motion. stretch: (rings * n,) share of the outline's expression displacement. triangles: indices where
+    0 to n - 1 are the outline's vertices and n + i is `points[i]`.
+    slack: (n,) px by which the outline may move.
     """
 
     points: np.ndarray
@@ -44,8 +45,8 @@ class Rings:
 
 
 def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Rings:
-    """Rings around the face's outline `oval` (n, 2) px, in order around it, in an image of `width` x `height`;
-    `up` is the face's upward direction in the image, a unit vector (2,)."""
+    """Rings around the face's outline `oval` (n, 2) px, in order around it, in an image of `width` x
+    `height`; `up` is the face's upward direction in the image, a unit vector (2,)."""
     centre = oval.mean(0)
     spokes = oval - centre
     lengths = np.linalg.norm(spokes, axis=1)
@@ -70,7 +71,13 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
     points = oval + distance[..., None] * directions
     follow = 1 - _smoothstep((distance - hold) / (reach - hold))
     stretch = 1 - _smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
-    return Rings(points.reshape(-1, 2), follow.ravel(), stretch.ravel(), _ring_triangles(len(oval)), SLACK * (reach - hold))
+    return Rings(
+        points.reshape(-1, 2),
+        follow.ravel(),
+        stretch.ravel(),
+        _ring_triangles(len(oval)),
+        SLACK * (reach - hold),
+    )
 
 
 def _distance_to_edge(position: np.ndarray, direction: np.ndarray, last: int) -> np.ndarray:

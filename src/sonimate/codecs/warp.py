@@ -7,7 +7,7 @@ import numpy as np
 
 from sonimate.codecs.mouth import LOWER_LIP, TEETH_DEPTH_CM, UPPER_LIP, MouthInterior
 from sonimate.codecs.plane import FacePlane
-from sonimate.codecs.raster import inverse_map, polygon_mask, window_around
+from sonimate.codecs.raster import inverse_map, polygon_mask, sample_at, window_around
 from sonimate.codecs.rings import build_rings
 from sonimate.face.canonical import (
     LEFT_EYE,
@@ -59,7 +59,7 @@ class PortraitWarp:
         )
 
     def _triangle_sets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Triangles of the skin (without those that span the mouth and eye openings), and all with the rings."""
+        """Triangles of the skin (without those that span mouth and eye openings), and all with the rings."""
         triangles = self._seen
         opening = np.zeros(len(triangles), bool)
         for contour in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
@@ -120,7 +120,7 @@ class PortraitWarp:
         return points + self._rings.follow[:, None] * (rigid - points) + stretch
 
     def _flow(self, target: np.ndarray, depth: np.ndarray) -> np.ndarray:
-        """Source position (h, w, 2) of every pixel of the moving window: fine on the skin, coarse around it."""
+        """Source position (h, w, 2) of the moving window's pixels: fine on the skin, coarse around it."""
         x0, y0, x1, y1 = self._window
         coarse, covered = inverse_map(
             self._source, target, depth, self._everything, window=self._window, step=COARSE_STEP
@@ -142,12 +142,12 @@ class PortraitWarp:
         return flow
 
     def _resample(self, flow: np.ndarray) -> np.ndarray:
-        return cv2.remap(self._pixels, flow, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REFLECT_101)
+        return sample_at(self._pixels, flow, border=cv2.BORDER_REFLECT_101)
 
     def _draw_eye(
         self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose, gaze: np.ndarray
     ):
-        """The eyeball stays with the skull while the lids move over it; around the iris it turns with the gaze."""
+        """The eyeball stays with the skull while lids move over it; around the iris it follows the gaze."""
         polygon = moved[list(contour), :2]
         window = window_around(polygon, 2, self._width, self._height)
         coverage = self._coverage(polygon, window)
@@ -180,8 +180,8 @@ class PortraitWarp:
 
 
 def seen_triangles(landmarks: np.ndarray) -> np.ndarray:
-    """The triangles (t, 3) of the face that the picture shows: those on a turned head's far side, which point away
-    from the viewer, are peeled off from the outside inward."""
+    """The triangles (t, 3) of the face that the picture shows: those on a turned head's far side, which point
+    away from the viewer, are peeled off from the outside inward."""
     triangles = canonical_face().triangles
     a, b, c = (landmarks[triangles[:, corner]] for corner in range(3))
     normal = np.cross(b - a, c - a)

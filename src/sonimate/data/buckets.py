@@ -1,7 +1,7 @@
 """Motion-bucket labels (paper eq. 3-4): how much a head moves and a face deforms over a clip, from 0 to 128.
 
-Both labels are linear in a standard deviation, so doubling a movement doubles its bucket. The unit of movement is
-the face's own height, which makes them independent of resolution.
+Both labels are linear in a standard deviation, so doubling a movement doubles its bucket. The unit of
+movement is the face's own height, which makes them independent of resolution.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import numpy as np
 
 MAX_BUCKET = 128.0
 HEAD_UNIT = 0.25 / MAX_BUCKET
-"""Standard deviation of the face box, in face heights, per step of m_t; 128 is a box wandering by a quarter."""
+"""Standard deviation of the face box, in face heights, per step of m_t; at 128 it wanders by a quarter."""
 EXPRESSION_UNIT = 0.08 / MAX_BUCKET
 """Standard deviation of the landmarks in the face, in face heights, per step of m_e; 128 is twice what the
 liveliest of the clips seen shows."""
@@ -20,8 +20,8 @@ def motion_buckets(landmarks: np.ndarray, expression: np.ndarray, face_height_cm
     """Labels (m_t, m_e) of one clip; values above MAX_BUCKET mean that the clip should be dropped.
 
     landmarks: (n, v, 3) px. expression: (n, v, 3) cm, pose-normalised vertices (relative to any fixed face).
-    m_t: standard deviation over time of the face box's centre and size. m_e: that of the landmarks relative to
-    the face; each the root mean square over coordinates. A still face gives (0, 0).
+    m_t: standard deviation over time of the face box's centre and size. m_e: that of the landmarks relative
+    to the face; each the root mean square over coordinates. A still face gives (0, 0).
     """
     low, high = landmarks[:, :, :2].min(1), landmarks[:, :, :2].max(1)
     box = np.concatenate([(low + high) / 2, high - low], axis=1)

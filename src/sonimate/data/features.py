@@ -1,12 +1,13 @@
 """Audio features: Whisper's hidden states, standardised and reduced by a principal-component projection.
 
-A projection learned from minutes of speech on 10 x 5 x 384 raw numbers a frame over-fits at once; one fitted without
-labels on plenty of speech does not (paper section 3.1 uses the raw numbers, and thousands of hours).
+A projection learned from minutes of speech on 10 x 5 x 384 raw numbers a frame over-fits at once; one fitted
+without labels on plenty of speech does not (paper section 3.1 uses the raw numbers, and thousands of hours).
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy.linalg import eigh
@@ -50,3 +51,23 @@ class ReducerFit:
         values, vectors = eigh(correlation, subset_by_index=(size - components, size - 1))
         rows = vectors[:, ::-1].T / deviation / np.sqrt(values[-1])
         return Reducer(mean.astype(np.float32), rows.astype(np.float32))
+
+
+def save_reducers(path: Path, tokens: Reducer, buckets: Reducer) -> None:
+    """Write the two reducers of a prepared folder."""
+    np.savez(
+        path,
+        token_mean=tokens.mean,
+        token_components=tokens.components,
+        bucket_mean=buckets.mean,
+        bucket_components=buckets.components,
+    )
+
+
+def load_reducers(path: Path) -> tuple[Reducer, Reducer]:
+    """The token and bucket reducers that `save_reducers` wrote."""
+    with np.load(path) as stored:
+        return (
+            Reducer(stored["token_mean"], stored["token_components"]),
+            Reducer(stored["bucket_mean"], stored["bucket_components"]),
+        )

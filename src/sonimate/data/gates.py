@@ -1,4 +1,4 @@
-"""Quality gates: each looks at a clip and gives the reason to reject it, or None. Thresholds carry their reason."""
+"""Quality gates: each gives the reason to reject a clip, or None. Thresholds carry their reason."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CUT_JUMP = 0.6
 SILENT_LEVEL = 10 ** (-50 / 20)
 """Below -50 dBFS (90th percentile of 20 ms levels) nothing is said."""
 MIN_PAUSES = 0.20
-"""Speech is full of short pauses, music is not. Measured: speech 0.23 to 0.50, songs and music 0.05 to 0.18."""
+"""Speech is full of short pauses, music is not. Measured: speech 0.23 to 0.50, music 0.05 to 0.18."""
 MIN_MOUTH_MOVEMENT = 0.006
 """Standard deviation of mouth opening over face height; talking measures 0.019 to 0.047."""
 
@@ -77,8 +77,8 @@ def levels(samples: np.ndarray, hop: int = 320) -> np.ndarray:
 
 
 def pause_ratio(level: np.ndarray, window: int = 50) -> float:
-    """Low short-time energy ratio (Lu, Jiang and Zhang 2001): the mean share of 20 ms frames that are less than
-    half as loud as their second."""
+    """Low short-time energy ratio (Lu, Jiang and Zhang 2001): the mean share of 20 ms frames that are less
+    than half as loud as their second."""
     starts = range(0, max(len(level) - window, 1), window // 2)
     seconds = [level[start : start + window] for start in starts]
     return float(np.mean([(second < 0.5 * second.mean()).mean() for second in seconds]))

@@ -1,7 +1,7 @@
 """Mouth activations, blinks, brows and gaze -> expressions of the mesh, as estimated from tracked clips.
 
-A linear regression of expression coefficients on a few measures of the face, fitted on real clips, tells how the
-whole face moves when, say, the lips open by a centimetre. Synthetic speech then sets those measures.
+A linear regression of expression coefficients on a few measures of the face, fitted on real clips, tells how
+the whole face moves when, say, the lips open by a centimetre. Synthetic speech then sets those measures.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from sonimate.face.canonical import LEFT_EYE, RIGHT_EYE
 MEASURES = ("gap", "chin", "width", "protrusion", "upper", "lids", "brows", "gaze_x", "gaze_y")
 RIDGE = 5.0
 LIP_RANGES_CM = {"gap": 2.8, "chin": -1.4, "width": 0.7, "protrusion": 0.35}
-"""What activation 1 of open, jaw, wide and protrude measures: with these, the gap of synthetic speech varies as much
-as that of real clips (standard deviation 0.46 cm)."""
+"""What activation 1 of open, jaw, wide and protrude measures: with these, the gap of synthetic speech varies
+as much as that of real clips (standard deviation 0.46 cm)."""
 UPPER_PER_OPEN_CM, UPPER_CM = 0.25, 0.25
 BROW_CM = 0.35
 PRESS_CM, TUCK_CM = 0.14, 0.30
@@ -63,7 +63,7 @@ class FaceGestures:
 
     def expression(
         self, mouth: np.ndarray, blink: np.ndarray, brow: np.ndarray, gaze: np.ndarray, lid_gap: float
-    ):
+    ) -> np.ndarray:
         """Coefficients (n, k), relative to a neutral face: mouth (n, 7) activations (open, jaw, wide,
         protrude, tuck, press, upper), blink and brow (n,) in [0, 1], gaze (n, 2) cm."""
         opened, jaw, wide, protrude, tuck, press, upper = mouth.T

@@ -1,10 +1,11 @@
-"""Footage and synthetic speech -> training samples. `python -m sonimate.data.prepare FOOTAGE -o OUT --speech DIR`.
+"""Footage and synthetic speech -> training samples.
 
-Clips that failed only for their sound still show faces: codec and gestures are fitted on those of them whose speaker
-is in no accepted clip, so that held-out speakers stay unseen (with none left, on the accepted ones).
+`python -m sonimate.data.prepare FOOTAGE -o OUT --speech DIR` writes OUT/codec, OUT/reducers.npz,
+OUT/samples/*.npz and OUT/report.json. Tracks and hidden states are kept in OUT/cache, so an interrupted run
+goes on where it stopped.
 
-OUT/codec, OUT/reducers.npz, OUT/samples/*.npz and OUT/report.json. Tracks and hidden states are kept in OUT/cache, so
-an interrupted run goes on where it stopped.
+Clips that failed only for their sound still show faces: codec and gestures are fitted on those of them whose
+speaker is in no accepted clip, so that held-out speakers stay unseen (with none left, on the accepted ones).
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.codecs.mesh import MeshCodec, canonical_expression, fit_codec
 from sonimate.data.buckets import MAX_BUCKET, motion_buckets
 from sonimate.data.clips import FPS, Clip, track_folder
-from sonimate.data.features import Reducer, ReducerFit
+from sonimate.data.features import Reducer, ReducerFit, save_reducers
 from sonimate.data.gates import SOUND_REASONS, fill_gaps, first_reason, sync_correlations
 from sonimate.data.gestures import FaceGestures, fit_gestures
 from sonimate.data.samples import Sample
@@ -48,11 +49,11 @@ MIN_SYNC = 0.2
 """Talking clips seen score 0.35 to 0.95; a wrong sound track scores within 0.15 of zero."""
 SYNC_DIMS, SYNC_ROWS = 96, range(-5, 7)
 SPEEDS = (1.0, 0.9, 1.1)
-"""Real clips are also played slower and faster, sound and picture alike, which shifts the voice's pitch too."""
+"""Real clips are also played slower and faster, sound and picture alike, which shifts the pitch too."""
 FACE_HEIGHT_CM = 17.7
 """Forehead to chin of the canonical face."""
 LIVELINESS, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
-"""Factors on a synthetic face's expression and head motion, so that motion buckets mean something to the model."""
+"""Factors on synthetic expression and head motion, so that the model learns what motion buckets mean."""
 GAZE_CM = 0.06
 SYNTHETIC_PX_PER_CM = 12.0
 
@@ -107,7 +108,7 @@ def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
     states = HiddenStates(out / "cache" / "hidden")
     utterances = sorted(speech.glob("[0-9]*.npz")) if speech else []
     tokens, buckets = _fit_reducers(states, passing, utterances)
-    np.savez(out / "reducers.npz", **_named(tokens, "token"), **_named(buckets, "bucket"))
+    save_reducers(out / "reducers.npz", tokens, buckets)
 
     scores = _sync(states, tokens, passing)
     talking = []
@@ -191,7 +192,7 @@ def synthetic_sample(
         utterance["blink"],
         utterance["brow"],
         _gaze(frames, rng),
-        weights @ gestures.lid_gap,
+        float(weights @ gestures.lid_gap),
     )
     liveliness, head_gain = np.exp(rng.uniform(*np.log([LIVELINESS, HEAD_GAIN]).T))
     expression = weights @ gestures.neutrals + spread + liveliness * moves
@@ -316,10 +317,6 @@ def _sync(states: HiddenStates, reducer: Reducer, clips: list[Clip]) -> list[flo
     return sync_correlations(openings, features, [clip.speaker for clip in clips])
 
 
-def _named(reducer: Reducer, prefix: str) -> dict[str, np.ndarray]:
-    return {f"{prefix}_mean": reducer.mean, f"{prefix}_components": reducer.components}
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sonimate.data.prepare", description=__doc__)
     parser.add_argument(
@@ -331,9 +328,8 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)
     report = prepare(arguments.footage, arguments.out, arguments.speech, arguments.seed)
-    print(
-        f"accepted {len(report.accepted)}, rejected {len(report.rejected)}; see {arguments.out / 'report.json'}"
-    )
+    counts = f"accepted {len(report.accepted)}, rejected {len(report.rejected)}"
+    print(f"{counts}; see {arguments.out / 'report.json'}")
 
 
 if __name__ == "__main__":

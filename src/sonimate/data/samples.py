@@ -17,7 +17,7 @@ class Sample:
     name, speaker; source: "real" or "synthetic".
     expression: (n, k) basis coefficients of the vertices' difference from the canonical face, cm.
     scale (n,), rotation (n, 3, 3), translation (n, 3): head poses.
-    token_rows: (t, d) reduced hidden states at 50 Hz. bucket_rows: (t, e) reduced last hidden states at 50 Hz.
+    token_rows: (t, d) reduced hidden states at 50 Hz. bucket_rows: (t, e) those of the last layer alone.
     buckets: (2,) head and expression motion, in [0, 128].
     """
 

@@ -1,4 +1,4 @@
-"""The canonical face of MediaPipe: vertices, triangles and the rigid basis, read from the bundled task file."""
+"""MediaPipe's canonical face: vertices, triangles and the rigid basis, read from the bundled task file."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class Pose:
     rotation: np.ndarray
     translation: np.ndarray
 
-    def __getitem__(self, frames: slice) -> Pose:
+    def __getitem__(self, frames: slice | np.ndarray) -> Pose:
         return Pose(self.scale[frames], self.rotation[frames], self.translation[frames])
 
 

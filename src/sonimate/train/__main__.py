@@ -10,11 +10,12 @@ import torch
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.saved import write_index
 from sonimate.codecs.mesh import MeshCodec
+from sonimate.data.features import load_reducers
 from sonimate.data.prepare import ENCODER
 from sonimate.data.samples import Sample, load_samples
 from sonimate.train.buckets import train_buckets
 from sonimate.train.config import TrainConfig
-from sonimate.train.loop import Trainer, load_reducers
+from sonimate.train.loop import Trainer
 from sonimate.train.networks import Networks, outside_rows
 from sonimate.train.validate import generate, lip_scores
 

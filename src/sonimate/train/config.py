@@ -15,9 +15,11 @@ from sonimate.errors import FileMissing, OptionOutOfRange
 class TrainConfig:
     """unet, audio_tokens, audio_bucket, reference_encoder: keyword arguments of those classes' configs.
 
-    steps, batch_size, frames (of a window, at 12.5 fps). learning_rate, warmup_steps, weight_decay, ema_decay.
+    steps, batch_size, frames (of a window, at 12.5 fps). learning_rate, warmup_steps, weight_decay,
+    gradient_clip, ema_decay.
     real_share: part of each batch that comes from real clips. drop_audio, drop_image, drop_both: chances.
-    sigma_mean, sigma_std: of ln(sigma). reference_noise: standard deviation in cm, of the reference's coefficients.
+    sigma_mean, sigma_std: of ln(sigma). reference_noise: standard deviation in cm, added to the reference's
+    coefficients.
     mixed_precision: "no", "bf16" or "fp16" (accelerate's).
     bucket_steps: length of the second stage, which trains audio_bucket alone.
     """

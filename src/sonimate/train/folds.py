@@ -1,7 +1,8 @@
-"""Cross-validation over groups of speakers: `python -m sonimate.train.folds CONFIG --data DIR --out DIR --init RUN`.
+"""Cross-validation over groups of speakers.
 
-Trains one model a fold, without that fold's speakers, from a run that saw synthetic speech only, and writes
-OUT/folds.json for `benchmarks/lip_sync.py --folds`.
+`python -m sonimate.train.folds CONFIG --data DIR --out OUT --init RUN` trains one model a fold, without that
+fold's speakers, from a run that saw synthetic speech only, and writes OUT/folds.json for
+`benchmarks/lip_sync.py --folds`.
 """
 
 from __future__ import annotations
@@ -45,8 +46,9 @@ def main() -> None:
     entries = []
     for index, speakers in enumerate(speaker_folds(seconds, arguments.folds)):
         run = arguments.out / f"fold{index}"
-        command = [sys.executable, "-m", "sonimate.train", str(arguments.config), "--data", str(arguments.data)]
-        command += ["--out", str(run), "--init", str(arguments.init), "--hold-out", ",".join(speakers)]
+        command = [sys.executable, "-m", "sonimate.train", str(arguments.config)]
+        command += ["--data", str(arguments.data), "--out", str(run), "--init", str(arguments.init)]
+        command += ["--hold-out", ",".join(speakers)]
         if not (run / "model" / "model_index.json").exists():
             subprocess.run([*command, *passed_on], check=True)
         held_out = sorted(name for speaker in speakers for name in clips[speaker])

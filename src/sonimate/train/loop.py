@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import torch
 from accelerate import Accelerator
 from accelerate.utils import set_seed
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel
+from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
 
 from sonimate.codecs.mesh import MeshCodec
 from sonimate.data.features import Reducer
@@ -143,11 +143,11 @@ class Trainer:
         self.accelerator.save_state(str(self.out / "checkpoint.partial"))
         (self.out / "checkpoint.partial" / "step.json").write_text(json.dumps({"step": self.step}))
         previous = self.out / "checkpoint.previous"
-        _remove(previous)
+        shutil.rmtree(previous, ignore_errors=True)
         if folder.exists():
             folder.rename(previous)
         (self.out / "checkpoint.partial").rename(folder)
-        _remove(previous)
+        shutil.rmtree(previous, ignore_errors=True)
 
     def _resume(self) -> None:
         for name in ("checkpoint", "checkpoint.previous"):
@@ -159,31 +159,15 @@ class Trainer:
                 return
 
 
-def _average(decay: float) -> Callable[[list[Tensor], list[Tensor], Tensor | int], None]:
+def _average(decay: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
     """Exponential moving average whose memory grows with the number of steps at first."""
 
-    @torch.no_grad()
-    def update(averages: list[Tensor], values: list[Tensor], count: Tensor | int) -> None:
+    def update(averages: PARAM_LIST, values: PARAM_LIST, count: Tensor | int) -> None:
         keep = min(decay, (1 + int(count)) / (10 + int(count)))
-        torch._foreach_lerp_(averages, values, 1 - keep)
+        get_ema_multi_avg_fn(keep)(averages, values, count)
 
     return update
 
 
-def _remove(folder: Path) -> None:
-    import shutil
-
-    shutil.rmtree(folder, ignore_errors=True)
-
-
 def _format(metrics: dict[str, float]) -> str:
     return " ".join(f"{name} {value:.3f}" for name, value in metrics.items())
-
-
-def load_reducers(path: Path) -> tuple[Reducer, Reducer]:
-    """Token and bucket reducers of a prepared folder."""
-    with np.load(path) as stored:
-        return (
-            Reducer(stored["token_mean"], stored["token_components"]),
-            Reducer(stored["bucket_mean"], stored["bucket_components"]),
-        )

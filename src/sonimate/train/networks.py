@@ -35,7 +35,8 @@ class Networks(nn.Module):
     def forward(
         self, batch: Batch, noisy: Tensor, sigma: Tensor, drop_audio: Tensor, drop_image: Tensor, mask: Tensor
     ) -> Tensor:
-        """Velocity (b, f, c, h, w). noisy: latents at noise level sigma (b,). drop_audio, drop_image: (b,) bool."""
+        """Velocity (b, f, c, h, w). noisy: latents at noise level sigma (b,). drop_audio, drop_image: (b,)
+        bool."""
         count, frames = noisy.shape[:2]
         tokens = self.audio_to_tokens.project(batch.features)
         tokens = torch.where(drop_audio[:, None, None, None], self.audio_to_tokens.null_tokens(), tokens)

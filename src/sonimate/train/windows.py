@@ -98,8 +98,8 @@ class WindowSampler:
 def windows_of(
     rows: np.ndarray, frames: np.ndarray, count: int, before: int, outside: np.ndarray
 ) -> np.ndarray:
-    """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond the
-    sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
+    """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond
+    the sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
     at = ROWS_PER_FRAME * frames[:, None] - before + np.arange(count)
     inside = (at >= 0) & (at < len(rows))
     taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], outside)
