@@ -1,0 +1,76 @@
+"""Distance of dlib's face descriptors between each portrait and the frames of its video (every fifth).
+
+identity.py examples/portraits/*.jpg
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from sonimate.evaluate import targets
+from sonimate.evaluate.identity import FaceIdentity
+from sonimate.evaluate.report import Check, publish
+from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
+from sonimate.media.video import read_frames
+from sonimate.pipeline import SonicPipeline
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+EVERY = 5
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("portraits", type=Path, nargs="+")
+    parser.add_argument("--speech", type=Path, nargs="+", default=sorted((EXAMPLES / "speech").glob("*.wav")))
+    parser.add_argument("--seconds", type=float, default=10.0, help="of speech")
+    parser.add_argument("--size", type=int, default=DEFAULT_SIZE_PX, help="longer side of the video in px")
+    parser.add_argument("--model", default="compact")
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    arguments = parser.parse_args(argv)
+
+    pipeline, identity = SonicPipeline.from_pretrained(arguments.model), FaceIdentity()
+    folder = arguments.out / "identity"
+    folder.mkdir(parents=True, exist_ok=True)
+    sound = write_wav(folder / "speech.wav", compose_speech(arguments.speech, arguments.seconds))
+    rows = []
+    for path in arguments.portraits:
+        portrait = read_portrait(path, size=arguments.size)
+        video = pipeline.animate(path, sound, size=arguments.size).save(folder / f"{path.stem}.mp4")
+        person = identity(portrait.pixels, portrait.face)
+        distances = [
+            float(np.linalg.norm(identity(frame, portrait.face) - person))
+            for index, frame in enumerate(read_frames(video))
+            if index % EVERY == 0
+        ]
+        rows.append(
+            {
+                "portrait": path.stem,
+                "frames": len(distances),
+                "mean": float(np.mean(distances)),
+                "worst": max(distances),
+                "worst_at_seconds": EVERY * int(np.argmax(distances)) / 25,
+            }
+        )
+        print(f"{path.stem}: mean {rows[-1]['mean']:.3f}, worst {rows[-1]['worst']:.3f}", flush=True)
+    means, worst = [row["mean"] for row in rows], [row["worst"] for row in rows]
+    checks = [
+        Check(name="highest mean distance", value=max(means), high=targets.MAX_MEAN_IDENTITY_DISTANCE),
+        Check(name="worst distance of a frame", value=max(worst), high=targets.MAX_WORST_IDENTITY_DISTANCE),
+    ]
+    publish(
+        "identity",
+        arguments.out,
+        rows=rows,
+        summary={"mean over portraits": float(np.mean(means))},
+        checks=checks,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,67 @@
+"""Is it still the same person: dlib's face descriptors (He et al. 2016, trained by King 2017). Needs the
+`eval` extra."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from sonimate.types import Face
+
+LANDMARKS_FILE = "shape_predictor_5_face_landmarks.dat"
+DESCRIPTOR_FILE = "dlib_face_recognition_resnet_model_v1.dat"
+SURROUNDINGS = 2.0
+"""The detector looks at a crop this many times as large as the face box."""
+CROP_PX = 320
+"""Its side: faces of 160 px, twice the smallest that dlib's detector finds."""
+
+
+class FaceIdentity:
+    """Descriptors of one person's face in pictures that all show it at about the same place."""
+
+    def __init__(self) -> None:
+        folder = models_folder()
+        self._dlib: Any = import_module("dlib")
+        self._detect = self._dlib.get_frontal_face_detector()
+        self._points = self._dlib.shape_predictor(str(folder / LANDMARKS_FILE))
+        self._network = self._dlib.face_recognition_model_v1(str(folder / DESCRIPTOR_FILE))
+
+    def __call__(self, pixels: np.ndarray, face: Face) -> np.ndarray:
+        """Descriptor (128,) of the face in uint8 RGB (h, w, 3) that lies near `face`.
+
+        Where dlib's own detector sees nothing (paintings, turned heads) the box of `face` itself is aligned.
+        """
+        x0, y0, x1, y1 = face.box
+        half = SURROUNDINGS * max(x1 - x0, y1 - y0) / 2
+        centre = (x0 + x1) / 2, (y0 + y1) / 2
+        scale = CROP_PX / (2 * half)
+        shift = np.array(
+            [[scale, 0, CROP_PX / 2 - scale * centre[0]], [0, scale, CROP_PX / 2 - scale * centre[1]]]
+        )
+        size = (CROP_PX, CROP_PX)
+        interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
+        crop = cv2.warpAffine(pixels, shift, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
+        found = self._detect(crop)
+        middle = self._dlib.point(CROP_PX // 2, CROP_PX // 2)
+        box = next((one for one in found if one.contains(middle)), self._box(face, shift))
+        return np.array(self._network.compute_face_descriptor(crop, self._points(crop, box)))
+
+    def _box(self, face: Face, shift: np.ndarray) -> Any:
+        corners = np.array(face.box).reshape(2, 2) @ shift[:, :2].T + shift[:, 2]
+        return self._dlib.rectangle(*(round(value) for value in corners.ravel()))
+
+
+def models_folder() -> Path:
+    """Where face-recognition-models keeps its files; the package itself is not imported, for that warns.
+
+    Raises ModuleNotFoundError when it is not installed.
+    """
+    spec = find_spec("face_recognition_models")
+    if spec is None or not spec.submodule_search_locations:
+        raise ModuleNotFoundError("Measuring identity needs pip install 'sonimate[eval]'.")
+    return Path(spec.submodule_search_locations[0]) / "models"

@@ -1,0 +1,244 @@
+"""Lip sync on held-out speakers: a clip's first frame, animated by the clip's own sound, against the clip
+itself."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonimate.configs import Ramp, SamplingOptions
+from sonimate.data.clips import FPS, SUFFIXES, read_speakers, track_clip
+from sonimate.data.gates import fill_gaps, first_reason
+from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.evaluate import targets
+from sonimate.evaluate.features import FaceCurves, measure_face
+from sonimate.evaluate.performance import film, perform
+from sonimate.evaluate.report import Check
+from sonimate.evaluate.sounds import fit_length, half_turn, partners
+from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation, median_acceleration
+from sonimate.face.mesh import FaceMesh, select_face
+from sonimate.media.audio import MODEL_RATE_HZ
+from sonimate.media.video import read_frames
+from sonimate.pipeline import SonicPipeline
+from sonimate.types import Portrait, Waveform
+
+
+@dataclass(frozen=True)
+class Take:
+    """A real clip and what is to be imitated: its first frame, its sound (as long as the picture), its
+    curves."""
+
+    name: str
+    speaker: str
+    pixels: np.ndarray
+    waveform: Waveform
+    curves: FaceCurves
+
+    @property
+    def seconds(self) -> float:
+        return len(self.curves) / FPS
+
+
+@dataclass(frozen=True)
+class Fold:
+    """A model and the names of the clips that it may be judged on."""
+
+    model: str
+    clips: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Score:
+    """One clip. r: own sound; lag_ms: of the best correlation `best_r` (positive: generated late); amplitude:
+    generated over real; shuffled_r: another clip's sound; shifted_r: its own, half its length off;
+    strangers_r: the real mouth of that other clip against this one, what chance and pauses give;
+    acceleration: generated over real; motion_r, motion_amplitude: the curve read from the generated motion
+    against the one tracked in the video."""
+
+    clip: str
+    seconds: float
+    r: float
+    lag_ms: float
+    best_r: float
+    amplitude: float
+    shuffled_r: float
+    shifted_r: float
+    strangers_r: float
+    acceleration: float
+    motion_r: float
+    motion_amplitude: float
+
+
+NUMBERS = tuple(field.name for field in fields(Score) if field.name not in ("clip", "seconds"))
+
+
+def read_folds(path: Path, speakers: dict[str, str]) -> list[Fold]:
+    """Folds of a JSON file {"folds": [{"model": FOLDER, "clips": [...]}, ...]}, as
+    `python -m sonimate.train.folds` writes it; without "clips", all those of its "speakers".
+
+    Model folders are relative to the working directory. speakers: clip name -> speaker.
+    Raises FileMissing, and OptionOutOfRange when a fold is not of this form or a clip is in two of them.
+    """
+    if not path.is_file():
+        raise FileMissing(
+            f"There is no file {path}. Give a JSON file that names each fold's model and clips."
+        )
+    folds = []
+    for entry in json.loads(path.read_text())["folds"]:
+        if "model" not in entry or not {"clips", "speakers"} & set(entry):
+            raise OptionOutOfRange(
+                f'A fold of {path} needs "model" and "clips" or "speakers"; it has {sorted(entry)}.'
+            )
+        of_speakers = [name for name, speaker in speakers.items() if speaker in entry.get("speakers", ())]
+        names = entry.get("clips", of_speakers)
+        if not names:
+            raise OptionOutOfRange(f"The fold of {entry['model']} in {path} holds no clip; name its clips.")
+        folds.append(Fold(entry["model"], tuple(names)))
+    names = [name for fold in folds for name in fold.clips]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise OptionOutOfRange(f"{', '.join(twice)} are in two folds of {path}; a clip is held out once.")
+    return folds
+
+
+def read_takes(folder: Path, names: Sequence[str] = ()) -> list[Take]:
+    """The named clips of a folder, or all whose face and sound pass the gates of the training data.
+
+    Raises FileMissing when a name is not there, or nothing is left.
+    """
+    speakers = read_speakers(folder)
+    videos = {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    missing = sorted(set(names) - set(videos))
+    if missing or not videos:
+        raise FileMissing(
+            f"{folder} holds no {', '.join(missing) or 'videos'}. Give the folder of the clips."
+        )
+    mesh = FaceMesh(num_threads=1)
+    takes = []
+    for name in names or videos:
+        clip = track_clip(videos[name], speakers.get(name, name), mesh)
+        reason = first_reason(clip)
+        if names or reason is None:
+            curves = measure_face(fill_gaps(clip.landmarks.astype(np.float64)))
+            count = round(len(curves) / FPS * MODEL_RATE_HZ)
+            samples = np.pad(clip.waveform.samples[:count], (0, max(count - len(clip.waveform.samples), 0)))
+            pixels = next(iter(read_frames(videos[name], fps=FPS)))
+            takes.append(Take(name, clip.speaker, pixels, Waveform(samples, MODEL_RATE_HZ), curves))
+        else:
+            print(f"left out {name}: {reason}")
+    if not takes:
+        raise FileMissing(f"No clip in {folder} shows a talking face with its sound.")
+    return takes
+
+
+def score_takes(
+    takes: Sequence[Take],
+    pipeline_of: Callable[[Take], SonicPipeline],
+    folder: Path,
+    *,
+    sampling: SamplingOptions | None = None,
+) -> Iterable[Score]:
+    """Film every take with its own sound and with both controls; the videos stay in `folder`.
+
+    pipeline_of: the model that has not been trained on a take.
+    """
+    for take, other in zip(takes, partners([take.speaker for take in takes]), strict=True):
+        yield score_take(take, takes[other], pipeline_of(take), folder, sampling=sampling)
+
+
+def score_take(
+    take: Take, other: Take, pipeline: SonicPipeline, folder: Path, *, sampling: SamplingOptions | None = None
+) -> Score:
+    """One take with its own sound, with that of `other`, and with its own half a turn off."""
+    samples, stem, real = take.waveform.samples, Path(take.name).stem, take.curves
+    sounds = {
+        "own": samples,
+        "shuffled": fit_length(other.waveform.samples, len(samples)),
+        "shifted": half_turn(samples),
+    }
+    filmed = {
+        kind: film(
+            pipeline,
+            take.pixels,
+            Waveform(sound, MODEL_RATE_HZ),
+            folder / f"{stem}.{kind}.mp4",
+            sampling=sampling,
+        )
+        for kind, sound in sounds.items()
+    }
+    own, lag = filmed["own"], best_lag(filmed["own"].mouth, real.mouth)
+    moved = perform(pipeline, portrait_of(take.pixels), take.waveform, sampling=sampling).curves
+    return Score(
+        clip=take.name,
+        seconds=take.seconds,
+        r=correlation(own.mouth, real.mouth),
+        lag_ms=lag.milliseconds,
+        best_r=lag.r,
+        amplitude=amplitude_ratio(own.mouth, real.mouth),
+        shuffled_r=correlation(filmed["shuffled"].mouth, real.mouth),
+        shifted_r=correlation(filmed["shifted"].mouth, real.mouth),
+        strangers_r=correlation(fit_length(other.curves.mouth, len(real)), real.mouth),
+        acceleration=median_acceleration(own.points) / median_acceleration(real.points),
+        motion_r=correlation(moved.mouth, own.mouth),
+        motion_amplitude=amplitude_ratio(moved.mouth, own.mouth),
+    )
+
+
+def summarise(scores: Sequence[Score]) -> dict[str, float]:
+    """Means and medians over clips, the mean r of a second of footage, and the seconds of footage."""
+    seconds = np.array([score.seconds for score in scores])
+    table = {name: np.array([getattr(score, name) for score in scores]) for name in NUMBERS}
+    summary = {f"mean {name}": float(values.mean()) for name, values in table.items()}
+    summary |= {f"median {name}": float(np.median(values)) for name, values in table.items()}
+    summary["mean r by second"] = float(seconds @ table["r"] / seconds.sum())
+    summary["median |lag_ms|"] = float(np.median(np.abs(table["lag_ms"])))
+    summary["footage seconds"] = float(seconds.sum())
+    return summary
+
+
+def lip_checks(summary: dict[str, float]) -> list[Check]:
+    """The summary against the targets."""
+    low, high = targets.AMPLITUDE_RATIO
+    return [
+        Check(name="mean r", value=summary["mean r"], low=targets.MIN_LIP_R),
+        Check(name="median |lag| in ms", value=summary["median |lag_ms|"], high=targets.MAX_LAG_MS),
+        Check(name="mean amplitude ratio", value=summary["mean amplitude"], low=low, high=high),
+        Check(name="mean r, shuffled sound", value=summary["mean shuffled_r"], high=targets.MAX_SHUFFLED_R),
+        Check(name="seconds of footage", value=summary["footage seconds"], low=targets.MIN_FOOTAGE_SECONDS),
+    ]
+
+
+def sweep(
+    takes: Sequence[Take],
+    pipeline_of: Callable[[Take], SonicPipeline],
+    guidances: Sequence[Ramp],
+    temperatures: Sequence[float],
+) -> Iterable[dict[str, Any]]:
+    """Mean r and amplitude ratio for every pair of audio guidance and initial temperature, read from the
+    generated motion without drawing it."""
+    portraits = [portrait_of(take.pixels) for take in takes]
+    for temperature, guidance in product(temperatures, guidances):
+        r, ratio = [], []
+        for take, portrait in zip(takes, portraits, strict=True):
+            pipeline = pipeline_of(take)
+            options = replace(pipeline.sampling, audio_guidance=guidance, initial_temperature=temperature)
+            mouth = perform(pipeline, portrait, take.waveform, sampling=options).curves.mouth
+            r.append(correlation(mouth, take.curves.mouth))
+            ratio.append(amplitude_ratio(mouth, take.curves.mouth))
+        yield {
+            "audio_guidance": guidance,
+            "temperature": temperature,
+            "mean_r": float(np.mean(r)),
+            "mean_amplitude": float(np.mean(ratio)),
+        }
+
+
+def portrait_of(pixels: np.ndarray) -> Portrait:
+    """The largest face of a picture, uint8 (h, w, 3). Raises NoFaceFound or FaceTooSmall."""
+    return Portrait(pixels, select_face(FaceMesh(num_threads=1).find(pixels)))

@@ -1,0 +1,75 @@
+"""A pipeline made to perform, and what is seen of it: in pixels, through files, or in its own motion."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from sonimate.codecs.mesh import Motion
+from sonimate.codecs.warp import PortraitWarp
+from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
+from sonimate.data.clips import track_clip
+from sonimate.data.gates import fill_gaps
+from sonimate.evaluate.features import FaceCurves, generated_landmarks, measure_face
+from sonimate.evaluate.sounds import write_wav
+from sonimate.face.mesh import FaceMesh
+from sonimate.media.image import write_png
+from sonimate.pipeline import SonicPipeline
+from sonimate.types import Portrait, Waveform
+
+
+@dataclass(frozen=True)
+class Performance:
+    """A portrait's motion at the output rate, not yet drawn: `curves` are of its own landmarks."""
+
+    motion: Motion
+    warp: PortraitWarp
+    curves: FaceCurves
+
+
+def perform(
+    pipeline: SonicPipeline,
+    portrait: Portrait,
+    waveform: Waveform,
+    *,
+    sampling: SamplingOptions | None = None,
+    motion: MotionOptions = AUTOMATIC,
+) -> Performance:
+    """Generate the motion of `portrait` for `waveform` (16 kHz) without drawing a frame."""
+    codec = pipeline.components.codec
+    latents, reference = pipeline.generate(portrait, waveform, sampling=sampling, motion=motion)
+    moved = codec.resample(codec.from_latents(latents))
+    count = pipeline.frame_count(waveform)
+    moved = Motion(moved.expression[:count], moved.head[:count])
+    curves = measure_face(generated_landmarks(codec, moved, reference.context))
+    return Performance(moved, reference.context, curves)
+
+
+def film(
+    pipeline: SonicPipeline,
+    pixels: np.ndarray,
+    waveform: Waveform,
+    video: Path,
+    *,
+    sampling: SamplingOptions | None = None,
+) -> FaceCurves:
+    """The whole path: animate a picture at its own size, write `video` (mp4), read it back and track it as
+    any other.
+
+    pixels: uint8 (h, w, 3). The portrait and the sound are left beside the video as png and wav.
+    Raises the pipeline's errors and those of `track_clip`.
+    """
+    video.parent.mkdir(parents=True, exist_ok=True)
+    portrait, sound = video.with_suffix(".png"), video.with_suffix(".wav")
+    write_png(portrait, pixels)
+    write_wav(sound, waveform)
+    animation = pipeline.animate(portrait, sound, sampling=sampling, size=max(pixels.shape[:2]))
+    return watch(animation.save(video))
+
+
+def watch(video: Path) -> FaceCurves:
+    """Track the face of a video file and measure it. Raises UnusableClip and the media errors."""
+    clip = track_clip(video, video.stem, FaceMesh(num_threads=1))
+    return measure_face(fill_gaps(clip.landmarks.astype(np.float64)))

@@ -1,0 +1,123 @@
+"""Curves -> numbers: pure functions of arrays at 25 fps."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sonimate.evaluate.features import FPS
+
+MAX_LAG_FRAMES = 8
+"""320 ms either way: speech has a syllable every 200 to 250 ms, farther away another one would match."""
+OPEN_LEVEL_FRAMES = 75
+"""Three seconds around a frame tell how open the eyes are between blinks, also while looking down."""
+CLOSING, OPENING = 0.55, 0.75
+"""Shares of the open level below which a blink starts and above which it has ended."""
+MAX_BLINK_FRAMES = 15
+"""0.6 s; longer closures are closed eyes, not blinks (which last 0.1 to 0.4 s)."""
+DRIFT_FRAMES = 125
+"""Five seconds at either end."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """The lag (frames, positive when `generated` comes late) with the highest correlation, and that
+    correlation."""
+
+    frames: int
+    r: float
+
+    @property
+    def milliseconds(self) -> float:
+        return 1000 * self.frames / FPS
+
+
+@dataclass(frozen=True)
+class Drift:
+    """change: distance of the mean of the last five seconds from that of the first. slope_per_minute:
+    length of the least-squares slope."""
+
+    change: float
+    slope_per_minute: float
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's r of two curves over their common length; a constant curve follows nothing: 0."""
+    count = min(len(a), len(b))
+    a, b = a[:count] - a[:count].mean(), b[:count] - b[:count].mean()
+    size = np.sqrt((a**2).sum() * (b**2).sum())
+    return float((a * b).sum() / size) if size > 1e-12 else 0.0
+
+
+def best_lag(generated: np.ndarray, real: np.ndarray, max_frames: int = MAX_LAG_FRAMES) -> Lag:
+    """The lag within `max_frames` at which the curves agree best; each lag uses the frames that overlap."""
+    count = min(len(generated), len(real))
+    generated, real = generated[:count], real[:count]
+    reach = min(max_frames, count - 2)
+    lags = [
+        Lag(late, correlation(generated[max(late, 0) : count + min(late, 0)], real[max(-late, 0) :]))
+        for late in range(-reach, reach + 1)
+    ]
+    return max(lags, key=lambda lag: (lag.r, -abs(lag.frames)))
+
+
+def amplitude_ratio(generated: np.ndarray, real: np.ndarray) -> float:
+    """Standard deviation of `generated` over that of `real`, over their common length."""
+    count = min(len(generated), len(real))
+    return float(generated[:count].std() / real[:count].std())
+
+
+def blink_frames(eyes: np.ndarray) -> list[int]:
+    """The most closed frame of every blink in an eye-opening curve (n,)."""
+    level = eyes / open_level(eyes)
+    blinks, start = [], None
+    for frame, value in enumerate(level):
+        if start is None and value < CLOSING:
+            start = frame
+        elif start is not None and value > OPENING:
+            if frame - start <= MAX_BLINK_FRAMES:
+                blinks.append(start + int(level[start:frame].argmin()))
+            start = None
+    return blinks
+
+
+def open_level(eyes: np.ndarray) -> np.ndarray:
+    """How open the eyes are between blinks: the running 80th percentile (n,)."""
+    half = OPEN_LEVEL_FRAMES // 2
+    return np.array([np.percentile(eyes[max(i - half, 0) : i + half + 1], 80) for i in range(len(eyes))])
+
+
+def blinks_per_minute(eyes: np.ndarray) -> float:
+    """Blinks a minute of an eye-opening curve (n,)."""
+    return 60 * FPS * len(blink_frames(eyes)) / len(eyes)
+
+
+def spread(values: np.ndarray) -> float:
+    """Root of the summed variances over time of (n, d): how much something moves, in its own unit."""
+    return float(np.sqrt(values.var(0).sum()))
+
+
+def drift(values: np.ndarray) -> Drift:
+    """How far (n, d) has gone by its end: see `Drift`. Under ten seconds, the halves are compared."""
+    span = min(DRIFT_FRAMES, len(values) // 2)
+    change = values[-span:].mean(0) - values[:span].mean(0)
+    minutes = np.arange(len(values)) / FPS / 60
+    centred = minutes - minutes.mean()
+    slope = centred @ values / (centred @ centred)
+    return Drift(float(np.linalg.norm(change)), float(np.linalg.norm(slope)))
+
+
+def accelerations(points: np.ndarray) -> np.ndarray:
+    """Length of the second difference of points (n, v, 2): (n - 2, v), per frame squared."""
+    return np.linalg.norm(np.diff(points, n=2, axis=0), axis=2)
+
+
+def median_acceleration(points: np.ndarray) -> float:
+    """Median over frames and points of `accelerations`."""
+    return float(np.median(accelerations(points)))
+
+
+def deformation(points: np.ndarray) -> float:
+    """Root mean square over points (n, v, d) of their spread over time."""
+    return float(np.sqrt(points.var(0).sum(-1).mean()))
