@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -9,7 +11,8 @@ SUBPIXEL_BITS = 4
 SLIVER_PX = 0.5
 """Thinner triangles are left to their neighbours: they hold no pixel, and their maps extrapolate wildly."""
 
-_NO_SECOND_MAP = np.empty(0, np.float32)
+_NO_SECOND_MAP: Any = None
+"""cv2's stubs ask for an array; given an empty one, OpenCV 5.0 interpolates linearly at wrong places."""
 
 
 def inverse_map(
