@@ -34,7 +34,7 @@ from sonimate.types import Waveform
 RATE_HZ = 16000
 SHARES = {"human": 0.5, "flite": 0.24, "espeak": 0.15, "festival": 0.11}
 """Parts of the utterances by kind of voice; without human recordings theirs go to flite."""
-MEAN_SECONDS = 9.0
+MEAN_SECONDS = 8.2
 _ENGLISH_SHARE = 0.45
 _MEAN_PAUSE_SECONDS, _LONGEST_SECONDS, _MOST_PHRASES = 0.4, 9.0, 40
 _VOICES = {"flite": FLITE_VOICES, "festival": FESTIVAL_VOICES, "espeak": ESPEAK_VOICES}
