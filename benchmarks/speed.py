@@ -48,6 +48,7 @@ def main(argv: list[str] | None = None) -> None:
     write_png(picture, square(read_image(arguments.portrait)))
     speech = compose_speech(arguments.speech, arguments.seconds)
     write_wav(sound, speech)
+    load = os.getloadavg()[0]
     runs = [command(picture, sound, folder / "video.mp4", arguments.model) for _ in range(arguments.runs)]
     decoder_ms = time_decoder(arguments.model, picture, compose_speech(arguments.speech, DECODER_SECONDS))
     factors = [run["realtime_factor"] for run in runs]
@@ -60,7 +61,7 @@ def main(argv: list[str] | None = None) -> None:
         "decoder, ms a frame": decoder_ms,
         "share of the UNet": best["stages"][UNET_STAGE] / best["wall_seconds"],
         "processors": os.cpu_count(),
-        "load before": os.getloadavg()[0],
+        "machine's load before": load,
     }
     rows = [
         {"stage": stage, "seconds": seconds, "ratio to real time": seconds / best["seconds"]}

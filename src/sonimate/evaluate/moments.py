@@ -12,7 +12,7 @@ from sonimate.evaluate.features import FaceCurves
 from sonimate.evaluate.performance import Performance
 from sonimate.types import Face
 
-HEAD_SHARE = 0.65
+HEAD_REACH = 0.9
 """Half the side of the crop around a head, in lengths of the face box's longer side: hair and chin are
 inside."""
 GAP_PX = 8
@@ -43,7 +43,7 @@ def draw_moments(codec: MeshCodec, performance: Performance, frames: Sequence[in
 def crop_head(pixels: np.ndarray, face: Face) -> np.ndarray:
     """The square around a face, hair included, as far as the picture reaches: a view of uint8 (h, w, 3)."""
     x0, y0, x1, y1 = face.box
-    reach = HEAD_SHARE * max(x1 - x0, y1 - y0) * 1.5
+    reach = HEAD_REACH * max(x1 - x0, y1 - y0)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2 - 0.1 * reach
     top, left = max(int(y - reach), 0), max(int(x - reach), 0)
     return pixels[top : int(y + reach), left : int(x + reach)]

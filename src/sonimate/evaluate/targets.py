@@ -42,6 +42,6 @@ MAX_WORST_IDENTITY_DISTANCE = 0.5
 portraits are 0.54 to 0.94 apart, each from its mirror image 0.13 to 0.20."""
 
 MAX_REALTIME_FACTOR = 2.5
-MAX_PEAK_MEMORY_MB = 2048.0
+MAX_PEAK_MEMORY_MB = 2000.0
 MAX_DECODER_MS = 25.0
 """On 2 cores, 512 x 512 px, 10 s of speech, the whole command."""
