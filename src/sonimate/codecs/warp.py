@@ -126,13 +126,14 @@ class PortraitWarp:
             self._source, target, depth, self._everything, window=self._window, step=COARSE_STEP
         )
         rows, columns = covered.shape
-        offset = (COARSE_STEP - 1) / 2
-        identity = np.empty_like(coarse)
-        identity[..., 0] = x0 + offset + COARSE_STEP * np.arange(columns)
-        identity[..., 1] = (y0 + offset + COARSE_STEP * np.arange(rows))[:, None]
-        coarse[~covered] = identity[~covered]
+        middle = (COARSE_STEP - 1) / 2
+        coarse[..., 0] -= x0 + middle + COARSE_STEP * np.arange(columns)
+        coarse[..., 1] -= (y0 + middle + COARSE_STEP * np.arange(rows))[:, None]
+        coarse[~covered] = 0
         flow = cv2.resize(coarse, (columns * COARSE_STEP, rows * COARSE_STEP), interpolation=cv2.INTER_LINEAR)
         flow = np.ascontiguousarray(flow[: y1 - y0, : x1 - x0])
+        flow[..., 0] += np.arange(x0, x1, dtype=np.float32)
+        flow[..., 1] += np.arange(y0, y1, dtype=np.float32)[:, None]
         face = target[:VERTEX_COUNT]
         u0, v0, u1, v1 = window_around(face, 1, self._width, self._height)
         u0, v0, u1, v1 = max(u0, x0), max(v0, y0), min(u1, x1), min(v1, y1)
