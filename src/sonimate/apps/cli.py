@@ -49,7 +49,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:
         # Python flushes standard output once more as it ends, which would complain again.
-        sys.stdout = open(os.devnull, "w")  # noqa: SIM115
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return BROKEN_PIPE
 
 

@@ -182,9 +182,9 @@ def _load_encoder(folder: Path) -> WhisperEncoder:
         if not path.is_file():
             raise UnknownModel(f"{path} is missing; give the folder of a Whisper encoder.")
     try:
-        config = json.loads(config_path.read_text())
+        config = {**json.loads(config_path.read_text())}
         tensors = _encoder_tensors(load_file(weights_path))
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, TypeError) as error:
         raise InvalidCheckpoint(f"{folder} holds a damaged file ({error}); copy it again.") from error
 
     # Imported here, for it takes two seconds and only a loaded model needs it.
