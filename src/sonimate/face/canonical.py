@@ -20,10 +20,8 @@ LIPS_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 31
 RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
 """Eye of the subject's right side: outer corner, upper lid, inner corner, lower lid."""
 LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
-FACE_OVAL = (
-    10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
-    152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109,
-)  # fmt: skip
+MIRRORED_IRISES = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
+"""Counterparts of landmarks 468 to 477: each iris is its centre, then right, top, left and bottom of its rim."""
 VERTEX_COUNT = 468
 
 
@@ -65,6 +63,14 @@ def canonical_vertices() -> np.ndarray:
     face = canonical_face().vertices.astype(np.float64)
     eyes = [face[list(contour)].mean(0) for contour in (RIGHT_EYE, LEFT_EYE)]
     return np.concatenate([face, np.repeat(eyes, 5, axis=0)])
+
+
+@lru_cache(maxsize=1)
+def mirror_partners() -> np.ndarray:
+    """(478,) each landmark's counterpart on the other side of the face; those in the middle are their own."""
+    face = canonical_face().vertices
+    away = np.linalg.norm((face * [-1, 1, 1])[:, None] - face, axis=2)
+    return np.concatenate([away.argmin(1), MIRRORED_IRISES])
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:

@@ -11,7 +11,7 @@ from torch import Tensor
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.codecs.mesh import MeshCodec, Motion
 from sonimate.data.samples import Sample
-from sonimate.face.canonical import canonical_vertices
+from sonimate.face.canonical import mirror_partners
 from sonimate.face.pose import relative_motion
 
 STRIDE = 2
@@ -107,12 +107,8 @@ def windows_of(
 
 
 def mirror_matrix(codec: MeshCodec) -> np.ndarray:
-    """(k, k): coefficients @ matrix are those of the mirrored expression."""
-    face = canonical_vertices()[:468]
-    flipped = face * [-1, 1, 1]
-    partner = np.linalg.norm(flipped[:, None] - face[None], axis=2).argmin(1)
-    partner = np.concatenate([partner, [473, 476, 475, 474, 477, 468, 471, 470, 469, 472]])
-    mirrored = codec.basis[:, partner] * [-1, 1, 1]
+    """(k, k): coefficients @ matrix are those of the mirrored expression, as far as the basis holds it."""
+    mirrored = codec.basis[:, mirror_partners()] * [-1, 1, 1]
     count = len(codec.basis)
     return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
 
