@@ -21,7 +21,7 @@ RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144
 """Eye of the subject's right side: outer corner, upper lid, inner corner, lower lid."""
 LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
 MIRRORED_IRISES = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
-"""Counterparts of landmarks 468 to 477: each iris is its centre, then right, top, left and bottom of its rim."""
+"""Counterparts of landmarks 468 to 477: of each iris the centre, then its right, top, left and bottom."""
 VERTEX_COUNT = 468
 
 
