@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonimate.evaluate import controls
 from sonimate.evaluate.controls import Reading, control_checks
 from sonimate.evaluate.features import FPS, FaceCurves
 from sonimate.evaluate.life import life_checks, measure_life, real_acceleration
@@ -88,6 +89,26 @@ def reading(control: str, value: float, **changes: float) -> Reading:
     return Reading(control, value, **(values | changes))
 
 
+def test_readings_average_cases_and_compare_with_automatic_and_real_mouths(monkeypatch, alive: FaceCurves):
+    def fake(pipeline, case, seed, head_motion=32.0):
+        mouth = alive.mouth if case.name == "clip" or head_motion == 32 else -alive.mouth
+        return replace(alive, mouth=mouth, rotation=alive.rotation * head_motion / 32), 0.1 * (seed + 1)
+
+    monkeypatch.setattr(controls, "_perform", fake)
+    cases = [
+        controls.Case("clip", *[None] * 2, -alive.mouth[:300]),  # type: ignore[arg-type]
+        controls.Case("portrait", *[None] * 2, np.empty(0)),  # type: ignore[arg-type]
+    ]
+    slow, fast = controls.read_control(None, cases, "head_motion", [16.0, 64.0], [0, 1])  # type: ignore[arg-type]
+    assert fast.head_degrees == pytest.approx(4 * slow.head_degrees)
+    assert slow.expression == pytest.approx(0.15)
+    assert slow.r_default == pytest.approx(0)
+    assert slow.r_real == pytest.approx(-1)
+    (alone,) = controls.read_control(None, cases[1:], "head_motion", [16.0], [0])  # type: ignore[arg-type]
+    assert alone.r_default == pytest.approx(-1)
+    assert np.isnan(alone.r_real)
+
+
 def test_controls_that_act_pass_and_dead_ones_are_named():
     acting = [reading("head_motion", value, head_degrees=value / 16) for value in (16.0, 64.0)]
     acting += [reading("expression", value, expression=value) for value in (16.0, 32.0, 64.0)]
@@ -96,7 +117,9 @@ def test_controls_that_act_pass_and_dead_ones_are_named():
     dead = [replace(row, head_degrees=1.0, mouth=0.03 - 1e-3 * row.value) for row in acting]
     names = [check.name for check in control_checks(dead) if not check.met]
     assert names[0] == "head movement at --head-motion 64 over 16"
-    assert any("mouth" in name for name in names)
+    assert names[1:] == ["mouth, last over first audio_guidance", "ranks of mouth and audio_guidance"]
+    jumbled = [replace(row, expression=(row.value - 33) ** 2) for row in acting]
+    assert "ranks of expression and expression" in [c.name for c in control_checks(jumbled) if not c.met]
 
 
 def test_lip_correlation_lost_to_head_motion_is_named():

@@ -71,15 +71,13 @@ def read_control(
                         expression,
                         curves.mouth.std(),
                         correlation(curves.mouth, default[case.name, seed].mouth),
-                        r_real,
                     )
                 )
-        table = np.array(rows, float)
-        means = [
-            float(column[~np.isnan(column)].mean()) if not np.isnan(column).all() else 0.0
-            for column in table.T
-        ]
-        yield Reading(control, value, *means)
+                if len(case.real_mouth):
+                    r_real.append(correlation(curves.mouth, case.real_mouth))
+        rotation, translation, expression, mouth, r_default = np.mean(rows, axis=0).tolist()
+        agreement = float(np.mean(r_real)) if r_real else math.nan
+        yield Reading(control, value, rotation, translation, expression, mouth, r_default, agreement)
 
 
 def control_checks(readings: Sequence[Reading]) -> list[Check]:
@@ -102,13 +100,20 @@ def control_checks(readings: Sequence[Reading]) -> list[Check]:
     for control, quantity in (("expression", "expression"), ("audio_guidance", "mouth")):
         series = [getattr(reading, quantity) for reading in by_control[control]]
         if len(series) > 1:
-            gain = series[-1] / series[0]
-            checks.append(
-                Check(name=f"{quantity} amplitude, highest over lowest {control}", value=gain, low=1.0)
-            )
-            rises = float(np.mean(np.diff(series) > 0))
-            checks.append(Check(name=f"share of steps of {control} that raise it", value=rises, low=1.0))
+            values = [reading.value for reading in by_control[control]]
+            gain, order = series[-1] / series[0], correlation(ranks(values), ranks(series))
+            checks += [
+                Check(
+                    name=f"{quantity}, last over first {control}", value=gain, low=targets.MIN_CONTROL_GAIN
+                ),
+                Check(name=f"ranks of {quantity} and {control}", value=order, low=targets.MIN_CONTROL_RANK),
+            ]
     return checks
+
+
+def ranks(values: Sequence[float]) -> np.ndarray:
+    """The place of each value in ascending order, from 0."""
+    return np.argsort(np.argsort(values))
 
 
 def _perform(pipeline: SonicPipeline, case: Case, seed: int, **control: float) -> tuple[FaceCurves, float]:

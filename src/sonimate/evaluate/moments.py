@@ -50,19 +50,15 @@ def crop_head(pixels: np.ndarray, face: Face) -> np.ndarray:
 
 
 def contact_sheet(rows: Sequence[Sequence[np.ndarray]], captions: Sequence[str]) -> np.ndarray:
-    """Pictures uint8 (h, w, 3), those of a row equal in size, on white under captions, nothing scaled."""
-    width = max(sum(cell.shape[1] + GAP_PX for cell in row) for row in rows) + GAP_PX
-    height = CAPTION_PX + sum(row[0].shape[0] + GAP_PX for row in rows) + GAP_PX
-    sheet = Image.new("RGB", (width, height), "white")
-    y = CAPTION_PX + GAP_PX
-    for row in rows:
-        x = GAP_PX
-        for cell in row:
-            sheet.paste(Image.fromarray(cell), (x, y))
-            x += cell.shape[1] + GAP_PX
-        y += row[0].shape[0] + GAP_PX
-    pen, x = ImageDraw.Draw(sheet), GAP_PX
-    for caption, cell in zip(captions, rows[0], strict=True):
-        pen.text((x, GAP_PX), caption, fill="black", font_size=16)
-        x += cell.shape[1] + GAP_PX
+    """Pictures uint8 (h, w, 3) in columns on white under their captions, nothing scaled."""
+    widths = [max(cell.shape[1] for cell in column) for column in zip(*rows, strict=True)]
+    heights = [max(cell.shape[0] for cell in row) for row in rows]
+    lefts = GAP_PX + np.cumsum([0, *(width + GAP_PX for width in widths)])
+    tops = CAPTION_PX + GAP_PX + np.cumsum([0, *(height + GAP_PX for height in heights)])
+    sheet = Image.new("RGB", (int(lefts[-1]), int(tops[-1])), "white")
+    pen = ImageDraw.Draw(sheet)
+    for column, caption in enumerate(captions):
+        pen.text((int(lefts[column]), GAP_PX), caption, fill="black", font_size=16)
+        for row in range(len(rows)):
+            sheet.paste(Image.fromarray(rows[row][column]), (int(lefts[column]), int(tops[row])))
     return np.array(sheet)

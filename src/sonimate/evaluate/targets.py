@@ -33,6 +33,10 @@ to 0.006, the medians of talking mouths at 0.034 to 0.087."""
 
 MIN_HEAD_MOTION_GAIN = 1.5
 """Head movement at --head-motion 64 over that at 16."""
+MIN_CONTROL_GAIN = 1.1
+"""Amplitude at the last over that at the first value of a control: less cannot be seen."""
+MIN_CONTROL_RANK = 0.8
+"""Rank correlation of amplitude and control: of six values, neighbours may change places, no more."""
 MAX_CONTROL_R_CHANGE = 0.10
 """Change of lip correlation while another control is turned."""
 
