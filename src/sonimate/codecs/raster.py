@@ -76,14 +76,19 @@ def sample_at(
 
 
 def polygon_mask(polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    """Anti-aliased coverage (h, w) float32 in [0, 1] of a polygon (n, 2) px in a window of the image."""
+    """Anti-aliased coverage (h, w) float32 in [0, 1] of a polygon (n, 2) px in a window of the image; fades as
+    the polygon narrows to a line."""
     x0, y0, x1, y1 = window
     oversample = 4
     mask = np.zeros(((y1 - y0) * oversample, (x1 - x0) * oversample), np.uint8)
     local = (polygon - [x0, y0] + 0.5) * oversample - 0.5
     points = np.round(local * (1 << SUBPIXEL_BITS)).astype(np.int32)
     cv2.fillPoly(mask, [points], 255, lineType=cv2.LINE_AA, shift=SUBPIXEL_BITS)
-    return cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    coverage = cv2.resize(mask, (x1 - x0, y1 - y0), interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    # cv2 fills the outline too: a line would cover a quarter of its pixels.
+    x, y = (polygon - polygon[0]).T
+    area = abs(float(x @ np.roll(y, -1) - y @ np.roll(x, -1))) / 2
+    return coverage * min(1.0, 2 * area / max(float(coverage.sum()), 1e-6))
 
 
 def window_around(points: np.ndarray, margin: float, width: int, height: int) -> tuple[int, int, int, int]:

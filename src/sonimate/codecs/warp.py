@@ -23,6 +23,9 @@ COARSE_STEP = 4
 """Outside the face the flow is smooth: it is evaluated at every fourth pixel."""
 WIDER_EYES = 1.08
 """Lids open at most this much farther than in the portrait: there are no pixels behind them."""
+PRESSED_CM = 0.1
+"""Lips and lids that would cross by this much meet point by point: contours that merely share a height leave
+slits between them."""
 STEEPEST = 1.2
 """No turn of less than 39 degrees folds the face over."""
 GRAZING = 0.12
@@ -103,17 +106,19 @@ class PortraitWarp:
             half = len(contour) // 2
             upper = np.array(contour[1:half])
             lower = np.array(contour[:half:-1])
-            crossing = np.minimum(vertices[upper, 1] - vertices[lower, 1], 0)
             if contour is not LIPS_INNER:
                 widest = WIDER_EYES * (self.vertices[upper, 1] - self.vertices[lower, 1])
                 vertices[upper, 1] = np.minimum(
                     vertices[upper, 1], vertices[lower, 1] + np.maximum(widest, 0)
                 )
-            vertices[upper, 1] -= (1 - share) * crossing
-            vertices[lower, 1] += share * crossing
+            between = vertices[lower] - vertices[upper]
+            between[:, 1] = np.maximum(between[:, 1], 0)
+            between[:, [0, 2]] *= np.minimum(between[:, 1:2] / PRESSED_CM, 1)
+            vertices[upper] += (1 - share) * between
+            vertices[lower] -= share * between
         return vertices
 
-    def _rings_moved(self, pose, oval_shift: np.ndarray) -> np.ndarray:
+    def _rings_moved(self, pose: Pose, oval_shift: np.ndarray) -> np.ndarray:
         points, count = self._rings.points, len(self._rings.points) // len(self._oval)
         rigid = to_image(self._ring_vertices, pose)[0, :, :2]
         stretch = np.tile(oval_shift, (count, 1)) * self._rings.stretch[:, None]
@@ -146,8 +151,8 @@ class PortraitWarp:
         return sample_at(self._pixels, flow, border=cv2.BORDER_REFLECT_101)
 
     def _draw_eye(
-        self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose, gaze: np.ndarray
-    ):
+        self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose: Pose, gaze: np.ndarray
+    ) -> None:
         """The eyeball stays with the skull while lids move over it; around the iris it follows the gaze."""
         polygon = moved[list(contour), :2]
         window = window_around(polygon, 2, self._width, self._height)
@@ -163,7 +168,7 @@ class PortraitWarp:
         place = FacePlane.at(self.pose, z).from_canonical(x - turned * gaze[0], y - turned * gaze[1])
         _blend(frame, window, self._resample(place.astype(np.float32)), coverage)
 
-    def _draw_mouth(self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose):
+    def _draw_mouth(self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose: Pose) -> None:
         polygon = moved[list(LIPS_INNER), :2]
         window = window_around(polygon, 3, self._width, self._height)
         coverage = self._coverage(polygon, window)
@@ -227,7 +232,9 @@ def _without_steep_sides(landmarks: np.ndarray) -> np.ndarray:
     return eased
 
 
-def _blend(frame: np.ndarray, window: tuple[int, int, int, int], colour: np.ndarray, alpha: np.ndarray):
+def _blend(
+    frame: np.ndarray, window: tuple[int, int, int, int], colour: np.ndarray, alpha: np.ndarray
+) -> None:
     x0, y0, x1, y1 = window
     below = frame[y0:y1, x0:x1].astype(np.float32)
     mixed = below + (colour.astype(np.float32) - below) * alpha[..., None]
