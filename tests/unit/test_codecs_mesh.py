@@ -1,0 +1,172 @@
+"""The compact codec: what goes into latents comes out again, on a grid where a map can part the lips."""
+
+import numpy as np
+import pytest
+import torch
+from faces import NAMES, canonical_landmarks, codec, example, poses
+
+from sonimate.codecs.layout import GRID, bilinear_matrix, face_mask, vertices_to_grid
+from sonimate.codecs.mesh import MeshCodec, Motion, catmull_rom, fit_codec
+from sonimate.face.pose import relative_motion
+
+EXPRESSION_CHANNELS = 12
+
+
+def spread(count: int) -> np.ndarray:
+    """Standard deviations in cm of coefficients in real speech: 3 for the first, falling off as 1 / k."""
+    return 3 / np.arange(1, count + 1) ** 0.8
+
+
+@pytest.fixture
+def motion() -> Motion:
+    rng = np.random.default_rng(0)
+    components = len(codec().basis)
+    expression = rng.normal(size=(40, components)) * spread(components)
+    return Motion(expression, rng.normal(size=(40, 6)) * codec().motion_std)
+
+
+def gap(coefficients: np.ndarray) -> np.ndarray:
+    """Change (n,) in cm of the inner lips' distance."""
+    moved = codec().displacement(coefficients)
+    return moved[:, 13, 1] - moved[:, 14, 1]
+
+
+def test_latents_hold_motion(motion):
+    again = codec().from_latents(codec().to_latents(motion))
+    np.testing.assert_allclose(again.head, motion.head, atol=1e-5)
+    error = (again.expression - motion.expression).std(0) / motion.expression.std(0)
+    assert error.max() < 0.02
+
+
+def test_lip_motion_survives(motion):
+    again = gap(codec().from_latents(codec().to_latents(motion)).expression)
+    kept = again @ gap(motion.expression) / (gap(motion.expression) @ gap(motion.expression))
+    assert 0.9 < kept < 1.1
+    assert (again - gap(motion.expression)).std() < 0.1 * gap(motion.expression).std()
+
+
+def test_noise_in_latents_is_not_amplified(motion):
+    """The basis is read back by least squares, so noise of 0.1 in every cell averages out."""
+    latents = codec().to_latents(motion)
+    noise = 0.1 * torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
+    noise[:, EXPRESSION_CHANNELS:] = 0
+    change = codec().from_latents(latents + noise).expression - motion.expression
+    assert gap(change).std() < 0.1 * gap(motion.expression).std()
+
+
+def test_latents_are_linear(motion):
+    one, other = (
+        Motion(motion.expression[:20], motion.head[:20]),
+        Motion(motion.expression[20:], motion.head[20:]),
+    )
+    mixed = Motion(2 * one.expression - 3 * other.expression, 2 * one.head - 3 * other.head)
+    expected = 2 * codec().to_latents(one) - 3 * codec().to_latents(other)
+    torch.testing.assert_close(codec().to_latents(mixed), expected, atol=1e-4, rtol=1e-4)
+
+
+def test_head_planes_are_constant_and_scaled(motion):
+    latents = codec().to_latents(motion)
+    assert latents.shape == (40, *codec().latent_shape)
+    planes = latents[:, EXPRESSION_CHANNELS:]
+    assert torch.equal(planes, planes[..., :1, :1].expand_as(planes))
+    np.testing.assert_allclose(planes[:, :, 0, 0], motion.head / codec().motion_std, rtol=1e-5)
+
+
+def test_encoding_is_free_of_pose_and_size():
+    rng = np.random.default_rng(1)
+    displacement = codec().displacement(
+        rng.normal(size=(6, len(codec().basis))) * spread(len(codec().basis)) / 3
+    )
+    displacement -= displacement[:1]
+    pose = poses(6, rng, turn=0.2)
+    latents = codec().encode(canonical_landmarks(pose, displacement), canonical_landmarks(pose[:1])[0])
+    still = poses(1, rng, turn=0.2)
+    unturned = codec().encode(
+        np.concatenate([canonical_landmarks(still, one) for one in displacement]),
+        canonical_landmarks(still)[0],
+    )
+    torch.testing.assert_close(
+        latents[:, :EXPRESSION_CHANNELS], unturned[:, :EXPRESSION_CHANNELS], atol=1e-3, rtol=0
+    )
+    assert unturned[:, EXPRESSION_CHANNELS:].abs().max() < 0.5
+    np.testing.assert_allclose(
+        codec().from_latents(latents).head[:, 3:], relative_motion(pose, pose[:1])[:, 3:], atol=0.5
+    )
+
+
+def test_the_canonical_face_has_no_reference_latents():
+    landmarks = canonical_landmarks(poses(1, np.random.default_rng(2)))[0]
+    assert codec().reference_latents(landmarks).abs().max() < 1e-4
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_reference_latents_tell_an_open_mouth(name):
+    portrait = example(name)
+    encoded = codec().encode_reference(portrait)
+    assert encoded.latents.shape == codec().latent_shape
+    assert encoded.mask.shape == codec().latent_shape[1:]
+    absolute = gap(codec().from_latents(encoded.latents[None]).expression)[0]
+    smiles = name in ("astronaut_collins", "obama")
+    assert (absolute > 0.3) == smiles
+
+
+def test_lips_lie_apart_on_the_grid():
+    positions = codec().positions
+    assert positions.min() >= 0
+    assert positions.max() <= GRID - 1
+    assert positions[14, 0] - positions[13, 0] >= 3
+    for upper, lower in ((81, 178), (311, 402)):
+        assert positions[lower, 0] - positions[upper, 0] >= 2.5
+
+
+def test_a_field_is_sampled_bilinearly_and_fitted():
+    rng = np.random.default_rng(3)
+    rows, columns = np.mgrid[0:GRID, 0:GRID].astype(float)
+    plane = 0.3 * rows - 0.2 * columns + 1
+    positions = rng.uniform(0, GRID - 1, (300, 2))
+    values = bilinear_matrix(positions) @ plane.ravel()
+    np.testing.assert_allclose(values, 0.3 * positions[:, 0] - 0.2 * positions[:, 1] + 1)
+    np.testing.assert_allclose(bilinear_matrix(positions).sum(1), 1)
+    fitted = vertices_to_grid(positions) @ values
+    assert (bilinear_matrix(positions) @ fitted - values).std() < 0.02 * values.std()
+    assert face_mask(positions[:1]).sum() == 4
+
+
+@pytest.mark.parametrize("count", [1, 2, 3, 10])
+@pytest.mark.parametrize("factor", [1, 2, 3])
+def test_interpolation_passes_through_all_points(count, factor):
+    values = np.random.default_rng(4).normal(size=(count, 5))
+    between = catmull_rom(values, factor)
+    assert between.shape == (count * factor, 5)
+    np.testing.assert_allclose(between[::factor], values, atol=1e-12)
+    np.testing.assert_allclose(catmull_rom(np.full((count, 5), 3.0), factor), 3.0)
+    np.testing.assert_allclose(between[(count - 1) * factor :], values[-1:].repeat(factor, 0))
+
+
+def test_interpolation_follows_a_line():
+    line = np.arange(8.0)[:, None]
+    inside = catmull_rom(line, 4)[4:-8, 0]
+    np.testing.assert_allclose(inside, np.arange(1, 6, 0.25))
+
+
+def test_saving_keeps_the_codec(tmp_path, motion):
+    codec().save(tmp_path)
+    again = MeshCodec.from_folder(tmp_path)
+    assert torch.equal(again.to_latents(motion), codec().to_latents(motion))
+
+
+def test_fitting_finds_the_expressions_that_clips_show():
+    """Clips that move in five ways get a basis that holds those five, and latents of unit variance."""
+    rng = np.random.default_rng(5)
+    ways = codec().basis[:5]
+    tracks = []
+    for _ in range(3):
+        moves = np.einsum("nk,kvc->nvc", rng.normal(size=(60, 5)) * spread(5), ways)
+        tracks.append(canonical_landmarks(poses(60, rng, turn=0.1), moves))
+    fitted = fit_codec(tracks, components=5)
+    held = (ways.reshape(5, -1) @ fitted.basis.reshape(5, -1).T) ** 2
+    assert held.sum(1).min() > 0.95
+    latents = torch.cat([fitted.encode(track, track[30]) for track in tracks])
+    rms = latents.unflatten(1, (-1, 1)).square().mean((0, 2, 3, 4)).sqrt()
+    assert rms[EXPRESSION_CHANNELS:].median() == pytest.approx(1.4, abs=0.4)  # against a moving frame: sqrt 2
+    assert 0.7 < rms[:EXPRESSION_CHANNELS].square().mean().sqrt() < 2.0
