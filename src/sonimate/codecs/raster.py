@@ -76,8 +76,8 @@ def sample_at(
 
 
 def polygon_mask(polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray:
-    """Anti-aliased coverage (h, w) float32 in [0, 1] of a polygon (n, 2) px in a window of the image; fades as
-    the polygon narrows to a line."""
+    """Anti-aliased coverage (h, w) float32 in [0, 1] of a polygon (n, 2) px in a window; it fades
+    as the polygon narrows to a line."""
     x0, y0, x1, y1 = window
     oversample = 4
     mask = np.zeros(((y1 - y0) * oversample, (x1 - x0) * oversample), np.uint8)
