@@ -29,7 +29,7 @@ def run(args: Namespace, started: float) -> None:
     check_output(args.output, args.portrait, args.audio)
     model_folder(args.model)
     with native_messages_hidden():
-        mesh = FaceMesh()
+        mesh = FaceMesh(num_threads=1)
     with Watch(started) as watch:
         watch("read", 0, 1)
         which = {name: vars(args)[name] for name in ("face", "face_box") if name in args}
