@@ -1,34 +1,24 @@
-"""`sonimate animate`: good input makes a video and an account of it; bad input a message and nothing else."""
+"""`sonimate animate`: a video and an account of it, and what happens when a run is cut short."""
 
 import json
 import os
-import re
-import resource
 import signal
 import subprocess
 import sys
 import time
-import wave
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 
 import av
 import numpy as np
 import pytest
-from media_samples import EXAMPLES, encode_sound
-from PIL import Image
+from command import PORTRAIT, QUICK, SPEECH, animate, wav
 
 import sonimate
-from sonimate.apps.cli import main
-from sonimate.media.audio import read_audio, resample
-from sonimate.media.image import read_image, write_png
+from sonimate.media.audio import read_audio
+from sonimate.media.image import write_png
 from sonimate.media.video import read_frames, read_metadata
 
-PORTRAIT = EXAMPLES / "portraits/obama.jpg"
-SPEECH = EXAMPLES / "speech/librivox_ss_0890.wav"
-QUICK = ("--size", "256", "--steps", "2")
 ACCOUNT_KEYS = {
     "output",
     "seconds",
@@ -49,38 +39,6 @@ INTERRUPTIBLE = COMMAND.replace(";", "; signal.signal(signal.SIGINT, signal.defa
 """A shell starts background jobs, of which this test may be one, with Ctrl-C ignored."""
 
 
-def animate(*arguments: object) -> int:
-    """Run the command in this process; returns its exit code."""
-    try:
-        return main(["animate", *map(str, arguments)])
-    except SystemExit as end:
-        return int(end.code or 0)
-
-
-def wav(path: Path, samples: np.ndarray) -> Path:
-    return encode_sound(path, samples.astype(np.float32), codec="pcm_f32le", rate_hz=16_000)
-
-
-@pytest.fixture(scope="module")
-def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """1.3 s of speech, 48 kHz."""
-    samples = resample(read_audio(SPEECH).samples[8_000:28_800], 16_000, 48_000)
-    return encode_sound(
-        tmp_path_factory.mktemp("sound") / "words.wav", samples, codec="pcm_s16le", rate_hz=48_000
-    )
-
-
-@contextmanager
-def disk_of(size_bytes: int) -> Iterator[None]:
-    """No file may grow beyond this, which the system reports as it does a full disk: by a failing write."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-
-
 def test_a_run_makes_the_video_and_a_clean_account(words: Path, tmp_path: Path) -> None:
     """In a process of its own, so that nothing else can have kept native libraries quiet."""
     output = tmp_path / "a.mp4"
@@ -88,7 +46,7 @@ def test_a_run_makes_the_video_and_a_clean_account(words: Path, tmp_path: Path) 
         [sys.executable, "-m", "sonimate", "animate", PORTRAIT, words, "-o", output, *QUICK, "--json"],
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=250,
     )
     assert run.returncode == 0, run.stderr
     assert [line.split()[0] for line in run.stderr.splitlines()] == ["read", "load", "listen", "move", "draw"]
@@ -178,175 +136,6 @@ def test_a_terminal_shows_a_bar_for_every_stage(
     assert "[b]silent.wav is silent" in text
 
 
-Maker = Callable[[Path], Path]
-
-
-def truncated(folder: Path) -> Path:
-    (folder / "cut.jpg").write_bytes(PORTRAIT.read_bytes()[:20_000])
-    return folder / "cut.jpg"
-
-
-def no_image(folder: Path) -> Path:
-    (folder / "text.jpg").write_text("not an image")
-    return folder / "text.jpg"
-
-
-def huge(folder: Path) -> Path:
-    Image.new("1", (30_000, 30_000)).save(folder / "huge.png")
-    return folder / "huge.png"
-
-
-def faceless(folder: Path) -> Path:
-    write_png(folder / "sky.png", np.full((200, 300, 3), (90, 140, 220), np.uint8))
-    return folder / "sky.png"
-
-
-def small_face(folder: Path) -> Path:
-    small = Image.fromarray(read_image(PORTRAIT))
-    small.thumbnail((110, 110))
-    page = Image.new("RGB", (256, 256), "white")
-    page.paste(small, (60, 60))
-    page.save(folder / "far.png")
-    return folder / "far.png"
-
-
-def sliver(folder: Path) -> Path:
-    write_png(folder / "sliver.png", np.zeros((1, 900, 3), np.uint8))
-    return folder / "sliver.png"
-
-
-def missing(folder: Path) -> Path:
-    return folder / "nothing.here"
-
-
-@pytest.mark.parametrize(
-    ("maker", "message"),
-    [
-        (missing, r"nothing\.here does not exist"),
-        (lambda folder: folder, r"is a folder"),
-        (no_image, r"text\.jpg is not an image"),
-        (truncated, r"cut\.jpg cannot be decoded"),
-        (huge, r"huge\.png has more than 120 million pixels"),
-        (faceless, r"No face was found in the image"),
-        (small_face, r"The face at .* pixels high, but at least 48"),
-        (sliver, r"no room for a face"),
-        (lambda _: SPEECH, r"is not an image"),
-    ],
-)
-def test_bad_pictures(maker: Maker, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check_refused(maker(tmp_path), SPEECH, message, tmp_path, capsys)
-
-
-def empty_wav(folder: Path) -> Path:
-    with wave.open(str(folder / "a.wav"), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(16_000)
-    return folder / "a.wav"
-
-
-def no_sound(folder: Path) -> Path:
-    (folder / "text.wav").write_text("not a sound")
-    return folder / "text.wav"
-
-
-@pytest.mark.parametrize(
-    ("maker", "message"),
-    [
-        (missing, r"nothing\.here does not exist"),
-        (no_sound, r"text\.wav cannot be decoded"),
-        (lambda _: PORTRAIT, r"obama\.jpg has no sound in it"),
-        (empty_wav, r"a\.wav holds no sound samples"),
-        (lambda folder: wav(folder / "a.wav", np.ones(800)), r"a\.wav lasts 0\.050 s, less than the 0\.2 s"),
-        (lambda folder: wav(folder / "a.wav", np.full(9000, np.nan)), r"a\.wav holds NaN or infinite"),
-    ],
-)
-def test_bad_sounds(maker: Maker, message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    check_refused(PORTRAIT, maker(tmp_path), message, tmp_path, capsys)
-
-
-def check_refused(
-    portrait: Path, audio: Path, message: str, folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """One line that says what is wrong, exit code 2, and no new file."""
-    before = set(folder.iterdir())
-    assert animate(portrait, audio, "-o", folder / "out.mp4") == 2
-    printed = capsys.readouterr()
-    (line,) = printed.err.splitlines()
-    assert line.startswith("sonimate: error: ")
-    assert re.search(message, line)
-    assert printed.out == ""
-    assert set(folder.iterdir()) == before
-
-
-def test_bad_outputs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "file").touch()
-    (tmp_path / "folder.mp4").mkdir()
-    video = tmp_path / "input.mp4"
-    video.write_bytes(b"precious")
-    cases = {
-        tmp_path / "nowhere/a.mp4": "nowhere does not exist",
-        tmp_path / "file/a.mp4": "file does not exist",
-        tmp_path / "folder.mp4": "is a folder",
-        tmp_path / "a.avi": "ends in .mp4",
-        video: "is the input",
-    }
-    if sys.platform == "linux":
-        cases[Path("/proc/self/a.mp4")] = "is not writable"
-    for output, message in cases.items():
-        assert animate(PORTRAIT, video, "-o", output) == 2
-        error = capsys.readouterr().err
-        assert error.startswith("sonimate: error: ")
-        assert message in error
-    assert video.read_bytes() == b"precious"
-
-
-@pytest.mark.parametrize("size_bytes", [0, 20_000])
-def test_a_full_disk(
-    size_bytes: int, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    with disk_of(size_bytes):
-        assert animate(PORTRAIT, words, "-o", tmp_path / "a.mp4", "--size", "512", "--steps", "1") == 2
-    assert "a.mp4 cannot be written (File too large)" in capsys.readouterr().err.splitlines()[-1]
-    assert not list(tmp_path.iterdir())
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (
-            ("--model", "nonesuch"),
-            "There is no model 'nonesuch'. Give a folder with model_index.json, or one of:",
-        ),
-        (("--device", "quantum"), "device 'quantum' is not available; this machine has"),
-        (("--steps", "0"), "--steps: '0' is not a whole number from 1 to 1000"),
-        (("--steps", "1001"), "--steps: '1001' is not"),
-        (("--steps", "2.5"), "--steps: '2.5' is not"),
-        (("--seed", "-1"), "--seed: '-1' is not"),
-        (("--image-guidance", "nan"), "--image-guidance: 'nan' is not a finite number"),
-        (("--audio-guidance", "inf"), "--audio-guidance: 'inf' is not a finite number"),
-        (("--audio-guidance", "much"), "--audio-guidance: 'much' is not a finite number"),
-        (("--dynamic-scale", "0.4"), "--dynamic-scale: '0.4' is not a finite number from 0.5 to 2"),
-        (("--dynamic-scale", "2.1"), "--dynamic-scale: '2.1' is not"),
-        (("--head-motion", "129"), "--head-motion: '129' is not a finite number from 0 to 128"),
-        (("--expression", "-1"), "--expression: '-1' is not"),
-        (("--shift", "-1"), "--shift: '-1' is not"),
-        (("--size", "63"), "--size: '63' is not a whole number from 64 to 8192"),
-        (("--fps", "30"), "--fps: '30' is not 25 or 12.5"),
-        (("--face", "0"), "--face: '0' is not"),
-        (("--face-box", "1,2,3"), "--face-box: '1,2,3' is not x0,y0,x1,y1"),
-        (("--face-box", "30,0,10,40"), "--face-box: '30,0,10,40' is not"),
-        (("--face-box", "0,0,9,9", "--face", "1"), "not allowed with argument"),
-    ],
-)
-def test_options_out_of_range(
-    arguments: tuple[str, ...], message: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert animate(PORTRAIT, SPEECH, "-o", tmp_path / "a.mp4", *arguments) == 2
-    assert message in capsys.readouterr().err.splitlines()[-1]
-    assert not list(tmp_path.iterdir())
-
-
 def test_an_unforeseen_error_keeps_its_traceback(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a defect")
@@ -410,8 +199,9 @@ def test_bad_input_is_refused_without_torch(tmp_path: Path) -> None:
         "import sys; from sonimate.apps.cli import main; code = main(sys.argv[1:]); "
         "sys.exit(99 if 'torch' in sys.modules else code)"
     )
+    write_png(tmp_path / "sky.png", np.full((200, 300, 3), (90, 140, 220), np.uint8))
     run = subprocess.run(
-        [sys.executable, "-c", program, "animate", faceless(tmp_path), SPEECH, "-o", tmp_path / "a.mp4"],
+        [sys.executable, "-c", program, "animate", tmp_path / "sky.png", SPEECH, "-o", tmp_path / "a.mp4"],
         capture_output=True,
         text=True,
     )
