@@ -55,5 +55,9 @@ class OptionOutOfRange(SonimateError):
     """An option's value lies outside its documented range."""
 
 
+class TooFewClips(SonimateError):
+    """The footage holds too few usable clips to train on."""
+
+
 class UnusableClip(SonimateError):
     """A training clip was rejected; the message is the reason counted in the report."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import numpy as np
 
-MAX_BUCKET = 128.0
+from sonimate.configs import MAX_BUCKET
+
 HEAD_UNIT = 0.25 / MAX_BUCKET
 """Standard deviation of the face box, in face heights, per step of m_t; at 128 it wanders by a quarter."""
 EXPRESSION_UNIT = 0.08 / MAX_BUCKET

@@ -11,7 +11,7 @@ import numpy as np
 
 from sonimate.errors import FileMissing, SonimateError, UnusableClip
 from sonimate.face.mesh import FaceMesh
-from sonimate.media.audio import read_audio
+from sonimate.media.audio import MODEL_RATE_HZ, read_audio
 from sonimate.media.video import read_frames
 from sonimate.types import Waveform
 
@@ -38,6 +38,19 @@ class Clip:
     def seconds(self) -> float:
         return len(self.landmarks) / FPS
 
+    def save(self, path: Path) -> None:
+        """Write the tracked clip, complete or not at all."""
+        partial = path.with_suffix(".partial.npz")
+        np.savez(partial, landmarks=self.landmarks, changes=self.changes, samples=self.waveform.samples)
+        partial.replace(path)
+
+    @classmethod
+    def load(cls, path: Path, name: str, speaker: str) -> Clip:
+        """Read what `save` wrote."""
+        with np.load(path) as stored:
+            waveform = Waveform(stored["samples"], MODEL_RATE_HZ)
+            return cls(name, speaker, stored["landmarks"], stored["changes"], waveform)
+
 
 def read_speakers(folder: Path) -> dict[str, str]:
     """File name -> speaker, from `MANIFEST.tsv` (columns `file` and `speaker` or `speaker_cluster`) when the
@@ -50,21 +63,27 @@ def read_speakers(folder: Path) -> dict[str, str]:
     return {row["file"]: row.get("speaker") or row.get("speaker_cluster") or row["file"] for row in rows}
 
 
-def track_folder(folder: Path, rejects: dict[str, str]) -> Iterator[Clip]:
-    """Track every video of a folder, in name order; unreadable ones are named in `rejects`.
+def track_folder(folder: Path, cache: Path, rejects: dict[str, str]) -> Iterator[Clip]:
+    """Track every video of a folder, in name order; unreadable ones are named in `rejects`. Tracks are kept
+    in the folder `cache` by file name.
 
     Raises FileMissing when the folder holds no video.
     """
+    cache.mkdir(parents=True, exist_ok=True)
     videos = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not videos:
         raise FileMissing(f"No videos in {folder}. Give a folder with {', '.join(sorted(SUFFIXES))} files.")
     speakers = read_speakers(folder)
     mesh = FaceMesh(num_threads=1)
     for path in videos:
+        track, speaker = cache / f"{path.name}.npz", speakers.get(path.name, path.stem)
         try:
-            yield track_clip(path, speakers.get(path.name, path.stem), mesh)
+            if not track.exists():
+                track_clip(path, speaker, mesh).save(track)
         except SonimateError as error:
             rejects[path.name] = f"{type(error).__name__}: {error}"
+        else:
+            yield Clip.load(track, path.name, speaker)
 
 
 def track_clip(path: Path, speaker: str, mesh: FaceMesh) -> Clip:

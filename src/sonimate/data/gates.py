@@ -34,10 +34,11 @@ def lost_face(clip: Clip) -> str | None:
 
 
 def scene_cut(clip: Clip) -> str | None:
-    centre = np.nanmean(clip.landmarks[:, :, :2], axis=1)
+    seen = ~np.isnan(clip.landmarks[:, 0, 0])
+    centre = clip.landmarks[seen, :, :2].mean(1)
     height = np.nanmedian(np.linalg.norm(clip.landmarks[:, 10] - clip.landmarks[:, 152], axis=1))
     jumps = np.linalg.norm(np.diff(centre, axis=0), axis=1) / height
-    return "scene cut" if np.nanmax(jumps) > CUT_JUMP or clip.changes.max() > CUT_CHANGE else None
+    return "scene cut" if jumps.max() > CUT_JUMP or clip.changes.max() > CUT_CHANGE else None
 
 
 def still_mouth(clip: Clip) -> str | None:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import zlib
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ from sonimate.data.gates import SOUND_REASONS, fill_gaps, first_reason, sync_cor
 from sonimate.data.gestures import FaceGestures, fit_gestures
 from sonimate.data.samples import Sample
 from sonimate.data.synthesis.augment import degrade
+from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import (
     Pose,
@@ -39,11 +41,10 @@ from sonimate.face.pose import (
     to_canonical,
     to_image,
 )
-from sonimate.media.audio import resample
+from sonimate.media.audio import MODEL_RATE_HZ, resample
 from sonimate.types import Waveform
 
 ENCODER = Path(__file__).parents[1] / "bundled" / "compact" / "audio_encoder"
-SAMPLE_RATE_HZ = 16000
 TOKEN_DIM, BUCKET_DIM = 128, 32
 MIN_SYNC = 0.2
 """Talking clips seen score 0.35 to 0.95; a wrong sound track scores within 0.15 of zero."""
@@ -72,7 +73,7 @@ class Report:
 
 
 class HiddenStates:
-    """Whisper hidden states of sounds, kept on disk by name."""
+    """Whisper hidden states of sounds, kept on disk by name and content."""
 
     def __init__(self, cache: Path):
         self._encoder = WhisperHiddenStates.from_folder(ENCODER)
@@ -82,9 +83,10 @@ class HiddenStates:
 
     def __call__(self, name: str, samples: np.ndarray) -> np.ndarray:
         """(t, layers, d) float32."""
-        path = self._cache / f"{name}.npy"
+        samples = samples.astype(np.float32)
+        path = self._cache / f"{name}-{zlib.crc32(samples.tobytes()):08x}.npy"
         if not path.exists():
-            states = self._encoder(samples.astype(np.float32)).numpy().astype(np.float16)
+            states = self._encoder(samples).numpy().astype(np.float16)
             partial = path.with_suffix(".partial.npy")
             np.save(partial, states)
             partial.replace(path)
@@ -92,12 +94,11 @@ class HiddenStates:
 
 
 def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
-    """Run all stages; see the module's docstring. Raises the errors of `track_folder`."""
+    """Run all stages; see the module's docstring. Raises TooFewClips, and the errors of `track_folder`."""
     out.mkdir(parents=True, exist_ok=True)
     rejects: dict[str, str] = {}
-    clips = list(_tracked(footage, out / "cache" / "tracks", rejects))
     passing, silent_faces = [], []
-    for clip in clips:
+    for clip in track_folder(footage, out / "cache" / "tracks", rejects):
         reason = first_reason(clip)
         if reason is None:
             passing.append(clip)
@@ -105,6 +106,8 @@ def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
         rejects[clip.name] = reason
         if reason in SOUND_REASONS:
             silent_faces.append(clip)
+    if len({clip.speaker for clip in passing}) < 2:
+        raise _too_few(out, rejects, "Synchrony needs clips of two speakers, to judge each by the other")
     states = HiddenStates(out / "cache" / "hidden")
     utterances = sorted(speech.glob("[0-9]*.npz")) if speech else []
     tokens, buckets = _fit_reducers(states, passing, utterances)
@@ -118,6 +121,8 @@ def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
         else:
             rejects[clip.name] = f"{SOUND_REASONS[2]}: r = {score:.2f}"
             silent_faces.append(clip)
+    if not talking:
+        raise _too_few(out, rejects, "In no clip does the sound move with the mouth")
     speakers = {clip.speaker for clip in talking}
     strangers = [clip for clip in silent_faces if clip.speaker not in speakers]
     faces = [fill_gaps(clip.landmarks.astype(np.float64)) for clip in (strangers or talking)]
@@ -127,6 +132,8 @@ def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
 
     folder = out / "samples"
     folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.npz"):
+        stale.unlink()
     reduce = Features(states, tokens, buckets)
     rng = np.random.default_rng(seed)
     for sample in _real_samples(talking, codec, reduce, rng, rejects):
@@ -141,6 +148,12 @@ def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
         basis_fitted_on=sorted(c.name for c in strangers or talking),
     )
     return report
+
+
+def _too_few(out: Path, rejects: dict[str, str], why: str) -> TooFewClips:
+    path = out / "report.json"
+    Report({}, rejects).save(path)
+    return TooFewClips(f"{why}; give more footage. {path} tells why clips were rejected.")
 
 
 @dataclass(frozen=True)
@@ -236,7 +249,7 @@ def _real_samples(
         landmarks = fill_gaps(clip.landmarks.astype(np.float64))
         for speed in SPEEDS:
             sound, moved = _play_at(clip.waveform.samples, landmarks, speed)
-            degraded = degrade(Waveform(sound, SAMPLE_RATE_HZ), rng).samples
+            degraded = degrade(Waveform(sound, MODEL_RATE_HZ), rng).samples
             for version, samples in enumerate((sound, degraded)):
                 name = f"{clip.name}@{speed:.1f}v{version}"
                 sample = real_sample(name, clip.speaker, moved, codec, features(name, samples))
@@ -252,32 +265,12 @@ def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[
     """Sound and landmarks at another speed, still 16 kHz and 25 fps."""
     if speed == 1.0:
         return samples, landmarks
-    sound = resample(samples, round(SAMPLE_RATE_HZ * speed), SAMPLE_RATE_HZ)
+    sound = resample(samples, round(MODEL_RATE_HZ * speed), MODEL_RATE_HZ)
     count = int(len(landmarks) / speed)
     at = np.minimum(np.arange(count) * speed, len(landmarks) - 1)
     base = np.minimum(at.astype(int), len(landmarks) - 2)
     share = (at - base)[:, None, None]
     return sound, (1 - share) * landmarks[base] + share * landmarks[base + 1]
-
-
-def _tracked(footage: Path, cache: Path, rejects: dict[str, str]) -> Iterator[Clip]:
-    cache.mkdir(parents=True, exist_ok=True)
-    marker = cache / "complete.json"
-    if not marker.exists():
-        for clip in track_folder(footage, rejects):
-            np.savez(
-                cache / f"{clip.name}.npz",
-                landmarks=clip.landmarks,
-                changes=clip.changes,
-                samples=clip.waveform.samples,
-                speaker=clip.speaker,
-            )
-        marker.write_text(json.dumps(rejects))
-    rejects.update(json.loads(marker.read_text()))
-    for path in sorted(cache.glob("*.npz")):
-        with np.load(path) as stored:
-            waveform = Waveform(stored["samples"], SAMPLE_RATE_HZ)
-            yield Clip(path.stem, str(stored["speaker"]), stored["landmarks"], stored["changes"], waveform)
 
 
 def _fit_reducers(states: HiddenStates, clips: list[Clip], utterances: list[Path]) -> tuple[Reducer, Reducer]:
