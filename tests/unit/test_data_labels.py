@@ -1,0 +1,170 @@
+"""What samples carry: motion buckets, reduced features, gestures; and samples on disk."""
+
+import numpy as np
+import pytest
+from faces import canonical_landmarks, codec, poses
+
+from sonimate.data.buckets import EXPRESSION_UNIT, HEAD_UNIT, motion_buckets
+from sonimate.data.features import Reducer, ReducerFit, load_reducers, save_reducers
+from sonimate.data.gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
+from sonimate.data.prepare import FACE_HEIGHT_CM
+from sonimate.data.samples import Sample, load_samples
+from sonimate.face.canonical import canonical_vertices
+from sonimate.face.pose import Pose
+
+FRAMES = 100
+TIME = np.arange(FRAMES) / 25
+
+
+def head(amplitude_cm: float, scale_px: float = 10.0) -> Pose:
+    """A head that sways sideways."""
+    sway = scale_px * amplitude_cm * np.sin(2 * np.pi * TIME)[:, None] * np.array([1.0, 0, 0])
+    return Pose(np.full(FRAMES, scale_px), np.eye(3)[None].repeat(FRAMES, 0), sway)
+
+
+def face(amplitude: float) -> np.ndarray:
+    """(n, 478, 3) cm: an expression that comes and goes."""
+    return amplitude * np.sin(2 * np.pi * TIME)[:, None, None] * codec().basis[0]
+
+
+def buckets(pose: Pose, expression: np.ndarray) -> np.ndarray:
+    return motion_buckets(canonical_landmarks(pose, expression), expression, FACE_HEIGHT_CM)
+
+
+def test_a_still_face_has_no_motion():
+    np.testing.assert_allclose(buckets(head(0.0), face(0.0)), 0, atol=1e-9)
+
+
+def test_doubling_a_movement_doubles_its_bucket():
+    assert buckets(head(1.0), face(0.0))[0] == pytest.approx(2 * buckets(head(0.5), face(0.0))[0])
+    assert buckets(head(0.0), face(2.0))[1] == pytest.approx(2 * buckets(head(0.0), face(1.0))[1])
+
+
+def test_head_and_expression_are_told_apart():
+    swaying, talking = buckets(head(1.0), face(0.0)), buckets(head(0.0), face(2.0))
+    assert swaying[1] == 0
+    assert talking[0] < 0.2 * swaying[0]
+
+
+def test_buckets_do_not_depend_on_resolution():
+    small, large = (buckets(head(1.0, scale), face(1.0)) for scale in (4.0, 40.0))
+    np.testing.assert_allclose(small, large)
+
+
+def test_a_bucket_counts_standard_deviations_in_face_heights():
+    height = np.linalg.norm(canonical_vertices()[10] - canonical_vertices()[152])
+    assert height == pytest.approx(FACE_HEIGHT_CM, rel=0.02)
+    assert buckets(head(1.0), face(0.0))[0] == pytest.approx(np.sqrt(0.5) / height / HEAD_UNIT)
+    moved = np.sqrt((codec().basis[0] ** 2).sum(1).mean() / 2)
+    assert buckets(head(0.0), face(1.0))[1] == pytest.approx(moved / FACE_HEIGHT_CM / EXPRESSION_UNIT)
+
+
+@pytest.fixture
+def rows() -> np.ndarray:
+    rng = np.random.default_rng(0)
+    mixing = rng.normal(size=(12, 12)) * np.geomspace(3, 0.1, 12)
+    return rng.normal(size=(500, 12)) @ mixing.T * np.geomspace(0.1, 10, 12) + np.arange(12)
+
+
+def test_the_reducer_is_a_principal_component_analysis_of_standardised_features(rows):
+    fit = ReducerFit(12)
+    for part in np.array_split(rows, 7):
+        fit.add(part.astype(np.float32))
+    reducer = fit.fit(5)
+    standardised = (rows - rows.mean(0)) / rows.std(0)
+    u, s, _ = np.linalg.svd(standardised, full_matrices=False)
+    expected = u[:, :5] * s[:5] / s[0] * np.sqrt(len(rows))
+    found = reducer(rows)
+    signs = np.sign((found * expected).sum(0))
+    np.testing.assert_allclose(found * signs, expected, atol=2e-3)
+    assert found[:, 0].std() == pytest.approx(1, abs=1e-3)
+
+
+def test_reducers_survive_the_disk(tmp_path, rows):
+    tokens, buckets_ = (
+        Reducer(rows[i].astype(np.float32), rows[i : i + 3].astype(np.float32)) for i in (0, 5)
+    )
+    save_reducers(tmp_path / "reducers.npz", tokens, buckets_)
+    again = load_reducers(tmp_path / "reducers.npz")
+    for old, new in zip((tokens, buckets_), again, strict=True):
+        np.testing.assert_array_equal(old.mean, new.mean)
+        np.testing.assert_array_equal(old.components, new.components)
+
+
+@pytest.fixture(scope="module")
+def gestures() -> FaceGestures:
+    """Fitted on three people whose faces move at random in all ways that the basis knows."""
+    rng = np.random.default_rng(1)
+    count = len(codec().basis)
+    spread = 1.5 / np.arange(1, count + 1) ** 0.5
+    people = [rng.normal(size=(400, count)) * spread + 0.3 * rng.normal(size=count) for _ in range(3)]
+    return fit_gestures(codec(), [canonical_vertices() + codec().displacement(person) for person in people])
+
+
+def act(
+    gestures: FaceGestures, *, opened: float = 0.0, blink: float = 0.0, lid_gap: float = 0.8
+) -> np.ndarray:
+    """Measures (9,) in cm that a gesture changes."""
+    mouth = np.zeros((1, 7))
+    mouth[0, 0] = opened
+    moved = gestures.expression(mouth, np.array([blink]), np.zeros(1), np.zeros((1, 2)), lid_gap)
+    faces = canonical_vertices() + np.concatenate([np.zeros((1, 478, 3)), codec().displacement(moved)])
+    rest, changed = measure_face(faces)
+    return changed - rest
+
+
+def test_activation_one_opens_the_mouth_by_its_range(gestures):
+    assert act(gestures, opened=1.0)[0] == pytest.approx(LIP_RANGES_CM["gap"], rel=0.15)
+    np.testing.assert_allclose(act(gestures, opened=0.5), act(gestures, opened=1.0) / 2, atol=1e-9)
+    np.testing.assert_allclose(act(gestures), 0, atol=1e-12)
+
+
+def test_a_blink_closes_the_lids_and_nothing_else(gestures):
+    change = act(gestures, blink=1.0, lid_gap=0.8)
+    assert change[5] == pytest.approx(-0.8, rel=0.15)
+    assert np.abs(np.delete(change, 5)).max() < 0.1
+
+
+def test_neutral_faces_have_closed_lips_and_open_eyes(gestures):
+    assert gestures.neutrals.shape == (3, len(codec().basis))
+    measured = measure_face(canonical_vertices() + codec().displacement(gestures.neutrals))
+    np.testing.assert_allclose(measured[:, 0], 0, atol=0.05)
+    assert measured[:, 5].min() > 0.7 * measure_face(canonical_vertices()[None])[0, 5]
+    assert gestures.lid_gap.min() > 0
+
+
+def test_pressing_and_tucking_close_the_lips(gestures):
+    for move in (gestures.press, gestures.tuck):
+        faces = canonical_vertices() + np.stack([np.zeros((478, 3)), codec().displacement(move[None])[0]])
+        rest, moved = measure_face(faces)
+        assert moved[0] < rest[0]
+
+
+def sample(name: str) -> Sample:
+    rng = np.random.default_rng(2)
+    pose = poses(30, rng)
+    return Sample(
+        name,
+        "someone",
+        "real",
+        rng.normal(size=(30, 32)),
+        pose.scale,
+        pose.rotation,
+        pose.translation,
+        token_rows=rng.normal(size=(60, 8)).astype(np.float16),
+        bucket_rows=rng.normal(size=(60, 4)).astype(np.float16),
+        buckets=np.array([12.0, 30.0]),
+    )
+
+
+def test_samples_survive_the_disk_in_name_order(tmp_path):
+    for name in ("b.mp4@1.0v0", "a"):
+        sample(name).save(tmp_path)
+    (tmp_path / "torn.partial.npz").write_bytes(b"half a file")
+    first, second = load_samples(tmp_path)
+    assert (first.name, second.name) == ("a", "b.mp4@1.0v0")
+    expected = sample("a")
+    for name in vars(expected):
+        np.testing.assert_array_equal(getattr(first, name), getattr(expected, name))
+    assert isinstance(first.speaker, str)
+    np.testing.assert_array_equal(first.pose.rotation, expected.rotation)

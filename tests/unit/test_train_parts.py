@@ -1,0 +1,167 @@
+"""Loss, windows and batches: the pieces of training agree with those of sampling."""
+
+import numpy as np
+import pytest
+import torch
+from faces import codec, poses
+
+from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE, token_windows
+from sonimate.data.samples import Sample
+from sonimate.face.pose import relative_motion
+from sonimate.sampling.schedule import denoised
+from sonimate.train.loss import sample_sigmas, velocity_target
+from sonimate.train.windows import HEAD_MIRROR, Batch, WindowSampler, mirror_matrix, windows_of
+
+TOKEN_DIM, BUCKET_DIM, FRAMES = 3, 2, 5
+
+
+@pytest.mark.parametrize("sigma", [0.002, 0.5, 1.0, 30.0])
+def test_the_sampler_recovers_the_clean_latents_from_the_target(sigma):
+    generator = torch.Generator().manual_seed(0)
+    clean, noise = (torch.randn(2, 3, 4, 5, 5, generator=generator, dtype=torch.float64) for _ in range(2))
+    velocity = velocity_target(clean, noise, torch.tensor(sigma, dtype=torch.float64))
+    torch.testing.assert_close(denoised(clean + sigma * noise, velocity, sigma), clean)
+
+
+def test_the_velocity_error_is_the_weighted_error_of_the_clean_latents():
+    clean, wrong, noise = torch.randn(3, 100, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
+    sigma = torch.tensor(2.0, dtype=torch.float64)
+    noisy = clean + sigma * noise
+    error = velocity_target(clean, noise, sigma) - velocity_target(wrong, (noisy - wrong) / sigma, sigma)
+    torch.testing.assert_close(error**2, (clean - wrong) ** 2 * (1 + sigma**2) / sigma**2)
+
+
+def test_noise_levels_are_log_normal():
+    sigmas = sample_sigmas(20_000, mean=0.3, std=1.4, generator=torch.Generator().manual_seed(2)).log()
+    assert sigmas.mean().item() == pytest.approx(0.3, abs=0.05)
+    assert sigmas.std().item() == pytest.approx(1.4, rel=0.03)
+    within = ((sigmas - 0.3).abs() < 1.4).float().mean().item()
+    assert within == pytest.approx(0.683, abs=0.02)
+
+
+@pytest.mark.parametrize("fps", [12.5, 25.0])
+def test_windows_are_those_of_inference(fps):
+    """Reducing rows and cutting them is the same as cutting hidden states and reducing them."""
+    rng = np.random.default_rng(3)
+    hidden = torch.from_numpy(rng.normal(size=(48, 2, 3)))
+    projection = rng.normal(size=(6, 4))
+    reduced = hidden.reshape(48, -1).numpy() @ projection + 1.0
+    expected = token_windows(hidden, fps).reshape(-1, TOKEN_ROWS, 6).numpy() @ projection + 1.0
+    frames = np.arange(len(expected)) * round(25 / fps)
+    windows = windows_of(reduced, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, np.ones(4))
+    np.testing.assert_allclose(windows, expected.reshape(len(frames), -1))
+
+
+def test_rows_beyond_the_sound_are_the_outside_ones():
+    rows = np.arange(20.0)[:, None]
+    windows = windows_of(rows, np.array([0, 4, 9]), TOKEN_ROWS, TOKEN_ROWS_BEFORE, np.array([-7.0]))
+    np.testing.assert_array_equal(windows[0], [-7, -7, -7, -7, 0, 1, 2, 3, 4, 5])
+    np.testing.assert_array_equal(windows[1], np.arange(4, 14))
+    np.testing.assert_array_equal(windows[2], [14, 15, 16, 17, 18, 19, -7, -7, -7, -7])
+
+
+def sample(name: str, *, source: str = "real", frames: int = 40, seed: int = 0) -> Sample:
+    """Rows count the time, so that a window tells where it was cut."""
+    rng = np.random.default_rng(seed)
+    pose = poses(frames, rng, turn=0.1)
+    rows = np.arange(2.0 * frames)[:, None]
+    return Sample(
+        name,
+        name,
+        source,
+        rng.normal(size=(frames, len(codec().basis))),
+        pose.scale,
+        pose.rotation,
+        pose.translation,
+        token_rows=rows.repeat(TOKEN_DIM, 1),
+        bucket_rows=rows.repeat(BUCKET_DIM, 1),
+        buckets=np.array([seed, 2.0 * seed]),
+    )
+
+
+def sampler(
+    samples: list[Sample], *, batch_size: int = 4, seed: int = 0, real_share: float = 0.5
+) -> WindowSampler:
+    return WindowSampler(
+        samples,
+        codec(),
+        frames=FRAMES,
+        batch_size=batch_size,
+        real_share=real_share,
+        reference_noise=0.0,
+        seed=seed,
+        silence_rows=(np.zeros(TOKEN_DIM), np.zeros(BUCKET_DIM)),
+    )
+
+
+def same(one: Batch, other: Batch) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(vars(one).values(), vars(other).values(), strict=True))
+
+
+def test_a_batch_depends_on_seed_and_step_alone():
+    samples = [sample("a", seed=1), sample("b", seed=2)]
+    one, other = sampler(samples), sampler(samples)
+    later = one.batch(7)
+    one.batch(3)
+    assert same(later, other.batch(7))
+    assert not same(later, other.batch(8))
+    assert not same(later, sampler(samples, seed=1).batch(7))
+
+
+def test_a_batch_shows_what_a_sample_did_against_one_of_its_frames():
+    """Up to a mirror, and a gain on the expression that its bucket tells."""
+    taken = sample("a", seed=1)
+    batch = sampler([taken], batch_size=32).batch(0)
+    assert batch.latents.shape == (32, FRAMES, *codec().latent_shape)
+    mirrored = 0
+    for row in range(32):
+        time = batch.features[row, 0, TOKEN_ROWS_BEFORE * TOKEN_DIM].item()
+        frames = round(time / 2) + 2 * np.arange(FRAMES)
+        motion = codec().from_latents(batch.latents[row])
+        motions = np.stack([relative_motion(taken.pose[frames], taken.pose[i : i + 1]) for i in range(40)])
+        plain, flipped = (np.abs(motions * sign - motion.head).max((1, 2)).min() for sign in (1, HEAD_MIRROR))
+        assert min(plain, flipped) < 1e-3
+        mirrored += plain > flipped
+        gain = batch.buckets[row, 1].item() / taken.buckets[1]
+        moved = gain * np.diff(taken.expression[frames], axis=0)
+        moved = moved @ mirror_matrix(codec()) if plain > flipped else moved
+        np.testing.assert_allclose(np.diff(motion.expression, axis=0), moved, atol=0.15)
+    assert 8 <= mirrored <= 24
+    assert (batch.buckets[:, 0] == taken.buckets[0]).all()
+
+
+def test_mirroring_twice_changes_nothing():
+    np.testing.assert_array_equal(HEAD_MIRROR**2, 1)
+    mirror = mirror_matrix(codec())
+    rng = np.random.default_rng(4)
+    expression = rng.normal(size=(50, len(mirror))) / np.arange(1, len(mirror) + 1)
+    again = expression @ mirror @ mirror
+    # The basis is that of real faces, which are not quite symmetric.
+    assert ((again - expression) ** 2).sum() < 0.02 * (expression**2).sum()
+
+
+def test_the_mirror_swaps_the_sides_of_the_face():
+    mirror = mirror_matrix(codec())
+    shape = codec().displacement(np.eye(len(mirror))[:4])
+    mirrored = codec().displacement(mirror[:4])
+    for right, left in ((33, 263), (61, 291), (105, 334), (468, 473)):
+        np.testing.assert_allclose(mirrored[:, right], shape[:, left] * [-1, 1, 1], atol=0.02)
+
+
+def test_real_and_synthetic_samples_come_in_their_shares():
+    samples = [sample("a", seed=1), sample("b", source="synthetic", seed=2)]
+    batch = sampler(samples, batch_size=300, real_share=0.25).batch(0)
+    assert (batch.buckets[:, 0] == 1).float().mean().item() == pytest.approx(0.25, abs=0.08)
+    only_real = sampler(samples[:1], batch_size=20, real_share=0.25).batch(0)
+    assert (only_real.buckets[:, 0] == 1).all()
+
+
+def test_long_samples_are_drawn_more_often_and_short_ones_never():
+    samples = [
+        sample("long", frames=69, seed=1),
+        sample("short", frames=29, seed=2),
+        sample("tiny", frames=8, seed=3),
+    ]
+    drawn = sampler(samples, batch_size=400).batch(0).buckets[:, 0]
+    assert (drawn == 3).sum() == 0
+    assert (drawn == 1).float().mean().item() == pytest.approx(61 / 82, abs=0.08)
