@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 
 from sonimate.train.config import TrainConfig
-from sonimate.train.networks import Networks
+from sonimate.train.networks import Networks, on_device
 from sonimate.train.windows import WindowSampler
 
 SCALE = 16.0
@@ -16,11 +16,12 @@ def train_buckets(networks: Networks, windows: WindowSampler, config: TrainConfi
     """Fit `audio_to_bucket` by mean squared error for `config.bucket_steps`; returns the last steps' mean
     absolute error in buckets."""
     network = networks.audio_to_bucket
+    device = next(network.parameters()).device
     optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.05)
     errors = []
     for step in range(config.bucket_steps):
         torch.manual_seed(config.seed + step)
-        batch = windows.batch(config.steps + step)
+        batch = on_device(windows.batch(config.steps + step), device)
         with torch.no_grad():
             image = networks.image_encoder(batch.reference)[:, 0]
         network.train()

@@ -20,7 +20,7 @@ from sonimate.data.samples import Sample
 from sonimate.errors import SonimateError
 from sonimate.train.config import TrainConfig
 from sonimate.train.loss import sample_sigmas, velocity_target
-from sonimate.train.networks import Networks, outside_rows
+from sonimate.train.networks import Networks, on_device, outside_rows
 from sonimate.train.windows import Batch, WindowSampler
 
 Validate = Callable[[Networks, int], dict[str, float]]
@@ -64,8 +64,8 @@ class Trainer:
             seed=config.seed,
             silence_rows=(outside_rows(reducers[0]), outside_rows(reducers[1])),
         )
-        self.mask = codec.mask[None, None]
-        networks = Networks(config, *reducers)
+        self.mask = codec.mask[None, None].to(self.accelerator.device)
+        networks = Networks(config, *reducers).to(self.accelerator.device)
         self.average = AveragedModel(networks, multi_avg_fn=_average(config.ema_decay), use_buffers=False)
         optimiser = torch.optim.AdamW(
             networks.parameters(),
@@ -114,7 +114,7 @@ class Trainer:
         self.networks.train()
         torch.manual_seed(hash((config.seed, self.step)) % 2**31)
         generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        batch = self.windows.batch(self.step)
+        batch = on_device(self.windows.batch(self.step), self.accelerator.device)
         loss = self._loss(batch, generator)
         if not torch.isfinite(loss):
             raise TrainingDiverged(f"Loss is {loss.item()} at step {self.step}; lower learning_rate.")
@@ -127,11 +127,13 @@ class Trainer:
         return loss.item()
 
     def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        config, count = self.config, len(batch.latents)
+        """Chance is drawn on the CPU, so that a seed means the same on every device."""
+        config, count, device = self.config, len(batch.latents), batch.latents.device
         sigma = sample_sigmas(count, mean=config.sigma_mean, std=config.sigma_std, generator=generator)
-        noise = torch.randn(batch.latents.shape, generator=generator)
+        noise = torch.randn(batch.latents.shape, generator=generator).to(device)
+        chance = torch.rand(count, generator=generator).to(device)
+        sigma = sigma.to(device)
         level = sigma[:, None, None, None, None]
-        chance = torch.rand(count, generator=generator)
         both = chance < config.drop_both
         audio = both | ((chance >= config.drop_both) & (chance < config.drop_both + config.drop_audio))
         image = both | (chance > 1 - config.drop_image)

@@ -50,7 +50,7 @@ class Networks(nn.Module):
             ],
             dim=2,
         )
-        ids = torch.cat([torch.full((count, 1), FPS), batch.buckets], dim=1)
+        ids = torch.cat([batch.buckets.new_full((count, 1), FPS), batch.buckets], dim=1)
         return self.unet(
             sample, 0.25 * sigma.log(), image[:, None].expand(-1, frames, -1, -1), tokens, ids, mask
         )
@@ -65,6 +65,11 @@ def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:
     if network.reduced:
         network.reducer_mean.copy_(torch.from_numpy(reducer.mean))
         network.reducer_components.copy_(torch.from_numpy(reducer.components))
+
+
+def on_device(batch: Batch, device: torch.device) -> Batch:
+    """The batch with its tensors on a device."""
+    return Batch(**{name: tensor.to(device) for name, tensor in vars(batch).items()})
 
 
 def outside_rows(reducer: Reducer) -> np.ndarray:

@@ -40,15 +40,16 @@ def generate(
     networks.eval()
     frames = np.arange(0, len(sample.expression), STRIDE)
     features = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, outside)
-    reference = codec.to_latents(Motion(sample.expression[:1], np.zeros((1, 6))))
+    device = next(networks.parameters()).device
+    reference = codec.to_latents(Motion(sample.expression[:1], np.zeros((1, 6)))).to(device)
     count = len(frames)
-    tokens = networks.audio_to_tokens.project(torch.from_numpy(features).float())
+    tokens = networks.audio_to_tokens.project(torch.from_numpy(features).float().to(device))
     null = networks.audio_to_tokens.null_tokens().expand(count, -1, -1)
     image = networks.image_encoder(reference).expand(count, -1, -1)
-    labels = torch.tensor(sample.buckets if buckets is None else buckets).float().expand(count, -1)
-    conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask, FPS)
+    labels = torch.tensor(sample.buckets if buckets is None else buckets).float().to(device).expand(count, -1)
+    conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
-    motion = codec.from_latents(sample_joint(networks.unet, conditions, noise, options))
+    motion = codec.from_latents(sample_joint(networks.unet, conditions, noise.to(device), options))
     absolute = motion.expression + sample.expression[:1]
     return Generated(gap_cm(codec, absolute), gap_cm(codec, sample.expression[frames]), motion)
 
