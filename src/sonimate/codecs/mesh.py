@@ -9,6 +9,7 @@ cell.
 from __future__ import annotations
 
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,10 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sonimate.codecs.base import EncodedReference
+from sonimate.codecs.blinks import blink_curve
 from sonimate.codecs.layout import GRID, face_mask, layout_positions, vertices_to_grid
 from sonimate.codecs.warp import PortraitWarp
-from sonimate.face.canonical import canonical_vertices
+from sonimate.face.canonical import LEFT_EYE, RIGHT_EYE, canonical_vertices
 from sonimate.face.pose import fit_pose, relative_motion, to_canonical
 from sonimate.types import FrameStream, Portrait
 
@@ -32,6 +34,14 @@ PATCH = 2
 """Cells of the 16 x 16 field per side that share a latent cell: 3 x 4 expression channels on 8 x 8."""
 READ_RIDGE = 1e-2
 """Ridge, in latent units, of reading the basis back: a map's noise must not excite weak components."""
+HEAD_SMOOTHING_SECONDS = 0.12
+"""Standard deviation of the smoothing of the head's path: above about 1.5 Hz the network leaves
+noise there, not nods."""
+LID_SURPLUS = 1.15
+"""Lids travel a little past each other, where they stop, so that a blink shuts the eye."""
+RIGHT_FOLD = (247, 30, 29, 27, 28, 56, 190)
+LEFT_FOLD = (467, 260, 259, 257, 258, 286, 414)
+"""The skin fold above each upper lid, in the order of RIGHT_EYE and LEFT_EYE."""
 TENSORS = ("basis", "positions", "expression_std", "motion_std")
 
 
@@ -135,12 +145,32 @@ class MeshCodec:
 
     def decode(self, latents: Tensor, context: PortraitWarp) -> FrameStream:
         """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `output_fps`, one by one."""
-        yield from self.render(self.resample(self.from_latents(latents)), context)
+        yield from self.render(self.motion(latents, context), context)
 
-    def resample(self, motion: Motion) -> Motion:
-        """Motion at `latent_fps` -> at `output_fps`, by cubic interpolation through every latent frame."""
+    def motion(self, latents: Tensor, context: PortraitWarp) -> Motion:
+        """What latents at `latent_fps` make a portrait do at `output_fps`: interpolated, the head's path
+        smoothed to what a neck can do, and with blinks. The same latents always give the same motion."""
+        moved = self.from_latents(latents)
         factor = round(self.output_fps / self.latent_fps)
-        return Motion(catmull_rom(motion.expression, factor), catmull_rom(motion.head, factor))
+        expression = catmull_rom(moved.expression, factor)
+        head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * self.output_fps)
+        rng = np.random.default_rng(zlib.crc32(np.round(moved.head, 3).tobytes()))
+        closure = blink_curve(self._mouth_gap(expression, context), self.output_fps, rng)
+        return Motion(expression + np.outer(closure, self._lid_closure(context)), head)
+
+    def _mouth_gap(self, expression: np.ndarray, context: PortraitWarp) -> np.ndarray:
+        """Inner-lip gap (n,) cm, zero when closed."""
+        upper, lower = 13, 14
+        rest = context.vertices[upper, 1] - context.vertices[lower, 1]
+        return np.maximum(rest + expression @ (self.basis[:, upper, 1] - self.basis[:, lower, 1]), 0)
+
+    def _lid_closure(self, context: PortraitWarp) -> np.ndarray:
+        """Coefficients (k,) that close this portrait's eyes."""
+        closing = self.project(lids_closing(context.vertices)[None])
+        upper, lower = 159, 145
+        opening = context.vertices[upper, 1] - context.vertices[lower, 1]
+        shut = self.displacement(closing)[0]
+        return closing[0] * (LID_SURPLUS * opening / max(shut[lower, 1] - shut[upper, 1], 0.2 * opening))
 
     def render(self, motion: Motion, context: PortraitWarp) -> Iterator[np.ndarray]:
         """Frames (h, w, 3) of a motion that is already at the output rate."""
@@ -151,6 +181,27 @@ class MeshCodec:
 def canonical_expression(vertices: np.ndarray) -> np.ndarray:
     """Pose-normalised vertices (n, 478, 3) cm minus the canonical face's."""
     return vertices - canonical_vertices()
+
+
+def lids_closing(vertices: np.ndarray) -> np.ndarray:
+    """Displacement (478, 3) cm that lays the upper lids of pose-normalised vertices (478, 3) on the lower
+    ones; the fold above follows half-way."""
+    closing = np.zeros_like(vertices)
+    for contour, fold in ((RIGHT_EYE, RIGHT_FOLD), (LEFT_EYE, LEFT_FOLD)):
+        half = len(contour) // 2
+        upper, lower = list(contour[1:half]), list(contour[:half:-1])
+        closing[upper] = vertices[lower] - vertices[upper]
+        closing[list(fold)] = 0.5 * closing[upper]
+    return closing
+
+
+def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing over time of (n, d), sigma in frames; the ends are held."""
+    reach = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T]
+    return np.stack(columns, axis=1)
 
 
 def catmull_rom(values: np.ndarray, factor: int) -> np.ndarray:

@@ -40,7 +40,7 @@ def perform(
     """Generate the motion of `portrait` for `waveform` (16 kHz) without drawing a frame."""
     codec = pipeline.components.codec
     latents, reference = pipeline.generate(portrait, waveform, sampling=sampling, motion=motion)
-    moved = codec.resample(codec.from_latents(latents))
+    moved = codec.motion(latents, reference.context)
     count = pipeline.frame_count(waveform)
     moved = Motion(moved.expression[:count], moved.head[:count])
     curves = measure_face(generated_landmarks(codec, moved, reference.context))

@@ -11,12 +11,18 @@ from torch import Tensor
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.codecs.mesh import MeshCodec, Motion
 from sonimate.data.samples import Sample
-from sonimate.face.canonical import mirror_partners
+from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion
 
 STRIDE = 2
 """Samples run at 25 fps, latents at 12.5."""
 ROWS_PER_FRAME = 2
+LIVELINESS = (0.6, 1.7)
+"""Expressions are made this much smaller or larger around the face at rest, and their bucket with them, so
+that the model learns what the bucket means."""
+SMILE_CHANCE = 0.4
+"""How often the reference smiles while the sample does not: portraits do, and must still close their
+mouths."""
 HEAD_MIRROR = np.array([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
 """Mirroring a head negates yaw, roll and sideways movement."""
 
@@ -57,6 +63,8 @@ class WindowSampler:
         self._codec, self._frames, self._span = codec, frames, span
         self._batch_size, self._noise, self._seed = batch_size, reference_noise, seed
         self._mirror = mirror_matrix(codec)
+        self._rest = {sample.name: rest_of(sample.expression, codec) for sample in usable}
+        self._smiles = codec.project(smiles())
         self._silence = silence_rows
 
     def batch(self, step: int) -> Batch:
@@ -80,8 +88,11 @@ class WindowSampler:
         start = rng.integers(len(sample.expression) - self._span + 1)
         frames = start + STRIDE * np.arange(self._frames)
         still = int(rng.integers(len(sample.expression)))
-        expression = sample.expression[frames] - sample.expression[still]
-        reference = sample.expression[still]
+        rest, gain = self._rest[sample.name], np.exp(rng.uniform(*np.log(LIVELINESS)))
+        absolute = rest + gain * (sample.expression - rest)
+        smile = rng.uniform(0, 1, len(self._smiles)) @ self._smiles if rng.random() < SMILE_CHANCE else 0.0
+        reference = absolute[still] + smile
+        expression = absolute[frames] - reference
         head = relative_motion(sample.pose[frames], sample.pose[still : still + 1])
         if rng.random() < 0.5:
             expression, reference, head = (
@@ -92,7 +103,25 @@ class WindowSampler:
         reference = reference + self._noise * rng.normal(size=reference.shape)
         tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
         buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
-        return expression, head, reference, tokens, buckets, sample.buckets
+        return expression, head, reference, tokens, buckets, sample.buckets * [1.0, gain]
+
+
+def rest_of(expression: np.ndarray, codec: MeshCodec) -> np.ndarray:
+    """The mean of a sample's quarter of frames with the least open mouth: (n, k) -> (k,)."""
+    gap = expression @ (codec.basis[:, 13, 1] - codec.basis[:, 14, 1])
+    return expression[gap <= np.quantile(gap, 0.25)].mean(0)
+
+
+def smiles() -> np.ndarray:
+    """(2, 478, 3) cm: lips drawn out and up at their corners, and lips parted, as photographs show them."""
+    x, y, _ = canonical_vertices().T
+    lips = list(LIPS_OUTER + LIPS_INNER)
+    side = x[lips] / np.abs(x[lips]).max()
+    drawn, parted = np.zeros((2, 478, 3))
+    drawn[lips, 0] = 0.6 * side
+    drawn[lips, 1] = 0.4 * np.abs(side) ** 1.5
+    parted[lips, 1] = np.where(y[lips] > y[[13, 14]].mean(), 0.3, -0.9) * (1 - side**2)
+    return np.stack([drawn, parted])
 
 
 def windows_of(
