@@ -19,9 +19,9 @@ OWN_PIXELS_GAP_CM = 0.45
 """A portrait whose inner lips are farther apart than this shows its own mouth interior."""
 TEETH_OVER_LIPS = 1.2
 """Brightness of a mouth's inside, relative to its lips, from which on it must be teeth."""
-UPPER_EDGE_CM = -0.12
+UPPER_EDGE_CM = -0.2
 """Height of the upper teeth's cutting edge against the closed lips' line (incisal display at rest)."""
-LOWER_EDGE_CM = -0.42
+LOWER_EDGE_CM = -0.66
 TEETH_SHADE = 0.5
 """Upper teeth stand in front of the cavity and keep at least this share of the light."""
 TOOTH_WIDTH_CM = 0.8
@@ -88,7 +88,7 @@ class MouthInterior:
         colour[:] = self._cavity
 
         light = _light(coverage)
-        tongue_top = self._contact - 0.85 + 0.8 * jaw - 0.10 * x**2
+        tongue_top = self._contact - 0.5 + 0.8 * jaw - 0.12 * x**2
         tongue = _edge(tongue_top - y, 0.5) * _edge(1.5 - np.abs(x), 0.6)
         colour = _mix(
             colour, self._tongue * (0.5 + 0.5 * _edge(tongue_top - y - 0.3, 0.8))[..., None], tongue
@@ -157,7 +157,7 @@ def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.
     x0, y0 = np.clip(landmarks[:, :2].min(0), 0, None).astype(int)
     x1, y1 = landmarks[:, :2].max(0).astype(int) + 1
     bright = max(np.percentile(pixels[y0:y1, x0:x1].max(axis=2), 96), white.max())
-    tint = 0.7 + 0.3 * cheeks / max(cheeks.max(), 1)
+    tint = 0.6 + 0.4 * cheeks / max(cheeks.max(), 1)
     colourful = 1 - lips.min() / max(lips.max(), 1)
     red = np.array([1.0, 1 - 0.75 * colourful, 1 - 0.75 * colourful])
     return 0.45 * lips.mean() * red, np.clip(0.92 * bright * tint, 0, 238), lips * red**0.4
