@@ -62,6 +62,7 @@ def load_codec(folder: Path) -> MeshCodec:
         expected = {
             "basis": (components, LANDMARKS, 3),
             "positions": (LANDMARKS, 2),
+            "open_mouth": (components,),
             "expression_std": (3,),
             "motion_std": (MOTION,),
         }

@@ -30,6 +30,7 @@ from sonimate.types import FrameStream, Portrait
 
 LANDMARKS = 478
 MOTION = 6
+UPPER_LIP, LOWER_LIP = 13, 14
 PATCH = 2
 """Cells of the 16 x 16 field per side that share a latent cell: 3 x 4 expression channels on 8 x 8."""
 READ_RIDGE = 1e-2
@@ -42,7 +43,7 @@ LID_SURPLUS = 1.15
 RIGHT_FOLD = (247, 30, 29, 27, 28, 56, 190)
 LEFT_FOLD = (467, 260, 259, 257, 258, 286, 414)
 """The skin fold above each upper lid, in the order of RIGHT_EYE and LEFT_EYE."""
-TENSORS = ("basis", "positions", "expression_std", "motion_std")
+TENSORS = ("basis", "positions", "open_mouth", "expression_std", "motion_std")
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class MeshCodec:
     """Latents (f, 18, 8, 8): 12 channels of expression, then six constant planes of head motion.
 
     basis: (k, 478, 3) orthonormal expression components. positions: (478, 2) the layout, in cells.
+    open_mouth: (k,) coefficients by which faces open their mouths.
     expression_std: (3,) and motion_std: (6,) scale the channels to unit variance over the training clips.
     latent_fps: frames per second of the latents; frames come out at `output_fps`.
     """
@@ -66,12 +68,20 @@ class MeshCodec:
     output_fps: float = 25.0
 
     def __init__(
-        self, *, basis: np.ndarray, positions: np.ndarray, expression_std: np.ndarray, motion_std: np.ndarray
+        self,
+        *,
+        basis: np.ndarray,
+        positions: np.ndarray,
+        open_mouth: np.ndarray,
+        expression_std: np.ndarray,
+        motion_std: np.ndarray,
     ):
+        self.open_mouth = open_mouth.astype(np.float64)
         self.basis = basis.astype(np.float64)
         self.positions = positions.astype(np.float64)
         self.expression_std = expression_std.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
+        self._gap_of = self.basis[:, UPPER_LIP, 1] - self.basis[:, LOWER_LIP, 1]
         maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis)
         self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
         normal = self._write @ self._write.T
@@ -132,10 +142,10 @@ class MeshCodec:
         return self.to_latents(self.measure(landmarks, reference))
 
     def reference_latents(self, landmarks: np.ndarray) -> Tensor:
-        """Landmarks (478, 3) px of the reference -> (18, 8, 8): how its expression differs from the canonical
-        face's, within the basis; the head planes are zero."""
+        """Landmarks (478, 3) px of the reference -> (18, 8, 8): how its expression, with the mouth closed,
+        differs from the canonical face's, within the basis; the head planes are zero."""
         vertices = to_canonical(landmarks[None], fit_pose(landmarks[None]))
-        expression = self.project(canonical_expression(vertices))
+        expression = self.project(canonical_expression(vertices)) + self._closing(vertices[0])
         return self.to_latents(Motion(expression, np.zeros((1, MOTION))))[0]
 
     def encode_reference(self, portrait: Portrait) -> EncodedReference:
@@ -152,17 +162,22 @@ class MeshCodec:
         smoothed to what a neck can do, and with blinks. The same latents always give the same motion."""
         moved = self.from_latents(latents)
         factor = round(self.output_fps / self.latent_fps)
-        expression = catmull_rom(moved.expression, factor)
+        expression = catmull_rom(moved.expression, factor) + self._closing(context.vertices)
         head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * self.output_fps)
         rng = np.random.default_rng(zlib.crc32(np.round(moved.head, 3).tobytes()))
         closure = blink_curve(self._mouth_gap(expression, context), self.output_fps, rng)
         return Motion(expression + np.outer(closure, self._lid_closure(context)), head)
 
+    def _closing(self, vertices: np.ndarray) -> np.ndarray:
+        """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). Portraits that smile
+        are closed before anything else: the network then brings every mouth back to rest in silence."""
+        gap = max(vertices[UPPER_LIP, 1] - vertices[LOWER_LIP, 1], 0.0)
+        return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
+
     def _mouth_gap(self, expression: np.ndarray, context: PortraitWarp) -> np.ndarray:
         """Inner-lip gap (n,) cm, zero when closed."""
-        upper, lower = 13, 14
-        rest = context.vertices[upper, 1] - context.vertices[lower, 1]
-        return np.maximum(rest + expression @ (self.basis[:, upper, 1] - self.basis[:, lower, 1]), 0)
+        rest = context.vertices[UPPER_LIP, 1] - context.vertices[LOWER_LIP, 1]
+        return np.maximum(rest + expression @ self._gap_of, 0)
 
     def _lid_closure(self, context: PortraitWarp) -> np.ndarray:
         """Coefficients (k,) that close this portrait's eyes."""
@@ -224,7 +239,8 @@ def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
     changes = np.concatenate([e - e.mean(0) for e in expressions])
     _, _, rows = np.linalg.svd(changes.reshape(len(changes), -1), full_matrices=False)
     basis = rows[:components].reshape(components, LANDMARKS, 3)
-    positions = layout_positions(open_mouth_displacement(expressions))
+    opened = open_mouth_displacement(expressions)
+    positions = layout_positions(opened)
     coefficients = changes.reshape(len(changes), -1) @ basis.reshape(components, -1).T
     maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis)
     field = np.einsum("nk,kcg->ncg", coefficients, maps)
@@ -233,6 +249,7 @@ def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
     return MeshCodec(
         basis=basis,
         positions=positions,
+        open_mouth=basis.reshape(components, -1) @ opened.ravel(),
         expression_std=np.sqrt((field**2).mean((0, 2))),
         motion_std=motion_std,
     )
