@@ -7,7 +7,8 @@ from faces import NAMES, canonical_landmarks, codec, example, poses
 
 from sonimate.codecs.layout import GRID, bilinear_matrix, face_mask, vertices_to_grid
 from sonimate.codecs.mesh import MeshCodec, Motion, catmull_rom, fit_codec
-from sonimate.face.pose import relative_motion
+from sonimate.face.canonical import canonical_vertices
+from sonimate.face.pose import relative_motion, to_image
 
 EXPRESSION_CHANNELS = 12
 
@@ -94,20 +95,37 @@ def test_encoding_is_free_of_pose_and_size():
     )
 
 
-def test_the_canonical_face_has_no_reference_latents():
-    landmarks = canonical_landmarks(poses(1, np.random.default_rng(2)))[0]
-    assert codec().reference_latents(landmarks).abs().max() < 1e-4
+def test_reference_latents_do_not_tell_how_far_a_mouth_is_open():
+    pose = poses(1, np.random.default_rng(2))
+    opened = codec().displacement(np.outer([0.0, 0.1], codec().open_mouth))
+    rest, wider = (
+        codec().reference_latents(to_image((canonical_vertices() + change)[None], pose)[0])
+        for change in opened
+    )
+    torch.testing.assert_close(rest, wider, atol=2e-3, rtol=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_reference_latents_tell_an_open_mouth(name):
-    portrait = example(name)
-    encoded = codec().encode_reference(portrait)
+def test_a_portrait_is_shown_to_the_network_with_its_mouth_closed(name):
+    encoded = codec().encode_reference(example(name))
     assert encoded.latents.shape == codec().latent_shape
     assert encoded.mask.shape == codec().latent_shape[1:]
-    absolute = gap(codec().from_latents(encoded.latents[None]).expression)[0]
-    smiles = name in ("astronaut_collins", "obama")
-    assert (absolute > 0.3) == smiles
+    canonical_gap = canonical_vertices()[13, 1] - canonical_vertices()[14, 1]
+    absolute = canonical_gap + gap(codec().from_latents(encoded.latents[None]).expression)[0]
+    assert absolute == pytest.approx(0, abs=0.15)
+
+
+def test_still_latents_close_a_smile_and_blink():
+    smiling = codec().encode_reference(example("obama"))
+    moved = codec().motion(torch.zeros(250, *codec().latent_shape), smiling.context)
+    vertices = smiling.context.vertices + codec().displacement(moved.expression)
+    assert np.abs(vertices[:, 13, 1] - vertices[:, 14, 1]).max() < 0.1
+    lids = vertices[:, 159, 1] - vertices[:, 145, 1]
+    shut = lids < 0.1 * lids.max()
+    blinks = (np.diff(shut.astype(int)) == 1).sum()
+    assert 2 <= blinks <= 10
+    assert shut.mean() < 0.15
+    np.testing.assert_array_equal(moved.head, 0)
 
 
 def test_lips_lie_apart_on_the_grid():
