@@ -133,9 +133,9 @@ FULL = SamplingOptions()
 
 COMPACT = replace(
     FULL,
-    steps=12,  # lip correlation of held-out speakers is the same from 8 on; heads move a little more freely
+    steps=12,  # a motion field has little detail to refine; more only cost time
     image_guidance=1.0,  # another value costs one more branch in every step
     audio_guidance=2.0,  # mouths of held-out speakers move as much as the real ones do; 1 mumbles, 3 shouts
-    sigma_max=80.0,  # Karras et al. 2022, table 1; from 20, mouths and heads move a fifth less
+    sigma_max=80.0,  # Karras et al. 2022, table 1; starting lower, mouths and heads move less
 )
 """The bundled model; `benchmarks/lip_sync.py` draws correlation and amplitude over guidance and temperature."""
