@@ -138,4 +138,4 @@ COMPACT = replace(
     audio_guidance=2.0,  # mouths of held-out speakers move as much as the real ones do; 1 mumbles, 3 shouts
     sigma_max=80.0,  # Karras et al. 2022, table 1; starting lower, mouths and heads move less
 )
-"""The bundled model; `benchmarks/lip_sync.py` draws correlation and amplitude over guidance and temperature."""
+"""The bundled model; `benchmarks/lip_sync.py` draws lip correlation and amplitude over guidance."""

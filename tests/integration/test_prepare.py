@@ -21,7 +21,10 @@ from sonimate.train.validate import gap_cm
 from sonimate.types import Waveform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
-CAST = {"mona": ("mona_lisa", "librivox_ss_0890"), "vigee": ("vigee_lebrun", "ljspeech_LJ001-0001")}
+CAST = {
+    "collins": ("astronaut_collins", "librivox_ss_0890"),
+    "vigee": ("vigee_lebrun", "ljspeech_LJ001-0001"),
+}
 SECONDS = 5
 
 
@@ -39,7 +42,7 @@ def loudness(sound: Waveform) -> np.ndarray:
 
 def opening(sound: Waveform) -> np.ndarray:
     """(n,) cm by which the made-up faces open their mouths."""
-    return 1.2 * loudness(sound)
+    return 1.6 * loudness(sound)
 
 
 def act(path: Path, portrait: str, sound: Waveform, gap: np.ndarray) -> None:
@@ -63,10 +66,10 @@ def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, (portrait, speech) in CAST.items():
         act(folder / f"{name}.mp4", portrait, voice(speech), opening(voice(speech)))
         rows.append(f"{name}.mp4\t{name}")
-    sound = voice(CAST["mona"][1])
-    act(folder / "still.mp4", "mona_lisa", sound, np.zeros(SECONDS * 25))
+    sound = voice(CAST["collins"][1])
+    act(folder / "still.mp4", "astronaut_collins", sound, np.zeros(SECONDS * 25))
     brief = Waveform(sound.samples[: sound.rate_hz], sound.rate_hz)
-    act(folder / "brief.mp4", "mona_lisa", brief, opening(brief))
+    act(folder / "brief.mp4", "astronaut_collins", brief, opening(brief))
     (folder / "torn.mp4").write_bytes(b"no video")
     (folder / "MANIFEST.tsv").write_text("\n".join(rows) + "\n")
     return folder
@@ -109,7 +112,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory, prepare: Callable) -> tup
 
 def test_every_clip_is_accepted_or_has_its_reason_counted(prepared):
     out, report = prepared
-    assert set(report.accepted) == {"mona.mp4", "vigee.mp4"}
+    assert set(report.accepted) == {"collins.mp4", "vigee.mp4"}
     assert {name: reason.split(":")[0] for name, reason in report.rejected.items()} == {
         "still.mp4": "mouth does not move",
         "brief.mp4": "too short",
@@ -123,7 +126,13 @@ def test_every_clip_is_accepted_or_has_its_reason_counted(prepared):
 def test_samples_hold_the_motion_that_was_acted(prepared):
     out, _ = prepared
     samples = {sample.name: sample for sample in load_samples(out / "samples")}
-    assert set(samples) == {"mona.mp4@1.0v0", "mona.mp4@1.0v1", "vigee.mp4@1.0v0", "vigee.mp4@1.0v1", "00000"}
+    assert set(samples) == {
+        "collins.mp4@1.0v0",
+        "collins.mp4@1.0v1",
+        "vigee.mp4@1.0v0",
+        "vigee.mp4@1.0v1",
+        "00000",
+    }
     codec = MeshCodec.from_folder(out / "codec")
     for name, (_, speech) in CAST.items():
         sample = samples[f"{name}.mp4@1.0v0"]
@@ -140,10 +149,10 @@ def test_samples_hold_the_motion_that_was_acted(prepared):
 
 def test_features_are_those_of_the_reducers(prepared):
     out, _ = prepared
-    tokens, buckets = load_reducers(out / "reducers.npz")
-    (plain,) = (sample for sample in load_samples(out / "samples") if sample.name == "mona.mp4@1.0v0")
+    _, buckets = load_reducers(out / "reducers.npz")
+    (plain,) = (sample for sample in load_samples(out / "samples") if sample.name == "collins.mp4@1.0v0")
     states = preparation.HiddenStates(out / "cache" / "hidden")
-    hidden = states(plain.name, voice(CAST["mona"][1]).samples)
+    hidden = states(plain.name, voice(CAST["collins"][1]).samples)
     assert plain.token_rows.shape == (len(hidden), preparation.TOKEN_DIM)
     assert plain.bucket_rows.shape == (len(hidden), preparation.BUCKET_DIM)
     np.testing.assert_allclose(plain.bucket_rows, buckets(hidden[:, -1]), atol=0.3)
