@@ -137,7 +137,7 @@ def test_samples_hold_the_motion_that_was_acted(prepared):
     for name, (_, speech) in CAST.items():
         sample = samples[f"{name}.mp4@1.0v0"]
         acted = opening(voice(speech))[: len(sample.expression)]
-        assert np.corrcoef(gap_cm(codec, sample.expression), acted)[0, 1] > 0.9
+        assert np.corrcoef(gap_cm(codec, sample.expression), acted)[0, 1] > 0.8  # tracked from small frames
         assert (sample.speaker, sample.source) == (name, "real")
         assert len(sample.token_rows) == pytest.approx(2 * len(sample.expression), abs=4)
         assert 0 < sample.buckets.min() < sample.buckets.max() < 128
@@ -147,12 +147,12 @@ def test_samples_hold_the_motion_that_was_acted(prepared):
     assert np.corrcoef(gap_cm(codec, spoken.expression), acted)[0, 1] > 0.9
 
 
-def test_features_are_those_of_the_reducers(prepared):
+def test_features_are_those_of_the_reducers(prepared, footage):
     out, _ = prepared
-    _, buckets = load_reducers(out / "reducers.npz")
+    _tokens, buckets = load_reducers(out / "reducers.npz")
     (plain,) = (sample for sample in load_samples(out / "samples") if sample.name == "collins.mp4@1.0v0")
     states = preparation.HiddenStates(out / "cache" / "hidden")
-    hidden = states(plain.name, voice(CAST["collins"][1]).samples)
+    hidden = states(plain.name, read_audio(footage / "collins.mp4").samples)
     assert plain.token_rows.shape == (len(hidden), preparation.TOKEN_DIM)
     assert plain.bucket_rows.shape == (len(hidden), preparation.BUCKET_DIM)
     np.testing.assert_allclose(plain.bucket_rows, buckets(hidden[:, -1]), atol=0.3)
