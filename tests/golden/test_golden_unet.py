@@ -158,3 +158,34 @@ def test_mask_downsampling(case):
         mask = torch.zeros(1, 1, height, width)
         mask[..., height // 5 : height * 4 // 5, width // 4 + 1 : width * 3 // 4] = 1
     assert_close(downsample_mask(mask, case["num_queries"])[0], stored[case["key"]], **MASK_TOLERANCE)
+
+
+@pytest.mark.parametrize("case", ["unet_a_16x16", "unet_a_16x24", "unet_b_16x16"])
+def test_every_block_has_the_reference_activations(case):
+    expected = json.loads((HERE / f"modules/{case}_activation_stats.json").read_text())
+    unet = build(case[:6])
+    seen: dict[str, Tensor] = {}
+
+    def keep(name):
+        def hook(module, inputs, output):
+            seen[name] = (output if isinstance(output, Tensor) else output[0]).detach()
+
+        return hook
+
+    modules = dict(unet.named_modules())
+    assert expected.keys() <= modules.keys()
+    for name in expected:
+        modules[name].register_forward_hook(keep(name))
+    run(unet, load_file(HERE / f"modules/{case}_io.safetensors"))
+    for name, stats in expected.items():
+        values = seen[name].contiguous().flatten()
+        found = {
+            "mean": values.mean(),
+            "std": values.std(correction=0),
+            "min": values.min(),
+            "max": values.max(),
+        }
+        assert values.numel() == stats["numel"], name
+        for key, value in found.items():
+            assert value.item() == pytest.approx(stats[key], abs=3e-5), (name, key)
+        np.testing.assert_allclose(values[:8], stats["first8"], atol=3e-5, err_msg=name)
