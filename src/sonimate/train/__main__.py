@@ -49,7 +49,7 @@ def main() -> None:
 
     trainer = Trainer(config, samples, codec, reducers, arguments.out, validate)
     if arguments.init:
-        state = torch.load(arguments.init / "networks.pt", weights_only=True)
+        state = torch.load(arguments.init / "networks.pt", map_location="cpu", weights_only=True)
         trainer.accelerator.unwrap_model(trainer.networks).load_state_dict(state)
         trainer.average.module.load_state_dict(state)
     networks = trainer.run()
