@@ -20,11 +20,10 @@ from sonimate.types import Conditions
 
 @dataclass(frozen=True)
 class Generated:
-    """opening: (n,) generated and true inner-lip gap in cm at 12.5 fps; motion: what was generated."""
+    """opening, truth: (n,) generated and true inner-lip gap in cm at 12.5 fps."""
 
     opening: np.ndarray
     truth: np.ndarray
-    motion: Motion
 
 
 @torch.no_grad()
@@ -34,7 +33,6 @@ def generate(
     sample: Sample,
     outside: np.ndarray,
     options: SamplingOptions = COMPACT,
-    buckets: np.ndarray | None = None,
 ) -> Generated:
     """Animate a sample's first frame with its own sound."""
     networks.eval()
@@ -46,12 +44,12 @@ def generate(
     tokens = networks.audio_to_tokens.project(torch.from_numpy(features).float().to(device))
     null = networks.audio_to_tokens.null_tokens().expand(count, -1, -1)
     image = networks.image_encoder(reference).expand(count, -1, -1)
-    labels = torch.tensor(sample.buckets if buckets is None else buckets).float().to(device).expand(count, -1)
+    labels = torch.tensor(sample.buckets).float().to(device).expand(count, -1)
     conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
     motion = codec.from_latents(sample_joint(networks.unet, conditions, noise.to(device), options))
     absolute = motion.expression + sample.expression[:1]
-    return Generated(gap_cm(codec, absolute), gap_cm(codec, sample.expression[frames]), motion)
+    return Generated(gap_cm(codec, absolute), gap_cm(codec, sample.expression[frames]))
 
 
 def gap_cm(codec: MeshCodec, expression: np.ndarray) -> np.ndarray:

@@ -17,7 +17,6 @@ import numpy as np
 from sonimate.data.synthesis.phones import INVENTORY
 
 ACTIVATIONS = ("open", "jaw", "wide", "protrude", "tuck", "press", "upper")
-BLENDED = ("open", "jaw", "wide", "protrude", "upper")
 
 #           symbols             open  jaw   wide  protr upper | strength of open jaw wide protr upper
 _ROWS = """
