@@ -1,11 +1,10 @@
-import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sonimate import conditioning
-from sonimate.conditioning import audio_conditions, clip_input, face_mask, resize_to_multiple_of_64
+from sonimate.conditioning import audio_conditions
 from sonimate.errors import AudioTooShort
 from sonimate.face.geometry import face_mask_box, process_bbox, reference_face_choice
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
@@ -42,33 +41,10 @@ def test_mask_box_is_inside_the_image_and_about_the_face(drawn):
         assert abs(found - max(scaled, 0)) <= 2
 
 
-def test_mask_is_the_box():
-    mask = face_mask((10, 20, 30, 60), width=100, height=80, area=1.0)
-    assert mask.shape == (80, 100)
-    assert (mask[20:60, 10:30] == 255).all()
-    assert mask.sum() == 255 * 40 * 20
-
-
 def test_face_choice_keeps_the_first_unless_larger_ones_follow():
     small, middle, large = (0, 0, 10, 10), (0, 0, 20, 20), (0, 0, 30, 30)
     assert reference_face_choice([small, large, middle]) == middle
     assert reference_face_choice([large, small, middle]) == large
-
-
-@given(width=st.integers(16, 400), height=st.integers(16, 400))
-def test_sides_are_multiples_of_64(width, height):
-    resized = resize_to_multiple_of_64(np.zeros((height, width), np.uint8), 128)
-    assert resized.shape[0] % 64 == resized.shape[1] % 64 == 0
-    assert min(resized.shape) == 128
-
-
-def test_clip_input_is_squashed_not_cropped():
-    image = np.zeros((64, 256, 3), np.uint8)
-    image[:, :64] = 255
-    pixels = clip_input(image)
-    assert pixels.shape == (3, 224, 224)
-    assert (pixels[:, :, :50] > 1).all()
-    assert (pixels[:, :, 62:] < 0).all()
 
 
 @pytest.fixture

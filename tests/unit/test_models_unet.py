@@ -1,5 +1,6 @@
 """Properties of the UNet: what each input may and may not influence, cost of the context, training."""
 
+import shutil
 from dataclasses import replace
 
 import pytest
@@ -8,6 +9,7 @@ from torch.testing import assert_close
 
 from sonimate.errors import InvalidCheckpoint
 from sonimate.models.attention import Context, CrossAttention, downsample_mask, token_grid
+from sonimate.models.embeddings import MIN_ROWS, rows_alike
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 
 COMPACT = UNetConfig(
@@ -88,9 +90,9 @@ def test_context_is_projected_per_window_and_per_frame_never_per_pixel(unet, inp
                 )
     unet(**inputs)
     assert rows == {
-        "temporal image": BATCH,
+        "temporal image": max(BATCH, MIN_ROWS),  # few rows are padded
         "temporal audio": BATCH * TOKENS,
-        "spatial image": BATCH * FRAMES,
+        "spatial image": max(BATCH * FRAMES, MIN_ROWS),
         "spatial audio": BATCH * FRAMES * TOKENS,
     }
 
@@ -132,6 +134,57 @@ def test_bfloat16_autocast_stays_close(unet, inputs):
     with torch.autocast("cpu", torch.bfloat16):
         rough = unet(**inputs)
     assert (rough - exact).abs().mean() < 0.03 * exact.abs().mean()
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("dtype", "error"), [(torch.bfloat16, 0.03), (torch.float16, 0.004)], ids=str)
+def test_half_precision_stays_close(unet, inputs, dtype, error):
+    """An eighth of the mantissa, an eighth of the error; the mask and the scalars stay in float32."""
+    exact = unet(**inputs)
+    wide = {name: inputs[name] for name in ("timestep", "added_time_ids", "mask")}
+    rough = unet.to(dtype)(**{name: tensor.to(dtype) for name, tensor in inputs.items()} | wide)
+    assert rough.dtype == dtype
+    assert (rough.float() - exact).abs().mean() < error * exact.abs().mean()
+
+
+@pytest.mark.parametrize("shape", [(1, 4), (2, 1, 4), (MIN_ROWS, 4), (20, 4)], ids=str)
+def test_few_rows_are_padded_for_a_layer_and_cut_again(shape):
+    seen, x = [], torch.randn(shape)
+
+    def double(rows):
+        seen.append(rows.shape)
+        return 2 * rows
+
+    assert_close(rows_alike(double, x), 2 * x)
+    assert seen == [(max(shape[0], MIN_ROWS), *shape[1:])]
+
+
+@torch.inference_mode()
+def test_layers_in_pieces_are_the_whole(unet, inputs, monkeypatch):
+    """Of two frames of 16 tokens, or of as many pixels as fill 2 x 3 frames of them."""
+    whole, rows = (
+        unet(**inputs),
+        {"transformer_blocks.0.ff": set(), "temporal_transformer_blocks.0.ff": set()},
+    )
+    for name, seen in rows.items():
+        layer = unet.mid_block.attentions[0].get_submodule(name)
+        layer.register_forward_hook(lambda _m, args, _out, seen=seen: seen.add(args[0].shape))
+    monkeypatch.setattr("sonimate.models.attention.PIECE_TOKENS", 32)
+    assert_close(unet(**inputs), whole, atol=1e-5, rtol=0)
+    assert rows == {
+        "transformer_blocks.0.ff": {(2, 16, 32)},
+        "temporal_transformer_blocks.0.ff": {(BATCH, 5 * FRAMES, 32), (BATCH, 1 * FRAMES, 32)},
+    }
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+@pytest.mark.skipif(not shutil.which("g++"), reason="torch.compile needs a C++ compiler")
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")  # in what torch.compile itself imports
+@torch.inference_mode()
+def test_compiles_without_a_graph_break(unet, inputs):
+    compiled = torch.compile(unet, dynamic=False, fullgraph=True)
+    assert_close(compiled(**inputs), unet(**inputs), atol=1e-5, rtol=0)
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ Paper section 3.1. Everything works on tokens, channels last: (n, tokens, c).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
 
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
+from sonimate.models.embeddings import TimestepEmbedding, rows_alike, sinusoidal_embedding
 
 
 def token_grid(height: int, width: int, n_tokens: int) -> tuple[int, int]:
@@ -116,6 +117,8 @@ class CrossAttention(nn.Module):
     part of the checkpoint format only: its gradient is identically zero, and it is frozen.
     """
 
+    hears = True
+
     def __init__(self, channels: int, heads: int, context_dim: int) -> None:
         super().__init__()
         self.heads = heads
@@ -127,11 +130,25 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, image: Tensor, audio: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (n, t, c), image (n, 1, context), audio (n, k, context), mask (1 or n, t, 1) -> (n, t, c)."""
-        key, value = self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
+        return self.look(x, *self.project(image, audio), mask)
+
+    def project(self, image: Tensor, audio: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
+        """The image's value (n, 1, c), and the audio's keys and values (n, k, c) if it is heard."""
+        seen = rows_alike(self.to_v, image)
+        if not self.hears:
+            return seen, None, None
+        return seen, self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
+
+    def look(
+        self, x: Tensor, seen: Tensor, key: Tensor | None, value: Tensor | None, mask: Tensor | None = None
+    ) -> Tensor:
+        """The attention of x (n, t, c) to what `project` made of its context."""
+        if key is None or value is None:
+            return self.to_out[0](seen).expand_as(x)
         heard = attend(self.to_q(x), key, value, self.heads)
         if mask is not None:
             heard = heard * mask.to(heard.dtype)
-        return self.to_out[0](self.to_v(image) + heard)
+        return self.to_out[0](seen + heard)
 
 
 class GEGLU(nn.Module):
@@ -160,6 +177,26 @@ class FeedForward(nn.Module):
         return self.net[2](self.net[0](x))
 
 
+PIECE_TOKENS = 2048
+"""Enough to fill a matrix product, few enough that their 4c channels stay in a processor's cache."""
+
+
+def in_pieces(layer: Callable[..., Tensor], tokens: int, *inputs: Tensor, dim: int = 0) -> Tensor:
+    """`layer` of inputs whose rows along `dim`, of `tokens` tokens each, do not depend on one another.
+
+    On a CPU it runs in pieces, for which temporary tensors are small: large ones leave the caches, and the
+    system zeroes new memory for each, which took a third of a transformer's time at 80 channels. In training
+    they are stored anyhow, and a compiler fuses the steps that make them.
+    """
+    x = inputs[0]
+    rows = max(PIECE_TOKENS // tokens, 1)
+    stored = torch.is_grad_enabled() or torch.compiler.is_compiling()
+    if stored or x.device.type != "cpu" or x.shape[dim] <= rows:
+        return layer(*inputs)
+    pieces = zip(*(tensor.split(rows, dim) for tensor in inputs), strict=True)
+    return torch.cat([layer(*piece) for piece in pieces], dim)
+
+
 class SpatialLayer(nn.Module):
     """Self-attention among a frame's pixels, masked cross-attention, feed-forward."""
 
@@ -174,8 +211,16 @@ class SpatialLayer(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(b*f, h*w, c) -> same."""
+        inputs = (x, *context.per_frame())
+        mask = context.mask_for(x.shape[1])
+        if mask is not None:
+            inputs = (*inputs, mask.expand(len(x), -1, -1))
+        return in_pieces(self.frames, x.shape[1], *inputs)
+
+    def frames(self, x: Tensor, image: Tensor, audio: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Some frames (n, h*w, c), each with its context."""
         x = x + self.attn1(self.norm1(x))
-        x = x + self.attn2(self.norm2(x), *context.per_frame(), context.mask_for(x.shape[1]))
+        x = x + self.attn2(self.norm2(x), image, audio, mask)
         return x + self.ff(self.norm3(x))
 
 
@@ -193,16 +238,28 @@ class TemporalLayer(nn.Module):
         self.norm3 = nn.LayerNorm(channels)
         self.ff = FeedForward(channels)
 
+    def stop_hearing(self) -> None:
+        """Leave the audio out (table 3 of the paper); what only it needs is frozen."""
+        self.attn2.hears = False
+        for part in (self.norm2, self.attn2.to_q, self.attn2.processor):
+            part.requires_grad_(False)
+
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(b, h*w, f, c) -> same. Pixels and frames alike are queries of one set of keys per window."""
-        windows, pixels, frames, _ = x.shape
-        x = x + self.ff_in(self.norm_in(x))
-        x = x.flatten(0, 1)
-        x = x + self.attn1(self.norm1(x))
-        x = x.view(windows, pixels * frames, -1)
-        x = x + self.attn2(self.norm2(x), *context.per_window())
-        x = x + self.ff(self.norm3(x))
-        return x.view(windows, pixels, frames, -1)
+        projected = self.attn2.project(*context.per_window())
+
+        def pixels(x: Tensor) -> Tensor:
+            shape = x.shape
+            x = x + self.ff_in(self.norm_in(x))
+            x = x.flatten(0, 1)
+            x = x + self.attn1(self.norm1(x))
+            x = x.view(shape[0], -1, shape[-1])
+            x = x + self.attn2.look(self.norm2(x), *projected)
+            x = x + self.ff(self.norm3(x))
+            return x.view(shape)
+
+        windows, _, frames, _ = x.shape
+        return in_pieces(pixels, windows * frames, x, dim=1)
 
 
 class TimeMixer(nn.Module):

@@ -65,7 +65,7 @@ class Level(nn.Module):
 
 
 class DownBlock(Level):
-    """(b*f, in, h, w) -> (b*f, out, h/2, w/2), and every intermediate result for the skip connections."""
+    """(b*f, in, h, w) -> (b*f, out, h/2, w/2), putting its skip connections at the end of the list."""
 
     def __init__(self, shape: LevelShape, in_channels: int, *, layers: int, downsample: bool) -> None:
         super().__init__()
@@ -77,15 +77,14 @@ class DownBlock(Level):
         if downsample:
             self.downsamplers = nn.ModuleList([Downsample(shape.channels)])
 
-    def forward(self, x: Tensor, time: Tensor, context: Context) -> tuple[Tensor, list[Tensor]]:
-        skips = []
+    def forward(self, x: Tensor, skips: list[Tensor], time: Tensor, context: Context) -> Tensor:
         for index in range(len(self.resnets)):
             x = self.step(index, x, time, context)
             skips.append(x)
         if hasattr(self, "downsamplers"):
             x = self.downsamplers[0](x)
             skips.append(x)
-        return x, skips
+        return x
 
 
 class MidBlock(Level):

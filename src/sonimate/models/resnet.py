@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonimate.models.attention import TimeMixer
+from sonimate.models.attention import PIECE_TOKENS, TimeMixer, in_pieces
 
 
 class SpatialResBlock(nn.Module):
@@ -67,9 +67,15 @@ class TemporalResBlock(nn.Module):
         """x (b*f, c, h, w), time (b*f, time_dim) -> x + share * residual."""
         plane = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)
         shift = self.time_emb_proj(time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
-        y = self.conv1(F.silu(self.norm1(plane))) + shift
-        y = self.conv2(F.silu(self.norm2(y)), share)
+        y = self.conv1(F.silu(_by_window(self.norm1, plane))) + shift
+        y = self.conv2(F.silu(_by_window(self.norm2, y)), share)
         return x + y.transpose(1, 2).flatten(0, 1).view_as(x)
+
+
+def _by_window(norm: nn.GroupNorm, plane: Tensor) -> Tensor:
+    """`norm` of each window (b, c, f, h*w) alone: how a CPU's threads share its sums, and so their rounding,
+    depends on the batch; see `rows_alike`."""
+    return in_pieces(norm, PIECE_TOKENS, plane)
 
 
 class SpatioTemporalResBlock(nn.Module):

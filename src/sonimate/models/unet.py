@@ -15,12 +15,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonimate.errors import InvalidCheckpoint
-from sonimate.models.attention import Context
+from sonimate.models.attention import Context, TemporalLayer
 from sonimate.models.blocks import DownBlock, Level, LevelShape, MidBlock, UpBlock
 from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
 
 TIME_IDS = 3
 """Scalars given beside the timestep: frames per second, head motion bucket, expression motion bucket."""
+
+TEMPORAL_AUDIO, MOTION_CONTROLLER = "temporal_audio", "motion_controller"
+"""What a UNet may be without (table 3 of the paper)."""
+
+FIXED_BUCKET = 64.0
+"""What a UNet without motion controller sees for both buckets: the middle of their range."""
 
 _DESCRIPTIVE_KEYS = {"sample_size", "num_frames"}
 _SUFFIX = "SpatioTemporal"
@@ -33,6 +39,8 @@ class UNetConfig:
     Block types are "DownBlock" or "CrossAttnDownBlock" (with audio attention), and, from the lowest
     resolution up, "UpBlock" or "CrossAttnUpBlock"; diffusers' suffix "SpatioTemporal" is accepted.
     norm_num_groups must divide every channel count.
+    without: parts that the network was trained without, TEMPORAL_AUDIO (temporal attention hears nothing) or
+    MOTION_CONTROLLER (both motion buckets are always FIXED_BUCKET).
     """
 
     in_channels: int = 8
@@ -50,11 +58,17 @@ class UNetConfig:
     addition_time_embed_dim: int = 256
     projection_class_embeddings_input_dim: int = 768
     norm_num_groups: int = 32
+    without: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
             if isinstance(value, list):
                 object.__setattr__(self, name, tuple(value))
+        if unknown := set(self.without) - {TEMPORAL_AUDIO, MOTION_CONTROLLER}:
+            raise InvalidCheckpoint(
+                f"UNet config: without = {sorted(unknown)}; "
+                f"it may hold {TEMPORAL_AUDIO!r}, {MOTION_CONTROLLER!r}."
+            )
         levels = len(self.block_out_channels)
         for name in ("down_block_types", "up_block_types", "num_attention_heads"):
             if len(getattr(self, name)) != levels:
@@ -91,6 +105,17 @@ class UNetConfig:
         return {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(self).items()}
 
 
+@dataclass
+class DeepFeatures:
+    """Features that enter the last up level, kept from one call for the next (Ma et al. 2023, DeepCache).
+
+    features: (b*f, channels of the second level, h, w), or None until a call fills it. Valid for calls with
+    the same windows and branches only.
+    """
+
+    features: Tensor | None = None
+
+
 class SpatioTemporalUNet(nn.Module):
     """Predicts v from noisy latents, the reference, the portrait's embedding and the audio tokens."""
 
@@ -109,6 +134,10 @@ class SpatioTemporalUNet(nn.Module):
         self.mid_block = MidBlock(_level(config, len(channels) - 1, attends=True))
         self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, channels[0], eps=1e-5)
         self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
+        if TEMPORAL_AUDIO in config.without:
+            for module in self.modules():
+                if isinstance(module, TemporalLayer):
+                    module.stop_hearing()
 
     def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
         """Trade time for memory in training: recompute each resnet and transformer in the backward pass."""
@@ -124,6 +153,7 @@ class SpatioTemporalUNet(nn.Module):
         audio_tokens: Tensor,
         added_time_ids: Tensor,
         mask: Tensor | None = None,
+        cache: DeepFeatures | None = None,
     ) -> Tensor:
         """One window of f frames, or a batch of them.
 
@@ -133,6 +163,8 @@ class SpatioTemporalUNet(nn.Module):
         image_embeds: (b, f, 1, c). audio_tokens: (b, f, k, c).
         added_time_ids: (b, 3), frames per second, head and expression motion buckets in [0, 128].
         mask: (1 or b, 1, H, W) of any size and the latents' aspect ratio, 1 on the face; None is everywhere.
+        cache: filled by this call if empty; if filled, stands for all levels but the highest resolution's,
+            which saves most of the time and is not exact.
         Returns v, (b, f, out_channels, h, w).
         """
         batch, frames = sample.shape[:2]
@@ -145,18 +177,30 @@ class SpatioTemporalUNet(nn.Module):
 
         x = self.conv_in(sample.flatten(0, 1).contiguous(memory_format=torch.channels_last))
         skips = [x]
-        for block in self.down_blocks:
-            x, added = block(x, time, context)
-            skips += added
-        x = self.mid_block(x, time, context)
-        for block in self.up_blocks:
-            x = block(x, skips, time, context)
+        x = self.down_blocks[0](x, skips, time, context)
+        cache = cache or DeepFeatures()
+        if cache.features is None:
+            cache.features = self._deep_features(x, skips, time, context)
+        del skips[self.config.layers_per_block + 1 :]  # the level below's, which a filled cache does without
+        x = self.up_blocks[-1](cache.features, skips, time, context)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
         return x.unflatten(0, (batch, frames))
+
+    def _deep_features(self, x: Tensor, skips: list[Tensor], time: Tensor, context: Context) -> Tensor:
+        """All levels below the highest resolution; of `skips`, that one's own are left."""
+        for block in self.down_blocks[1:]:
+            x = block(x, skips, time, context)
+        x = self.mid_block(x, time, context)
+        for block in self.up_blocks[:-1]:
+            x = block(x, skips, time, context)
+        return x
 
     def embed_time(self, timestep: Tensor | float, added_time_ids: Tensor, sample: Tensor) -> Tensor:
         """(b, time_dim): timestep plus frame rate and motion buckets, after the SiLU common to all blocks."""
         batch, dtype = len(sample), sample.dtype
+        if MOTION_CONTROLLER in self.config.without:
+            fixed = torch.full_like(added_time_ids[:, 1:], FIXED_BUCKET)
+            added_time_ids = torch.cat([added_time_ids[:, :1], fixed], dim=1)
         timesteps = torch.as_tensor(timestep, device=sample.device).expand(batch)
         steps = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
         ids = sinusoidal_embedding(added_time_ids.flatten(), self.config.addition_time_embed_dim)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from itertools import pairwise
 from typing import NamedTuple
 
-from sonimate.configs import Ramp, ends_of
+from sonimate.configs import Ramp, SamplingOptions, ends_of
 
 
 class Branch(NamedTuple):
@@ -33,3 +35,24 @@ def ramp_values(ramp: Ramp, steps: int) -> list[float]:
     """`ramp` at each of `steps` denoising steps, linear from its first to its last value."""
     first, last = ends_of(ramp)
     return [first + (last - first) * step / max(steps - 1, 1) for step in range(steps)]
+
+
+class Step(NamedTuple):
+    """One denoising step: the noise levels before and after it, and the weights of the branches."""
+
+    sigma: float
+    next_sigma: float
+    weights: dict[Branch, float]
+
+
+def denoising_steps(options: SamplingOptions, sigmas: list[float]) -> list[Step]:
+    """The steps from each of `sigmas` to the next, guided where `options.guidance_interval` holds them."""
+    steps = len(sigmas) - 1
+    ramps = zip(
+        ramp_values(options.image_guidance, steps), ramp_values(options.audio_guidance, steps), strict=True
+    )
+    low, high = options.guidance_interval or (0.0, math.inf)
+    return [
+        Step(sigma, next_sigma, branch_weights(*guidance if low <= sigma <= high else (1.0, 1.0)))
+        for (sigma, next_sigma), guidance in zip(pairwise(sigmas), ramps, strict=True)
+    ]

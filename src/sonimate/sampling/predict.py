@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby
 from typing import Protocol
 
@@ -10,13 +10,20 @@ import torch
 from torch import Tensor
 
 from sonimate.configs import SamplingOptions
+from sonimate.models.unet import DeepFeatures
 from sonimate.sampling.guidance import Branch
 from sonimate.sampling.schedule import network_input, timestep_of
 from sonimate.types import Conditions, Plan
 
+Caches = dict[tuple[Branch, ...], DeepFeatures]
+"""Deep features of one batch of windows, by the branches of a UNet call."""
+
 
 class UNet(Protocol):
-    """Any network that predicts the velocity (b, f, c, h, w) of windows; see SpatioTemporalUNet.forward."""
+    """Any network that predicts the velocity (b, f, c, h, w) of windows; see SpatioTemporalUNet.forward.
+
+    `cache` is given only where SamplingOptions.reuse is above 1.
+    """
 
     def __call__(
         self,
@@ -26,6 +33,7 @@ class UNet(Protocol):
         audio_tokens: Tensor,
         added_time_ids: Tensor,
         mask: Tensor | None = None,
+        cache: DeepFeatures | None = None,
     ) -> Tensor: ...
 
 
@@ -43,12 +51,25 @@ def mean_velocity(
     latents: (n, c, h, w) at noise level `sigma`. Frames in no window get 0. Averaging predictions and then
     stepping equals stepping and then averaging, as NOTES 4.8 does: the Euler step is linear in them.
     """
+
+    def predict(index: Tensor) -> Tensor:
+        return guided_velocity(unet, latents[index], conditions, index, sigma, weights, options)
+
+    return mean_over_windows(predict, latents, plan, options.windows_per_batch)
+
+
+def mean_over_windows(
+    of_windows: Callable[[Tensor], Tensor], latents: Tensor, plan: Plan, windows_per_batch: int
+) -> Tensor:
+    """What `of_windows` makes of frame indices (w, f), a (w, f, c, h, w), averaged over each frame's places.
+
+    The result has the shape and type of `latents`, with 0 for frames in no window.
+    """
     total = torch.zeros_like(latents)
     places = torch.zeros(len(latents), device=latents.device)
-    for windows in batches(plan, options.windows_per_batch):
+    for windows in batches(plan, windows_per_batch):
         index = torch.tensor(windows, device=latents.device)
-        velocity = _guided(unet, latents, conditions, index, sigma, weights, options)
-        total.index_add_(0, index.flatten(), velocity.flatten(0, 1).to(total))
+        total.index_add_(0, index.flatten(), of_windows(index).flatten(0, 1).to(total))
         places += torch.bincount(index.flatten(), minlength=len(latents))
     return total / places.clamp(min=1)[:, None, None, None]
 
@@ -61,7 +82,7 @@ def batches(plan: Plan, size: int) -> Iterator[Plan]:
             yield windows[start : start + size]
 
 
-def _guided(
+def guided_velocity(
     unet: UNet,
     latents: Tensor,
     conditions: Conditions,
@@ -69,21 +90,27 @@ def _guided(
     sigma: float,
     weights: dict[Branch, float],
     options: SamplingOptions,
+    caches: Caches | None = None,
 ) -> Tensor:
-    """Velocity (w, f, c, h, w) of the windows of frame indices `index` (w, f)."""
-    noisy = network_input(latents, sigma)[index]
+    """Velocity (w, f, c, h, w) of the windows of frame indices `index` (w, f), whose `latents` are given.
+
+    caches: deep features to use, and to fill where they are missing.
+    """
+    noisy = network_input(latents, sigma)
     parts = [_branch_inputs(noisy, conditions, index, branch) for branch in weights]
     time_ids = added_time_ids(conditions, index, options.dynamic_scale)
     mask = conditions.mask[None, None]
 
-    def predict(sample: Tensor, image_embeds: Tensor, audio_tokens: Tensor) -> Tensor:
-        ids = time_ids.repeat(len(sample) // len(index), 1)
-        return unet(sample, timestep_of(sigma), image_embeds, audio_tokens, ids, mask)
+    def predict(branches: tuple[Branch, ...], *inputs: Tensor) -> Tensor:
+        sample, image_embeds, audio_tokens = inputs
+        cached = {} if caches is None else {"cache": caches.setdefault(branches, DeepFeatures())}
+        ids = time_ids.repeat(len(branches), 1)
+        return unet(sample, timestep_of(sigma), image_embeds, audio_tokens, ids, mask, **cached).float()
 
     if options.batch_branches:
-        branches = predict(*map(torch.cat, zip(*parts, strict=True))).float().chunk(len(parts))
+        branches = predict(tuple(weights), *map(torch.cat, zip(*parts, strict=True))).chunk(len(parts))
     else:
-        branches = (predict(*part).float() for part in parts)
+        branches = (predict((branch,), *part) for branch, part in zip(weights, parts, strict=True))
     return sum(
         (weight * branch for weight, branch in zip(weights.values(), branches, strict=True)),
         start=torch.zeros((), device=latents.device),

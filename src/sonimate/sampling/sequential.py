@@ -7,14 +7,13 @@ noise of that step's level.
 
 from __future__ import annotations
 
-from itertools import pairwise
-
 import torch
 from torch import Tensor
 
 from sonimate.configs import SamplingOptions
-from sonimate.sampling.joint import Progress, ignore_progress, initial_latents, step_weights
-from sonimate.sampling.predict import UNet, mean_velocity
+from sonimate.sampling.guidance import denoising_steps
+from sonimate.sampling.joint import Progress, ignore_progress, initial_latents
+from sonimate.sampling.predict import Caches, UNet, guided_velocity
 from sonimate.sampling.schedule import euler_step, sampling_sigmas
 from sonimate.sampling.windows import overlapping_windows
 from sonimate.types import Conditions
@@ -33,17 +32,22 @@ def sample_sequential(
     """Latents (n, c, h, w); arguments as in `sample_joint`. `progress` counts the steps of all windows."""
     plan = overlapping_windows(len(noise), window_frames=options.window_frames, overlap=options.overlap)
     sigmas = sampling_sigmas(options)
-    weights = step_weights(options, steps=len(sigmas) - 1)
+    steps = denoising_steps(options, sigmas)
     latents = initial_latents(noise, sigmas[0], options.initial_temperature, initial_mean)
     finished = 0
+    caches: Caches | None = None
     for order, window in enumerate(plan):
-        known = range(window[0], finished)
-        clean = latents[known.start : known.stop].clone()
-        for step, (sigma, next_sigma) in enumerate(pairwise(sigmas)):
-            latents[known.start : known.stop] = clean + sigma * noise[known.start : known.stop]
-            velocity = mean_velocity(unet, latents, conditions, [window], sigma, weights[step], options)
-            latents[window] = euler_step(latents[window], velocity[window], sigma, next_sigma)
-            progress(order * len(weights) + step + 1, len(plan) * len(weights))
-        latents[known.start : known.stop] = clean
+        index = torch.tensor([window], device=latents.device)
+        known = slice(window[0], finished)
+        clean = latents[known].clone()
+        for step, (sigma, next_sigma, weights) in enumerate(steps):
+            latents[known] = clean + sigma * noise[known]
+            if options.reuse > 1 and step % options.reuse == 0:
+                caches = {}
+            noisy = latents[index]
+            velocity = guided_velocity(unet, noisy, conditions, index, sigma, weights, options, caches)
+            latents[window] = euler_step(noisy, velocity, sigma, next_sigma)[0]
+            progress(order * len(steps) + step + 1, len(plan) * len(steps))
+        latents[known] = clean
         finished = window[-1] + 1
     return latents
