@@ -9,27 +9,38 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.errors import FaceTooSmall, OptionOutOfRange
+from sonimate.face.crop import Canvas, crop_box, move_face
+from sonimate.face.geometry import Box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
 from sonimate.media.audio import is_silent, read_audio
 from sonimate.media.image import even_size, read_image, resize_longer_side
-from sonimate.types import Portrait, Waveform
+from sonimate.types import Face, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
 MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
-
-Box = tuple[float, float, float, float]
-"""x0, y0, x1, y1 in px."""
 
 _log = logging.getLogger("sonimate")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an animation starts from. waveform: 16 kHz. sound_path: whose sound the video will carry."""
+    """What an animation starts from. waveform: 16 kHz. sound_path: whose sound the video will carry.
+    canvas: what the frames are to be laid into with `PasteBack`, where that was asked for."""
 
     portrait: Portrait
     waveform: Waveform
     sound_path: Path
+    canvas: Canvas | None = None
+
+    @property
+    def face_box(self) -> Box:
+        """Where the face is in the picture that the video shows, px; before the full model's resizing."""
+        if self.canvas is None:
+            return self.portrait.face.box
+        left, top, right, _ = self.canvas.box
+        scale = (right - left) / self.portrait.pixels.shape[1]
+        x0, y0, x1, y1 = (side * scale for side in self.portrait.face.box)
+        return left + x0, top + y0, left + x1, top + y1
 
 
 def read_inputs(
@@ -38,18 +49,23 @@ def read_inputs(
     *,
     face: int | None = None,
     face_box: Box | None = None,
-    size: int = DEFAULT_SIZE_PX,
+    size: int | None = DEFAULT_SIZE_PX,
+    crop: bool = False,
+    paste_back: bool = False,
     mesh: FaceMesh | None = None,
 ) -> Inputs:
-    """Read a sound file and a portrait file; the options are those of `read_portrait`.
+    """Read a sound file and a portrait file; the other options are those of `read_portrait`.
 
+    paste_back: the video shows the whole picture at its own size, at most MAX_SIZE_PX, with even sides; the
+    portrait, the part of it that moves, then needs no even ones.
     Raises the errors of `read_audio` and `read_portrait`; a silent sound is only a logged warning.
     """
     waveform = read_audio(audio)
     if is_silent(waveform):
         _log.warning("%s is silent: the portrait will live but not speak.", audio)
-    found = read_portrait(portrait, face=face, face_box=face_box, size=size, mesh=mesh)
-    return Inputs(found, waveform, Path(audio))
+    choice = _Choice(Path(portrait), face, face_box, mesh)
+    found, canvas = _read(choice, size, crop=crop, paste_back=paste_back)
+    return Inputs(found, waveform, Path(audio), canvas)
 
 
 def read_portrait(
@@ -57,29 +73,69 @@ def read_portrait(
     *,
     face: int | None = None,
     face_box: Box | None = None,
-    size: int = DEFAULT_SIZE_PX,
+    size: int | None = DEFAULT_SIZE_PX,
+    crop: bool = False,
     mesh: FaceMesh | None = None,
 ) -> Portrait:
     """Read a picture, bring it to even sides with the longer one at most `size` px, and find its face.
 
     face: which one, counted from the left, 1 first; face_box: the one overlapping this box of the file's
-    picture; default the largest. mesh: one that is already loaded.
+    picture; default the largest. size: None leaves the sides as they are, odd ones too. crop: the picture is
+    first cut to the face's surroundings (`crop_box`). mesh: one that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
-    if not MIN_SIZE_PX <= size <= MAX_SIZE_PX:
+    return _read(_Choice(Path(path), face, face_box, mesh), size, crop=crop, paste_back=False)[0]
+
+
+@dataclass(frozen=True)
+class _Choice:
+    """Which face of which file is meant."""
+
+    path: Path
+    index: int | None
+    box: Box | None
+    mesh: FaceMesh | None
+
+    def find(self, pixels: np.ndarray, file_width: int) -> Face:
+        """The chosen face in `pixels`, the file's picture scaled from `file_width` px."""
+        height, width = pixels.shape[:2]
+        if min(height, width) < MIN_FACE_PX:
+            raise FaceTooSmall(
+                f"{self.path} at {width} x {height} pixels has no room for a face of {MIN_FACE_PX} pixels. "
+                "Use a larger picture, or a larger size."
+            )
+        box = None
+        if self.box is not None:
+            x0, y0, x1, y1 = (side * width / file_width for side in self.box)
+            box = (x0, y0, x1, y1)
+        return select_face((self.mesh or FaceMesh()).find(pixels), index=self.index, box=box)
+
+
+def _read(
+    choice: _Choice, size: int | None, *, crop: bool, paste_back: bool
+) -> tuple[Portrait, Canvas | None]:
+    """The portrait, and what to paste it back into; even sides for whichever becomes the video's frame."""
+    if size is not None and not MIN_SIZE_PX <= size <= MAX_SIZE_PX:
         raise OptionOutOfRange(f"size = {size}; choose a longer side from {MIN_SIZE_PX} to {MAX_SIZE_PX} px.")
-    pixels = read_image(path)
-    original_width = pixels.shape[1]
-    pixels = np.ascontiguousarray(even_size(resize_longer_side(pixels, size)))
+    picture = read_image(choice.path)
+    file_width = picture.shape[1]
+    if paste_back:
+        picture = np.ascontiguousarray(even_size(resize_longer_side(picture, MAX_SIZE_PX)))
+    height, width = picture.shape[:2]
+    face, box = None, (0, 0, width, height)
+    if crop:
+        face = choice.find(picture, file_width)
+        box = crop_box(face.box, width=width, height=height)
+
+    x0, y0, x1, y1 = box
+    pixels = picture[y0:y1, x0:x1]
+    if size is not None:
+        pixels = resize_longer_side(pixels, size)
     height, width = pixels.shape[:2]
-    if min(height, width) < MIN_FACE_PX:
-        raise FaceTooSmall(
-            f"{path} at {width} x {height} pixels has no room for a face of {MIN_FACE_PX} pixels. "
-            "Use a larger picture, or a larger size."
-        )
-    box = None
-    if face_box is not None:
-        x0, y0, x1, y1 = (side * width / original_width for side in face_box)
-        box = (x0, y0, x1, y1)
-    faces = (mesh or FaceMesh()).find(pixels)
-    return Portrait(pixels, select_face(faces, index=face, box=box))
+    if face is not None:
+        face = select_face([move_face(face, box, width=width, height=height)])
+    if size is not None and not paste_back:
+        pixels = even_size(pixels)
+    pixels = np.ascontiguousarray(pixels)
+    portrait = Portrait(pixels, face or choice.find(pixels, file_width))
+    return portrait, Canvas(picture, box) if paste_back else None

@@ -20,7 +20,7 @@ TOLERANCE = {"atol": 1e-5, "rtol": 0.0}
 def tiny(network_type, config_type, name):
     network = network_type(config_type(**json.loads((MODULES / f"{name}_config.json").read_text())))
     weights = load_file(MODULES / f"{name}_weights.safetensors")
-    load_strict(network, weights, name)
+    load_strict(network, {key: tensor.float() for key, tensor in weights.items()}, name)
     return network.eval()
 
 

@@ -1,40 +1,46 @@
-"""From an image, a face box and sound to latents, all components together, against the official code."""
+"""A picture, a face box and sound to frames, through the pipeline itself, against the official code."""
 
 import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+from recipe import recipe_weights
 from safetensors.torch import load_file
+from torch import Tensor, nn
 from transformers.models.clip.configuration_clip import CLIPVisionConfig
-from transformers.models.clip.modeling_clip import CLIPVisionModelWithProjection
-from vae_encoder import posterior_mean
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.conditioning import (
-    audio_conditions,
-    clip_input,
-    face_mask,
-    resize_to_multiple_of_64,
-    signed_image,
-    unit_mask,
-)
-from sonimate.configs import FULL
+from sonimate.checkpoints.saved import Components
+from sonimate.codecs.svd import SVDCodec
+from sonimate.configs import FULL, REFERENCE_DECODE
+from sonimate.interpolate import RifeMiddle
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
+from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.sampling import sample
-from sonimate.types import Conditions
+from sonimate.pipeline import SonicPipeline, initial_noise
+from sonimate.types import Face, Portrait, Waveform
 
 HERE = Path(__file__).parent
 MODULES = HERE / "modules"
 CASE = json.loads((HERE / "pipeline/e2e.json").read_text())
-SVD_SCALING = 0.18215
+OVERRIDES = CASE["config_overrides"]
+OPTIONS = replace(
+    FULL,
+    steps=OVERRIDES["num_inference_steps"],
+    window_frames=OVERRIDES["n_sample_frames"],
+    shift_offset=OVERRIDES["shift_offset"],
+    as_reference=True,
+)
 
 
-def loaded(network: torch.nn.Module, name: str) -> torch.nn.Module:
+def loaded(network: nn.Module, name: str) -> nn.Module:
     weights = load_file(MODULES / f"{name}_weights.safetensors")
     network.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
     return network.eval()
@@ -45,58 +51,88 @@ def config(name: str) -> dict:
 
 
 @pytest.fixture(scope="module")
-def expected() -> dict[str, torch.Tensor]:
+def expected() -> dict[str, Tensor]:
     return load_file(HERE / "pipeline/e2e.safetensors")
 
 
 @pytest.fixture(scope="module")
-def conditions(tmp_path_factory) -> Conditions:
-    image = load_file(MODULES / "image_prep.safetensors")["land_image_hwc_u8"].numpy()
-    x, y, width, height = CASE["bbox_xywh"]
-    mask = face_mask((x, y, x + width, y + height), width=image.shape[1], height=image.shape[0])
-    image, mask = (resize_to_multiple_of_64(pixels, CASE["min_resolution"]) for pixels in (image, mask))
-
-    clip = loaded(CLIPVisionModelWithProjection(CLIPVisionConfig(**config("clip"))), "clip")
-    with torch.no_grad():
-        image_embed = clip(clip_input(image)[None]).image_embeds[0]
-
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> SonicPipeline:
     folder = tmp_path_factory.mktemp("whisper")
     (folder / "config.json").symlink_to(MODULES / "whisper_config.json")
     (folder / "model.safetensors").symlink_to(MODULES / "whisper_weights.safetensors")
-    sound = load_file(MODULES / "audio_1.3s.safetensors")["pcm_int16"].float() / 2**15
-    audio = audio_conditions(
-        WhisperHiddenStates.from_folder(folder)(sound, mode="reference"),
-        image_embed,
-        loaded(AudioToTokens(AudioTokensConfig(**config("audio2token"))), "audio2token"),
-        loaded(AudioToBucket(AudioToBucketConfig(**config("audio2bucket"))), "audio2bucket"),
-        fps=12.5,
+    unet_recipe = json.loads(gzip.decompress((MODULES / "unet_a_recipe.json.gz").read_bytes()))
+    rife = IFNet(IFNetConfig())
+    rife.load_state_dict(recipe_weights("rife"))
+    vae = loaded(AutoencoderKLTemporalDecoder(**config("vae")), "vae")
+    codec = SVDCodec(vae, middle=RifeMiddle(rife.eval()), decoding=REFERENCE_DECODE)
+    codec.image_size = CASE["min_resolution"]
+    components = Components(
+        unet=loaded(SpatioTemporalUNet(UNetConfig.from_dict(unet_recipe["config"])), "unet_a"),
+        audio_to_tokens=loaded(AudioToTokens(AudioTokensConfig(**config("audio2token"))), "audio2token"),
+        audio_to_bucket=loaded(AudioToBucket(AudioToBucketConfig(**config("audio2bucket"))), "audio2bucket"),
+        image_encoder=loaded(ClipImageEncoder(CLIPVisionConfig(**config("clip"))), "clip"),
+        audio_encoder=WhisperHiddenStates.from_folder(folder),
+        codec=codec,
     )
-    return Conditions(
-        image_embeds=image_embed.expand(len(audio.audio_tokens), 1, -1),
-        audio_tokens=audio.audio_tokens,
-        null_audio_tokens=audio.null_audio_tokens,
-        motion_buckets=audio.motion_buckets,
-        reference_latents=posterior_mean(signed_image(image), MODULES / "vae_weights.safetensors"),
-        mask=unit_mask(mask),
-        fps=12.5,
-    )
+    return SonicPipeline(components, device="cpu")
 
 
-def test_image_sound_and_box_to_latents(conditions, expected):
-    recipe = json.loads(gzip.decompress((MODULES / "unet_a_recipe.json.gz").read_bytes()))
-    unet = loaded(SpatioTemporalUNet(UNetConfig.from_dict(recipe["config"])), "unet_a")
-    overrides = CASE["config_overrides"]
-    options = replace(
-        FULL,
-        steps=overrides["num_inference_steps"],
-        window_frames=overrides["n_sample_frames"],
-        shift_offset=overrides["shift_offset"],
+@pytest.fixture(scope="module")
+def portrait() -> Portrait:
+    x, y, width, height = CASE["bbox_xywh"]
+    pixels = load_file(MODULES / "image_prep.safetensors")["land_image_hwc_u8"].numpy()
+    return Portrait(pixels, Face((x, y, x + width, y + height), np.zeros((478, 3), np.float32), 1.0))
+
+
+@pytest.fixture(scope="module")
+def sound() -> Waveform:
+    samples = load_file(MODULES / "audio_1.3s.safetensors")["pcm_int16"].numpy()
+    return Waveform((samples / 2**15).astype(np.float32), 16_000)
+
+
+@pytest.fixture(scope="module")
+def generated(pipeline: SonicPipeline, portrait: Portrait, sound: Waveform):
+    return pipeline.generate(portrait, sound, sampling=OPTIONS)
+
+
+def test_the_seed_draws_the_reference_noise(generated, expected):
+    latents, reference = generated
+    noise = initial_noise(reference, len(latents), OPTIONS)
+    torch.testing.assert_close(noise, expected["latent_noise_drawn_second"][0], atol=0, rtol=0)
+
+
+def test_latents(generated, expected):
+    torch.testing.assert_close(generated[0], expected["final_latents"][0], atol=5e-4, rtol=0)
+
+
+def test_frames_at_half_the_rate(pipeline, generated, expected):
+    frames = torch.stack(list(pipeline.components.codec.decode_latents(generated[0])))
+    assert frames.shape == (16, 3, CASE["height"], CASE["width"])
+    assert frames.mean((1, 2, 3)).tolist() == pytest.approx(CASE["video_frame_means"], abs=1e-3)
+    chosen = frames[expected["video_sel_idx"], :, ::2, ::2]
+    torch.testing.assert_close(chosen, expected["video_sel_stride2"][0].transpose(0, 1), atol=1e-3, rtol=0)
+
+
+def test_video(pipeline, portrait, sound, expected):
+    """From files' contents to what is written: uint8, 25 a second."""
+    frames = list(pipeline(portrait, sound, sampling=OPTIONS))[: CASE["rife_frames"]]
+    means = [frame.mean() / 255 for frame in frames]
+    assert means == pytest.approx(CASE["rife_frame_means"], abs=1 / 255)
+    for index, wanted in zip(
+        expected["rife_video_sel_idx"], expected["rife_video_sel_stride2"][0].transpose(0, 1), strict=True
+    ):
+        found = frames[index][::2, ::2].transpose(2, 0, 1).astype(int)
+        assert np.abs(found - (wanted * 255).int().numpy()).max() <= 1
+    second = frames[1].transpose(2, 0, 1).astype(int)
+    assert np.abs(second - expected["rife_video_uint8_frame1"].int().numpy()).max() <= 1
+
+
+def test_a_saved_copy_makes_the_same_latents(pipeline, portrait, sound, generated, tmp_path):
+    """The golden weights are float16 numbers, so that saving loses nothing."""
+    pipeline.save_pretrained(tmp_path)
+    copy = SonicPipeline.from_pretrained(tmp_path, device="cpu")
+    copy.components.codec.image_size = CASE["min_resolution"]
+    torch.testing.assert_close(
+        copy.generate(portrait, sound, sampling=OPTIONS)[0], generated[0], atol=2e-4, rtol=0
     )
-    latents = sample(
-        unet,
-        conditions,
-        expected["latent_noise_drawn_second"][0],
-        options,
-        initial_mean=SVD_SCALING * conditions.reference_latents,
-    )
-    torch.testing.assert_close(latents, expected["final_latents"][0], atol=5e-4, rtol=0)
+    assert isinstance(copy.components.codec.middle, RifeMiddle)

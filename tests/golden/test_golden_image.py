@@ -8,7 +8,13 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sonimate.conditioning import clip_input, face_mask, resize_to_multiple_of_64, signed_image, unit_mask
+from sonimate.codecs.preparation import (
+    clip_input,
+    face_mask,
+    resize_to_multiple_of_64,
+    signed_image,
+    unit_mask,
+)
 from sonimate.face.geometry import process_bbox, reference_face_choice
 
 MODULES = Path(__file__).parent / "modules"

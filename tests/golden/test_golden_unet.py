@@ -1,13 +1,12 @@
 """The UNet and its parts against the official code's numbers (provenance and tolerances: README.md here)."""
 
-import gzip
 import json
-import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from recipe import recipe, recipe_weights
 from safetensors.torch import load_file
 from torch import Tensor
 from torch.testing import assert_close
@@ -24,27 +23,9 @@ CLIPS, FRAMES = 3, 5
 MASKS = json.loads((HERE / "modules/mask_downsample_cases.json").read_text())
 
 
-def recipe(name: str) -> dict:
-    return json.loads(gzip.decompress((HERE / f"modules/{name}_recipe.json.gz").read_bytes()))
-
-
-def recipe_weight(tag: str, name: str, shape: list[int], kind: str) -> Tensor:
-    """The weight recipe of README.md."""
-    z = np.random.RandomState(zlib.crc32(f"{tag}/{name}".encode())).standard_normal(size=shape)
-    value = {
-        "mat": lambda: z / np.sqrt(np.prod(shape[1:])),
-        "norm": lambda: 1 + 0.2 * z,
-        "bias": lambda: 0.1 * z,
-        "mix": lambda: 0.7 * z,
-    }[kind]()
-    return torch.from_numpy(value.astype(np.float16)).float()
-
-
 def build(name: str) -> SpatioTemporalUNet:
-    rules = recipe(name)
-    weights = {key: recipe_weight(name, key, t["shape"], t["kind"]) for key, t in rules["tensors"].items()}
-    unet = SpatioTemporalUNet(UNetConfig.from_dict(rules["config"])).eval()
-    load_strict(unet, weights, name)
+    unet = SpatioTemporalUNet(UNetConfig.from_dict(recipe(name)["config"])).eval()
+    load_strict(unet, recipe_weights(name), name)
     return unet
 
 

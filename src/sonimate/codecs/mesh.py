@@ -66,6 +66,9 @@ class MeshCodec:
 
     latent_fps: float = 12.5
     output_fps: float = 25.0
+    image_size: int | None = None
+    networks = ()
+    interpolation = None
 
     def __init__(
         self,
@@ -149,9 +152,18 @@ class MeshCodec:
         return self.to_latents(Motion(expression, np.zeros((1, MOTION))))[0]
 
     def encode_reference(self, portrait: Portrait) -> EncodedReference:
-        """Reference latents, face mask and the warp that will decode frames of this portrait."""
+        """Reference latents, face mask and the warp that will decode frames of this portrait, at its size."""
         latents = self.reference_latents(portrait.face.landmarks.astype(np.float64))
-        return EncodedReference(latents, self.mask, PortraitWarp(portrait))
+        height, width = portrait.pixels.shape[:2]
+        return EncodedReference(
+            latents=latents,
+            mask=self.mask,
+            image=latents,
+            initial_mean=0.0,
+            width=width,
+            height=height,
+            context=PortraitWarp(portrait),
+        )
 
     def decode(self, latents: Tensor, context: PortraitWarp) -> FrameStream:
         """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `output_fps`, one by one."""

@@ -7,8 +7,19 @@ from collections.abc import Sequence
 Box = tuple[float, float, float, float]
 PixelBox = tuple[int, int, int, int]
 
+SIZE_UNIT_PX = 64
+"""The VAE shrinks by 8 and the UNet by 8 again."""
+
 MASK_AREA = 1.1
 """The face mask is wider and higher than the face by this factor."""
+
+
+def rounded_size(width: int, height: int, image_size: int) -> tuple[int, int]:
+    """Width and height, scaled to a shorter side of about `image_size`, in whole multiples of 64 px: half to
+    even, the aspect ratio gives way (NOTES 2.1)."""
+    scale = image_size / min(width, height)
+    columns, rows = round(width * scale / SIZE_UNIT_PX), round(height * scale / SIZE_UNIT_PX)
+    return columns * SIZE_UNIT_PX, rows * SIZE_UNIT_PX
 
 
 def face_mask_box(box: Box, *, width: int, height: int, area: float = MASK_AREA) -> PixelBox:
@@ -28,16 +39,21 @@ def face_mask_box(box: Box, *, width: int, height: int, area: float = MASK_AREA)
     )
 
 
-def process_bbox(box: Box, *, expand_ratio: float, width: int, height: int) -> PixelBox:
-    """The square crop around a face: each side moved out by `expand_ratio` of the size, then made square.
+def expanded_box(box: Box, *, expand_ratio: float, width: int, height: int) -> Box:
+    """`box` with each side moved out by `expand_ratio` of its size, clipped to the image (height, width)."""
+    x0, y0, x1, y1 = box
+    margin_x, margin_y = expand_ratio * (x1 - x0), expand_ratio * (y1 - y0)
+    return max(x0 - margin_x, 0), max(y0 - margin_y, 0), min(x1 + margin_x, width), min(y1 + margin_y, height)
 
-    The square has the shorter side of the expanded and clipped box. Along the longer one it moves toward
+
+def process_bbox(box: Box, *, expand_ratio: float, width: int, height: int) -> PixelBox:
+    """The square crop around a face: `expanded_box`, then made square.
+
+    The square has the shorter side of the expanded box. Along the longer one it moves toward
     the face's centre as far as the expanded box allows.
     """
     x0, y0, x1, y1 = box
-    margin_x, margin_y = expand_ratio * (x1 - x0), expand_ratio * (y1 - y0)
-    left, right = max(x0 - margin_x, 0), min(x1 + margin_x, width)
-    top, bottom = max(y0 - margin_y, 0), min(y1 + margin_y, height)
+    left, top, right, bottom = expanded_box(box, expand_ratio=expand_ratio, width=width, height=height)
     side = min(right - left, bottom - top)
     square_x0 = _centred((x0 + x1) / 2, side, left, right)
     square_y0 = _centred((y0 + y1) / 2, side, top, bottom)

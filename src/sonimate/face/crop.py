@@ -1,0 +1,106 @@
+"""The part of a picture around a face: cut out to be animated, and laid back into the picture afterwards."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from sonimate.face.geometry import Box, PixelBox, expanded_box, process_bbox
+from sonimate.face.mesh import landmark_box
+from sonimate.types import Face
+
+EXPAND_RATIOS = (0.5, 0.6, 0.75, 1.0)
+"""The crop reaches this share of the face's width and height beyond it: the first (NOTES 2.4) that gives
+the face room."""
+
+ROOM = 0.15
+"""Share of the crop's side that a face needs beyond it: a head that moves nearer to the border drags along
+what must stay in place there."""
+
+FEATHER = 0.1
+"""Share of the crop's side over which frames fade into the picture."""
+
+
+@dataclass(frozen=True)
+class Canvas:
+    """Where frames belong. pixels: uint8 (h, w, 3), the whole picture with even sides. box: px of it that
+    the frames show."""
+
+    pixels: np.ndarray
+    box: PixelBox
+
+
+def crop_box(face: Box, *, width: int, height: int) -> PixelBox:
+    """What to cut out around a face box of an image (height, width): the square of NOTES 2.4.
+
+    Around faces that are narrow or at the image's edge the square is enlarged until there is room; where the
+    image is too narrow for that, it gives way to the expanded box.
+    """
+    for ratio in EXPAND_RATIOS:
+        square = process_bbox(face, expand_ratio=ratio, width=width, height=height)
+        if all(_has_room(face[axis::2], square[axis::2], end) for axis, end in enumerate((width, height))):
+            return square
+    x0, y0, x1, y1 = expanded_box(face, expand_ratio=EXPAND_RATIOS[0], width=width, height=height)
+    return round(x0), round(y0), round(x1), round(y1)
+
+
+def move_face(face: Face, box: PixelBox, *, width: int, height: int) -> Face:
+    """The face as it lies in the image (height, width) that `box` of its own image is scaled to."""
+    x0, y0, x1, y1 = box
+    scale_x, scale_y = width / (x1 - x0), height / (y1 - y0)
+    moved = (face.landmarks - [x0, y0, 0]) * [scale_x, scale_y, (scale_x + scale_y) / 2]
+    return Face(landmark_box(moved), moved.astype(np.float32), face.presence)
+
+
+class PasteBack:
+    """Lays frames into a still picture: `map(PasteBack(canvas), frames)` streams whole pictures.
+
+    Toward the sides of the box that lie inside the picture the frame fades out along a cosine, so that it is
+    the picture itself at the border. Outside the box the picture's pixels stay as they are.
+    """
+
+    def __init__(self, canvas: Canvas):
+        self._canvas = canvas
+        x0, y0, x1, y1 = canvas.box
+        height, width = canvas.pixels.shape[:2]
+        rows = _fade(y1 - y0, from_start=y0 > 0, to_end=y1 < height)
+        columns = _fade(x1 - x0, from_start=x0 > 0, to_end=x1 < width)
+        self._weight = np.outer(rows, columns)
+        self._rest = 1 - self._weight
+        self._fades = bool(self._rest.any())
+
+    def __call__(self, frame: np.ndarray) -> np.ndarray:
+        """uint8 frame (any h, any w, 3) -> a new uint8 array of the canvas's shape."""
+        height, width = self._weight.shape
+        if frame.shape[:2] != (height, width):
+            shrinks = frame.shape[0] * frame.shape[1] > height * width
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+            frame = cv2.resize(frame, (width, height), interpolation=method)
+        x0, y0, x1, y1 = self._canvas.box
+        whole = self._canvas.pixels.copy()
+        if self._fades:
+            frame = cv2.blendLinear(frame, whole[y0:y1, x0:x1], self._weight, self._rest)
+        whole[y0:y1, x0:x1] = frame
+        return whole
+
+
+def _has_room(face: Sequence[float], crop: Sequence[int], image_end: int) -> bool:
+    """Whether a crop leaves a face ROOM along one axis; at the image's own edge it needs none."""
+    start, end = crop
+    room = ROOM * (end - start)
+    return (start == 0 or start + room <= face[0]) and (end == image_end or face[1] <= end - room)
+
+
+def _fade(length: int, *, from_start: bool, to_end: bool) -> np.ndarray:
+    """float32 (length,): 0 at the ends that fade, a cosine up to 1 over FEATHER of the length."""
+    middle = np.arange(length) + 0.5
+    inside = np.full(length, np.inf)
+    if from_start:
+        inside = middle
+    if to_end:
+        inside = np.minimum(inside, length - middle)
+    share = np.minimum(inside / (FEATHER * length), 1)
+    return (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)
