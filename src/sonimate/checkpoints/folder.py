@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from importlib.resources import files
 from pathlib import Path
 
@@ -18,3 +19,11 @@ def model_folder(model: str | Path) -> Path:
             return folder
     names = ", ".join(sorted(path.parent.name for path in BUNDLED.glob(f"*/{INDEX}")))
     raise UnknownModel(f"There is no model {str(model)!r}. Give a folder with {INDEX}, or one of: {names}.")
+
+
+def is_full(folder: Path) -> bool:
+    """Whether a model's folder holds the full size, which has an autoencoder. Raises UnknownModel."""
+    try:
+        return "vae" in json.loads((folder / INDEX).read_text())
+    except ValueError as error:
+        raise UnknownModel(f"{folder / INDEX} is damaged ({error}); copy the model again.") from error

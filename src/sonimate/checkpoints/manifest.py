@@ -54,9 +54,9 @@ def check_shapes(
 
 
 def load_strict(module: nn.Module, tensors: Mapping[str, Tensor], source: str) -> None:
-    """Copy `tensors` into `module`, all or none: raises InvalidCheckpoint as `check_shapes` does."""
+    """Make `tensors` those of `module`, all or none: raises InvalidCheckpoint as `check_shapes` does."""
     check_shapes(shapes_of(tensors), shapes_of(module.state_dict()), source)
-    module.load_state_dict(tensors, strict=True)
+    module.load_state_dict(tensors, strict=True, assign=True)
 
 
 def _summary(what: str, names: list[str]) -> str:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.folder import INDEX, model_folder
-from sonimate.checkpoints.manifest import check_shapes, load_strict, shapes_of
+from sonimate.checkpoints.folder import INDEX, is_full, model_folder
+from sonimate.checkpoints.manifest import check_shapes, shapes_of
+from sonimate.checkpoints.network import WEIGHTS, load_network, read_tensors, save_network
+from sonimate.codecs.base import Codec
 from sonimate.codecs.mesh import LANDMARKS, MOTION, MeshCodec
 from sonimate.errors import InvalidCheckpoint
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
@@ -27,34 +29,49 @@ NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     "audio_to_bucket": (AudioToBucket, AudioToBucketConfig),
     "image_encoder": (ReferenceEncoder, ReferenceEncoderConfig),
 }
+"""Networks of the compact model; the full model has CLIP for its image encoder."""
 
 
 @dataclass(frozen=True)
 class Components:
-    """All parts of a model."""
+    """All parts of a model. image_encoder: batches of `EncodedReference.image` -> (b, 1, c)."""
 
     unet: SpatioTemporalUNet
     audio_to_tokens: AudioToTokens
     audio_to_bucket: AudioToBucket
-    image_encoder: ReferenceEncoder
+    image_encoder: nn.Module
     audio_encoder: WhisperHiddenStates
-    codec: MeshCodec
+    codec: Codec
 
-    def modules(self) -> dict[str, nn.Module]:
-        """The networks of NETWORKS by name."""
-        return {name: getattr(self, name) for name in NETWORKS}
+    @property
+    def full(self) -> bool:
+        """Whether this is a model of the full size."""
+        return not isinstance(self.codec, MeshCodec)
 
 
-def load_components(model: str | Path) -> Components:
-    """Load a model strictly. Raises UnknownModel or InvalidCheckpoint, naming the file and its tensors."""
+def load_components(model: str | Path, dtype: torch.dtype = torch.float32) -> Components:
+    """Load a model strictly; `dtype` is that of UNet, autoencoder and CLIP, the audio networks and RIFE are
+    float32 (NOTES 1.7). Raises UnknownModel or InvalidCheckpoint, naming the file and its tensors."""
     folder = model_folder(model)
-    networks = {name: load_network(folder / name, *NETWORKS[name]) for name in NETWORKS}
+    ours = {
+        name: load_network(folder / name, *NETWORKS[name]) for name in ("audio_to_tokens", "audio_to_bucket")
+    }
     encoder = WhisperHiddenStates.from_folder(folder / "audio_encoder")
-    return Components(**networks, audio_encoder=encoder, codec=load_codec(folder / "codec"))
+    read_tensors(folder / "audio_encoder" / WEIGHTS)
+    if is_full(folder):
+        from sonimate.checkpoints.full import load_image_encoder, load_svd_codec
+
+        image_encoder = load_image_encoder(folder / "image_encoder", dtype)
+        codec = load_svd_codec(folder, dtype)
+    else:
+        image_encoder = load_network(folder / "image_encoder", *NETWORKS["image_encoder"], dtype)
+        codec = load_codec(folder / "codec")
+    unet = load_network(folder / "unet", *NETWORKS["unet"], dtype)
+    return Components(unet, **ours, image_encoder=image_encoder, audio_encoder=encoder, codec=codec)
 
 
 def load_codec(folder: Path) -> MeshCodec:
-    """Load a codec strictly. Raises InvalidCheckpoint."""
+    """Load the compact codec strictly. Raises InvalidCheckpoint."""
     path = folder / "model.safetensors"
     try:
         shapes = shapes_of(load_file(path))
@@ -72,42 +89,34 @@ def load_codec(folder: Path) -> MeshCodec:
         raise InvalidCheckpoint(f"{folder} cannot be read ({error}); copy the model again.") from error
 
 
-def save_components(components: Components, folder: Path) -> None:
-    """Write all components; networks in half precision."""
-    for name, module in components.modules().items():
-        save_network(module, folder / name)
-    components.codec.save(folder / "codec")
+def save_components(components: Components, folder: Path, dtype: torch.dtype = torch.float16) -> None:
+    """Write all components, in `dtype` but for the full model's audio networks and RIFE."""
+    audio_dtype = torch.float32 if components.full else dtype
+    save_network(components.unet, folder / "unet", dtype)
+    save_network(components.audio_to_tokens, folder / "audio_to_tokens", audio_dtype)
+    save_network(components.audio_to_bucket, folder / "audio_to_bucket", audio_dtype)
     components.audio_encoder.save(folder / "audio_encoder")
+    if isinstance(components.codec, MeshCodec):
+        save_network(components.image_encoder, folder / "image_encoder", dtype)
+        components.codec.save(folder / "codec")
+        write_index(folder)
+        return
+    from sonimate.checkpoints import full
+
+    full.save_image_encoder(components.image_encoder, folder / "image_encoder", dtype)
+    full.save_svd_codec(components.codec, folder, dtype)
     write_index(folder)
 
 
 def write_index(folder: Path) -> None:
     """Write model_index.json for a folder that holds all components."""
     classes = {name: ["sonimate", cls.__name__] for name, (cls, _) in NETWORKS.items()}
-    index = {"_class_name": "SonicPipeline", **classes}
-    index |= {"audio_encoder": ["transformers", "WhisperEncoder"], "codec": ["sonimate", "MeshCodec"]}
+    index = {"_class_name": "SonicPipeline", **classes, "audio_encoder": ["transformers", "WhisperEncoder"]}
+    if (folder / "vae").is_dir():
+        index["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
+        index["vae"] = ["diffusers", "AutoencoderKLTemporalDecoder"]
+    else:
+        index["codec"] = ["sonimate", "MeshCodec"]
+    if (folder / "interpolator").is_dir():
+        index["interpolator"] = ["sonimate", "IFNet"]
     (folder / INDEX).write_text(json.dumps(index, indent=2) + "\n")
-
-
-def load_network(folder: Path, network: type[nn.Module], config: type) -> Any:
-    """One component in float32 from config.json and model.safetensors."""
-    try:
-        values = json.loads((folder / "config.json").read_text())
-        shape = config(**{name: value for name, value in values.items() if not name.startswith("_")})
-        tensors = load_file(folder / "model.safetensors")
-    except (OSError, ValueError, TypeError, AttributeError, SafetensorError) as error:
-        raise InvalidCheckpoint(f"{folder} cannot be read ({error}); copy the model again.") from error
-    module = network(shape)
-    floats = {name: tensor.float() for name, tensor in tensors.items()}
-    load_strict(module, floats, str(folder / "model.safetensors"))
-    return module
-
-
-def save_network(module: nn.Module, folder: Path) -> None:
-    """Write config.json and model.safetensors (half precision) of one component."""
-    folder.mkdir(parents=True, exist_ok=True)
-    state = {name: tensor.detach().half().contiguous() for name, tensor in module.state_dict().items()}
-    save_file(state, folder / "model.safetensors")
-    config: Any = module.config
-    values = {"_class_name": type(module).__name__, **asdict(config)}
-    (folder / "config.json").write_text(json.dumps(values, indent=2) + "\n")
