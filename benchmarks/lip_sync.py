@@ -13,7 +13,7 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
-from sonimate.data.clips import read_speakers
+from sonimate.data.footage import read_speakers
 from sonimate.evaluate.lip_sync import (
     Fold,
     Take,

@@ -14,6 +14,11 @@ Ramp = float | tuple[float, float]
 MAX_BUCKET = 128.0
 """The liveliest motion bucket; clips above it are not trained on (paper eq. 3-4)."""
 
+DEFAULT_IMAGE_SIZE_PX = 512
+"""Shorter side of the full model's frames; the reference implementation's setting."""
+
+Precision = Literal["auto", "float32", "float16", "bfloat16"]
+
 WindowStrategy = Literal["shift", "overlap", "motion-frames", "independent"]
 
 
@@ -73,10 +78,26 @@ class SamplingOptions:
     batch_branches: bool = True
     """Guidance branches in one UNet call; off needs less memory, and was as fast on a CPU."""
 
+    guidance_interval: tuple[float, float] | None = None
+    """Noise levels (lowest, highest sigma) that are guided; at others only the branch that sees the portrait
+    and hears the voice runs. Lossy (Kynkäänniemi et al. 2024)."""
+
+    reuse: int = 1
+    """Steps that share the deep levels' features, computed at the first of them. Lossy (Ma et al. 2023)."""
+
+    as_reference: bool = False
+    """Sound in separate pieces of 30 s, a last window that wraps into the first frames, unbounded motion
+    buckets and the order of random numbers as in the reference implementation, to compare with its videos."""
+
     def __post_init__(self) -> None:
-        positive = (self.steps, self.window_frames, self.windows_per_batch, self.sigma_min, self.rho)
+        positive = (
+            *(self.steps, self.window_frames, self.windows_per_batch, self.reuse),
+            *(self.sigma_min, self.rho),
+        )
+        low, high = self.guidance_interval or (0.0, math.inf)
         in_range = {
-            "steps, window_frames, windows_per_batch, sigma_min, rho": min(positive) > 0,
+            "steps, window_frames, windows_per_batch, reuse, sigma_min, rho": min(positive) > 0,
+            "guidance_interval": 0 <= low < high,
             "sigma_max": self.sigma_min < self.sigma_max < math.inf,
             "strength": 0 < self.strength <= 1,
             "dynamic_scale": 0 <= self.dynamic_scale <= 8,
@@ -121,6 +142,34 @@ class MotionOptions:
 
 
 AUTOMATIC = MotionOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodeOptions:
+    """How latents of the full model become frames: in chunks, whose frames the decoder couples.
+
+    Raises OptionOutOfRange.
+    """
+
+    chunk_frames: int = 16
+    """Frames decoded at once, which memory grows with; fewer cost more time for the same overlap."""
+
+    overlap_frames: int = 10
+    """Frames that neighbouring chunks both decode; each is kept from the chunk whose ends are farther away.
+    With 5 on either side of a seam the picture jumps by less than rounding to 8 bits may change it
+    (docs/decisions/0008). Time goes with chunk_frames / (chunk_frames - overlap_frames)."""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.overlap_frames < self.chunk_frames:
+            raise OptionOutOfRange(
+                f"chunk_frames = {self.chunk_frames}, overlap_frames = {self.overlap_frames}; "
+                "choose an overlap from 0 to below the chunk."
+            )
+
+
+SEAMLESS_DECODE = DecodeOptions()
+REFERENCE_DECODE = DecodeOptions(chunk_frames=8, overlap_frames=0)
+"""As in the reference implementation (NOTES 4.12): seams show."""
 
 
 def ends_of(ramp: Ramp) -> tuple[float, float]:

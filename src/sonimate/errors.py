@@ -61,3 +61,39 @@ class TooFewClips(SonimateError):
 
 class UnusableClip(SonimateError):
     """A training clip was rejected; the message is the reason counted in the report."""
+
+
+class LicencesNotAccepted(SonimateError):
+    """Files were asked for whose licences the user has not accepted yet."""
+
+
+class HubUnreachable(SonimateError):
+    """The Hugging Face hub does not answer, or broke off."""
+
+
+class HubRefused(SonimateError):
+    """The hub does not hand a file over: terms not accepted, a bad token, no such repository or file."""
+
+
+class DownloadCorrupted(SonimateError):
+    """What arrived is not the file that the hub describes."""
+
+
+class NonFiniteOutput(SonimateError):
+    """A network computed infinities or no numbers at all; no black frame is ever written silently."""
+
+
+class NotEnoughMemory(SonimateError):
+    """The run would need more memory than the device has free."""
+
+
+class ExtraMissing(SonimateError):
+    """A command needs packages that this installation was made without."""
+
+
+class ClusterUnreachable(SonimateError):
+    """No Ray cluster answers at the address."""
+
+
+class TrainingDiverged(SonimateError):
+    """The loss is no longer a finite number."""

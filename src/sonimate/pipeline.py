@@ -3,22 +3,35 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
+from sonimate.checkpoints.folder import is_full, model_folder
 from sonimate.checkpoints.saved import Components, load_components, save_components
 from sonimate.codecs.base import EncodedReference
 from sonimate.conditioning import audio_conditions
-from sonimate.configs import AUTOMATIC, COMPACT, MAX_BUCKET, MotionOptions, SamplingOptions
+from sonimate.configs import (
+    AUTOMATIC,
+    COMPACT,
+    DEFAULT_IMAGE_SIZE_PX,
+    FULL,
+    MAX_BUCKET,
+    MotionOptions,
+    Precision,
+    SamplingOptions,
+)
 from sonimate.errors import AudioTooShort, OptionOutOfRange
-from sonimate.inputs import DEFAULT_SIZE_PX, Box, Inputs, read_inputs
+from sonimate.face.crop import PasteBack
+from sonimate.face.geometry import Box
+from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs
 from sonimate.media.audio import MIN_SECONDS, MODEL_RATE_HZ, stream_sound
 from sonimate.media.video import VideoWriter
 from sonimate.sampling import sample
@@ -67,20 +80,48 @@ class SonicPipeline:
     >>> SonicPipeline.from_pretrained("compact").animate("a.png", "b.wav").save("c.mp4")
     """
 
-    def __init__(self, components: Components, *, device: str = "auto", sampling: SamplingOptions = COMPACT):
+    def __init__(
+        self,
+        components: Components,
+        *,
+        device: str = "auto",
+        sampling: SamplingOptions | None = None,
+        offload: bool = False,
+    ):
+        """sampling: default for all runs, by default the model's own. offload: networks wait in the CPU's
+        memory until their turn: those that look and listen, then the UNet, then the decoder."""
         self.components = components
-        self.sampling = sampling
+        self.sampling = sampling or (FULL if components.full else COMPACT)
         self.device = choose_device(device)
-        for module in components.modules().values():
-            module.eval().requires_grad_(False).to(self.device)
+        parts = components
+        self._listeners = Stage(
+            [parts.image_encoder, parts.audio_to_tokens, parts.audio_to_bucket], self.device, offload
+        )
+        self._mover = Stage([parts.unet], self.device, offload)
+        self._drawer = Stage(parts.codec.networks, self.device, offload)
 
     @classmethod
-    def from_pretrained(cls, model: str | Path = "compact", *, device: str = "auto") -> SonicPipeline:
+    def from_pretrained(
+        cls,
+        model: str | Path = "compact",
+        *,
+        device: str = "auto",
+        dtype: Precision = "auto",
+        offload: bool = False,
+        compile_unet: bool = False,
+    ) -> SonicPipeline:
         """Load a bundled model by name, or a folder written by `save_pretrained`; uses no network.
 
-        device: "auto", "cpu", "cuda" or "mps". Raises UnknownModel, InvalidCheckpoint, OptionOutOfRange.
+        device: "auto", "cpu", "cuda" or "mps". dtype: of UNet, autoencoder and CLIP; "auto" is float16 for
+        the full model on a GPU, else float32. offload: see `__init__`. compile_unet: by torch.compile, for
+        static shapes: it takes minutes at first, and pays off over many runs of one size.
+        Raises UnknownModel, InvalidCheckpoint, OptionOutOfRange.
         """
-        return cls(load_components(model), device=device)
+        folder, chosen = model_folder(model), choose_device(device)
+        components = load_components(folder, choose_dtype(dtype, chosen, full=is_full(folder)))
+        if compile_unet:
+            components.unet.compile(dynamic=False)
+        return cls(components, device=device, offload=offload)
 
     def save_pretrained(self, folder: str | Path) -> None:
         """Write the model as a folder: model_index.json and one subfolder a component, safetensors only."""
@@ -95,15 +136,19 @@ class SonicPipeline:
         motion: MotionOptions = AUTOMATIC,
         face: int | None = None,
         face_box: Box | None = None,
-        size: int = DEFAULT_SIZE_PX,
+        size: int | None = None,
+        crop: bool = False,
+        paste_back: bool = False,
         progress: Progress = _no_progress,
     ) -> Animation:
         """Decide the motion of a portrait file for a sound file.
 
-        face, face_box, size: as in `read_portrait`.
+        face, face_box, crop, paste_back: as in `read_inputs`. size: px, by default the model's own; the
+        compact model caps the longer side at it (1024), the full one brings the shorter side to it (512).
         Raises the media errors, NoFaceFound, FaceTooSmall, AudioTooShort, OptionOutOfRange.
         """
-        inputs = read_inputs(portrait, audio, face=face, face_box=face_box, size=size)
+        which = {"face": face, "face_box": face_box, "crop": crop, "paste_back": paste_back}
+        inputs = read_inputs(portrait, audio, **which, size=self.set_size(size))
         return self.animate_inputs(inputs, sampling=sampling, motion=motion, progress=progress)
 
     def animate_inputs(
@@ -115,20 +160,27 @@ class SonicPipeline:
         progress: Progress = _no_progress,
     ) -> Animation:
         """`animate` for files that were read before."""
-        portrait, waveform = inputs.portrait, inputs.waveform
         latents, reference = self.generate(
-            portrait, waveform, sampling=sampling, motion=motion, progress=progress
+            inputs.portrait, inputs.waveform, sampling=sampling, motion=motion, progress=progress
         )
-        height, width = portrait.pixels.shape[:2]
-        codec = self.components.codec
+        fps, count = self.components.codec.output_fps, self.frame_count(inputs.waveform)
+        if inputs.canvas is None:
+            draw = partial(self.decode, latents, reference)
+            return Animation(reference.width, reference.height, count, fps, inputs.sound_path, draw)
+        paste = PasteBack(inputs.canvas)
+        height, width = inputs.canvas.pixels.shape[:2]
         return Animation(
-            width,
-            height,
-            self.frame_count(waveform),
-            codec.output_fps,
-            inputs.sound_path,
-            lambda: codec.decode(latents, reference.context),
+            width, height, count, fps, inputs.sound_path, lambda: map(paste, self.decode(latents, reference))
         )
+
+    def set_size(self, size: int | None) -> int | None:
+        """Give a size in px to whoever scales the picture: returns it for `read_inputs` of the compact model,
+        None for the full one, whose codec does that itself."""
+        codec = self.components.codec
+        if codec.image_size is None:
+            return size or DEFAULT_SIZE_PX
+        codec.image_size = size or DEFAULT_IMAGE_SIZE_PX
+        return None
 
     def frame_count(self, waveform: Waveform) -> int:
         """Frames of the video that lasts as long as `waveform`."""
@@ -139,8 +191,12 @@ class SonicPipeline:
 
         options: `sampling`, `motion` and `progress` of `generate`.
         """
-        latents, reference = self.generate(portrait, waveform, **options)
-        return islice(self.components.codec.decode(latents, reference.context), self.frame_count(waveform))
+        return islice(self.decode(*self.generate(portrait, waveform, **options)), self.frame_count(waveform))
+
+    def decode(self, latents: Tensor, reference: EncodedReference) -> Iterator[np.ndarray]:
+        """Frames of the latents that `generate` gave, one by one."""
+        with self._drawer:
+            yield from self.components.codec.decode(latents, reference.context)
 
     @torch.no_grad()
     def generate(
@@ -159,21 +215,24 @@ class SonicPipeline:
             raise AudioTooShort(
                 f"{waveform.seconds:.2f} s of sound; give a recording of at least {MIN_SECONDS} s."
             )
-        reference = self.components.codec.encode_reference(portrait)
         progress("listen", 0, 1)
-        conditions = self._conditions(waveform, reference, options, motion)
+        with self._drawer:
+            reference = self.components.codec.encode_reference(portrait)
+        with self._listeners:
+            conditions = self._conditions(waveform, reference, options, motion)
         progress("listen", 1, 1)
         progress("move", 0, options.steps)
-        generator = torch.Generator().manual_seed(options.seed)
-        shape = (len(conditions.audio_tokens), *self.components.codec.latent_shape)
-        noise = torch.randn(shape, generator=generator).to(self.device)
-        latents = sample(
-            self.components.unet,
-            conditions,
-            noise,
-            options,
-            progress=lambda step, total: progress("move", step, total),
-        )
+        noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
+        mean = torch.as_tensor(reference.initial_mean, device=self.device)
+        with self._mover:
+            latents = sample(
+                self.components.unet,
+                conditions,
+                noise,
+                options,
+                initial_mean=mean,
+                progress=lambda step, total: progress("move", step, total),
+            )
         return latents.cpu(), reference
 
     def _conditions(
@@ -181,26 +240,65 @@ class SonicPipeline:
     ) -> Conditions:
         parts = self.components
         fps = parts.codec.latent_fps
-        samples = pad_to_windows(waveform.samples, fps, options.window_frames)
-        hidden_states = parts.audio_encoder(samples).to(self.device)
-        latents = reference.latents.to(self.device)
-        image = parts.image_encoder(latents[None])
+        image_dtype = next(parts.image_encoder.parameters()).dtype
+        image = parts.image_encoder(reference.image[None].to(self.device, image_dtype))
+        if options.as_reference:
+            hidden_states = parts.audio_encoder(waveform.samples, "reference")
+        else:
+            hidden_states = parts.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
         audio = audio_conditions(
-            hidden_states, image[0, 0], parts.audio_to_tokens, parts.audio_to_bucket, fps
+            hidden_states.to(self.device),
+            image[0, 0].float(),
+            parts.audio_to_tokens,
+            parts.audio_to_bucket,
+            fps,
         )
-        buckets = audio.motion_buckets.clamp(0, MAX_BUCKET)
+        buckets = audio.motion_buckets if options.as_reference else audio.motion_buckets.clamp(0, MAX_BUCKET)
         for column, value in enumerate((motion.head_motion, motion.expression)):
             if value is not None:
                 buckets[:, column] = value / max(options.dynamic_scale, 1e-6)
+        unet_dtype = next(parts.unet.parameters()).dtype
         return Conditions(
-            image.expand(len(buckets), -1, -1),
-            audio.audio_tokens,
-            audio.null_audio_tokens,
+            image.to(unet_dtype).expand(len(buckets), -1, -1),
+            audio.audio_tokens.to(unet_dtype),
+            audio.null_audio_tokens.to(unet_dtype),
             buckets,
-            latents,
-            reference.mask.to(self.device),
+            reference.latents.to(self.device, unet_dtype),
+            reference.mask.to(self.device, unet_dtype),
             fps,
         )
+
+
+class Stage:
+    """Networks that work together: on the device at once, or, offloaded, only within the `with` block."""
+
+    def __init__(self, networks: Sequence[nn.Module], device: torch.device, offload: bool):
+        self._networks, self._device, self._offload = networks, device, offload
+        self._users = 0
+        for network in networks:
+            network.eval().requires_grad_(False).to("cpu" if offload else device)
+
+    def __enter__(self) -> None:
+        self._users += 1
+        for network in self._networks:
+            network.to(self._device)
+
+    def __exit__(self, *_: object) -> None:
+        self._users -= 1
+        if self._offload and self._users == 0:
+            for network in self._networks:
+                network.to("cpu")
+
+
+def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
+    """Standard normal (n, c, h, w), float32, of the CPU's generator: a seed means the same everywhere.
+
+    The reference implementation first draws pixel noise that it then scales to nothing (NOTES 4.3).
+    """
+    generator = torch.Generator().manual_seed(options.seed)
+    if options.as_reference:
+        torch.randn((3, reference.height, reference.width), generator=generator)
+    return torch.randn((frames, *reference.latents.shape), generator=generator)
 
 
 def pad_to_windows(samples: np.ndarray, fps: float, window_frames: int) -> np.ndarray:
@@ -230,3 +328,12 @@ def choose_device(name: str) -> torch.device:
         there = ", ".join(kind for kind, count in counts.items() if count)
         raise OptionOutOfRange(f"device {name!r} is not available; this machine has {there}.")
     return torch.device(name)
+
+
+def choose_dtype(name: Precision, device: torch.device, *, full: bool) -> torch.dtype:
+    """The floating-point type that computes; see `SonicPipeline.from_pretrained`. Raises OptionOutOfRange."""
+    if name == "auto":
+        return torch.float16 if full and device.type != "cpu" else torch.float32
+    if name not in get_args(Precision):
+        raise OptionOutOfRange(f"dtype {name!r}; choose one of {', '.join(get_args(Precision))}.")
+    return getattr(torch, name)

@@ -8,59 +8,91 @@ import os
 from argparse import Namespace
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from sonimate.apps.animate_options import changed_sampling
 from sonimate.apps.report import Watch, peak_memory_mb
-from sonimate.checkpoints.folder import model_folder
-from sonimate.configs import COMPACT, MotionOptions, SamplingOptions
+from sonimate.checkpoints.folder import is_full, model_folder
+from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
 from sonimate.errors import OutputNotWritable
 from sonimate.face.mesh import FaceMesh
-from sonimate.inputs import Inputs, read_inputs
+from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs
 from sonimate.media.video import require_writable_mp4
 
 if TYPE_CHECKING:
-    from sonimate.pipeline import SonicPipeline
+    from sonimate.apps.forecast import Outline
 
 
-def run(args: Namespace, started: float) -> None:
-    """Carry out a parsed command line, begun at `started` (time.perf_counter). Raises SonimateError."""
+def run(args: Namespace) -> None:
+    """Carry out a parsed command line. Raises SonimateError."""
     check_output(args.output, args.portrait, args.audio)
-    model_folder(args.model)
+    folder = model_folder(args.model)
+    full = is_full(folder)
     with native_messages_hidden():
         mesh = FaceMesh(num_threads=1)
-    with Watch(started) as watch:
+    with Watch(args.started) as watch:
         watch("read", 0, 1)
         which = {name: vars(args)[name] for name in ("face", "face_box") if name in args}
-        inputs = read_inputs(args.portrait, args.audio, **which, size=args.size, mesh=mesh)
+        size = None if full else args.size or DEFAULT_SIZE_PX
+        inputs = read_inputs(
+            args.portrait,
+            args.audio,
+            **which,
+            size=size,
+            crop=args.crop,
+            paste_back=args.paste_back,
+            mesh=mesh,
+        )
         watch("read", 1, 1)
-
-        watch("load", 0, 1)
-        # By default OpenMP's threads spin while they wait: beside other busy programs "move" took 3 to 20
-        # times as long. Read once, when torch loads.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        with garbage_ignored():
-            from sonimate.pipeline import SonicPipeline
-
-            pipeline = SonicPipeline.from_pretrained(args.model, device=args.device)
-        pipeline.components.codec.output_fps = args.fps
-        watch("load", 1, 1)
-
-        sampling = sampling_options(args)
+        sampling = changed_sampling(args, FULL if full else COMPACT)
         if not args.dry_run:
-            animation = pipeline.animate_inputs(
-                inputs, sampling=sampling, motion=motion_options(args), progress=watch
-            )
-            animation.save(args.output, progress=watch)
-    account = plan(args, pipeline, inputs, sampling)
+            watch("load", 0, 1)
+        prepare_threads()
+        with garbage_ignored():
+            from sonimate.apps.forecast import forecast, outline
+
+            made = outline(args, inputs, sampling, full=full)
+            account = described(args, made, inputs, sampling)
+        if args.dry_run:
+            account |= forecast(args, folder, inputs, sampling, made, full=full)
+        else:
+            account |= animate(args, inputs, sampling, watch)
+            account |= measurements(watch, account["seconds"])
     account["warnings"] = watch.warnings
-    if not args.dry_run:
-        account |= measurements(watch, account["seconds"])
     if args.json:
         print(json.dumps(account))
     else:
         print(plan_text(account) if args.dry_run else summary_text(account))
+
+
+def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: Watch) -> dict[str, Any]:
+    """Make the video; returns what is known of it only now."""
+    with garbage_ignored():
+        from sonimate.pipeline import SonicPipeline
+
+        pipeline = SonicPipeline.from_pretrained(
+            args.model,
+            device=args.device,
+            dtype=args.dtype,
+            offload=args.offload,
+            compile_unet=args.compile,
+        )
+    pipeline.set_size(args.size)
+    pipeline.components.codec.output_fps = args.fps
+    watch("load", 1, 1)
+    animation = pipeline.animate_inputs(
+        inputs, sampling=sampling, motion=motion_options(args), progress=watch
+    )
+    animation.save(args.output, progress=watch)
+    return {"device": str(pipeline.device), "interpolation": pipeline.components.codec.interpolation}
+
+
+def prepare_threads() -> None:
+    """By default OpenMP's threads spin while they wait: beside other busy programs "move" took 3 to 20 times
+    as long. Read once, when torch loads."""
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
 def check_output(output: str, *inputs: str) -> None:
@@ -71,46 +103,26 @@ def check_output(output: str, *inputs: str) -> None:
             raise OutputNotWritable(f"{output} is the input {file}. Choose another name for the video.")
 
 
-def sampling_options(args: Namespace) -> SamplingOptions:
-    """The bundled model's sampling with the command line's changes."""
-    return replace(
-        COMPACT,
-        steps=args.steps,
-        seed=args.seed,
-        image_guidance=args.image_guidance,
-        audio_guidance=args.audio_guidance,
-        dynamic_scale=args.dynamic_scale,
-        shift_offset=args.shift,
-    )
-
-
 def motion_options(args: Namespace) -> MotionOptions:
     """Motion buckets that the command line fixes."""
     return MotionOptions(**{name: vars(args)[name] for name in ("head_motion", "expression") if name in args})
 
 
-def plan(
-    args: Namespace, pipeline: SonicPipeline, inputs: Inputs, sampling: SamplingOptions
-) -> dict[str, Any]:
+def described(args: Namespace, made: Outline, inputs: Inputs, sampling: SamplingOptions) -> dict[str, Any]:
     """What the run makes, ready for JSON. windows: that the UNet sees in each step."""
-    from sonimate.pipeline import window_count
-
-    frames = pipeline.frame_count(inputs.waveform)
-    height, width = inputs.portrait.pixels.shape[:2]
-    samples, latent_fps = len(inputs.waveform.samples), pipeline.components.codec.latent_fps
-    reported_apart = ("command", "portrait", "audio", "output", "model", "seed", "json", "dry_run")
+    reported_apart = ("command", "portrait", "audio", "output", "model", "json", "dry_run", "started")
+    options = {name: value for name, value in vars(args).items() if name not in reported_apart}
     return {
         "output": str(Path(args.output).absolute()),
-        "seconds": frames / args.fps,
-        "frames": frames,
-        "width": width,
-        "height": height,
-        "face_box": [round(side, 1) for side in inputs.portrait.face.box],
-        "windows": window_count(samples, latent_fps, sampling.window_frames),
+        "seconds": made.frames / args.fps,
+        "frames": made.frames,
+        "width": made.width,
+        "height": made.height,
+        "face_box": [round(side, 1) for side in inputs.face_box],
+        "windows": made.windows,
         "model": args.model,
-        "seed": args.seed,
-        "options": {name: value for name, value in vars(args).items() if name not in reported_apart}
-        | {"device": str(pipeline.device)},
+        "seed": sampling.seed,
+        "options": options | asdict(sampling),
     }
 
 
@@ -131,8 +143,9 @@ def plan_text(account: dict[str, Any]) -> str:
     return (
         f"{account['output']} would hold {account['seconds']:.2f} s: {account['frames']} frames of "
         f"{account['width']} x {account['height']} px at {options['fps']:g} fps.\n"
-        f"Model {account['model']} on {options['device']}, windows: {account['windows']}, steps: "
-        f"{options['steps']}, seed: {account['seed']}, face at {box} in the frame."
+        f"Model {account['model']} on {account['device']}, windows: {account['windows']}, steps: "
+        f"{options['steps']}, seed: {account['seed']}, face at {box} in the frame.\n"
+        f"It would take about {account['predicted_seconds']:.0f} s and {account['predicted_memory_mb']} MB."
     )
 
 

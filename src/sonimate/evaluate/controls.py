@@ -11,7 +11,7 @@ import numpy as np
 from sonimate.configs import AUTOMATIC, MotionOptions
 from sonimate.evaluate import targets
 from sonimate.evaluate.features import FaceCurves
-from sonimate.evaluate.performance import perform
+from sonimate.evaluate.performance import mesh_codec, perform
 from sonimate.evaluate.report import Check
 from sonimate.evaluate.statistics import correlation, deformation, spread
 from sonimate.pipeline import SonicPipeline
@@ -124,4 +124,4 @@ def _perform(pipeline: SonicPipeline, case: Case, seed: int, **control: float) -
     elif control:
         motion = MotionOptions(**control)
     done = perform(pipeline, case.portrait, case.waveform, sampling=sampling, motion=motion)
-    return done.curves, deformation(pipeline.components.codec.displacement(done.motion.expression))
+    return done.curves, deformation(mesh_codec(pipeline).displacement(done.motion.expression))

@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 
 from sonimate.configs import Ramp, SamplingOptions
-from sonimate.data.clips import FPS, SUFFIXES, read_speakers, track_clip
-from sonimate.data.gates import fill_gaps, first_reason
+from sonimate.data.footage import SUFFIXES, read_speakers
+from sonimate.data.prepare import PrepareOptions, prepare
+from sonimate.data.sample import FPS
+from sonimate.data.tracks import track_file
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.evaluate import targets
 from sonimate.evaluate.features import FaceCurves, measure_face
@@ -23,7 +26,7 @@ from sonimate.evaluate.report import Check
 from sonimate.evaluate.sounds import fit_length, half_turn, partners
 from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation, median_acceleration
 from sonimate.face.mesh import FaceMesh, select_face
-from sonimate.media.audio import MODEL_RATE_HZ
+from sonimate.media.audio import MODEL_RATE_HZ, read_audio
 from sonimate.media.video import read_frames
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
@@ -121,20 +124,29 @@ def read_takes(folder: Path, names: Sequence[str] = ()) -> list[Take]:
         )
     mesh = FaceMesh(num_threads=1)
     takes = []
-    for name in names or videos:
-        clip = track_clip(videos[name], speakers.get(name, name), mesh)
-        reason = first_reason(clip)
-        if names or reason is None:
-            curves = measure_face(fill_gaps(clip.landmarks.astype(np.float64)))
-            count = round(len(curves) / FPS * MODEL_RATE_HZ)
-            samples = np.pad(clip.waveform.samples[:count], (0, max(count - len(clip.waveform.samples), 0)))
-            pixels = next(iter(read_frames(videos[name], fps=FPS)))
-            takes.append(Take(name, clip.speaker, pixels, Waveform(samples, MODEL_RATE_HZ), curves))
-        else:
-            print(f"left out {name}: {reason}")
+    for name in names or talking(folder):
+        curves = measure_face(track_file(videos[name], mesh).astype(np.float64))
+        count = round(len(curves) / FPS * MODEL_RATE_HZ)
+        heard = read_audio(videos[name]).samples[:count]
+        samples = np.pad(heard, (0, count - len(heard)))
+        pixels = next(iter(read_frames(videos[name], fps=FPS)))
+        speaker = speakers.get(name, name)
+        takes.append(Take(name, speaker, pixels, Waveform(samples, MODEL_RATE_HZ), curves))
     if not takes:
         raise FileMissing(f"No clip in {folder} shows a talking face with its sound.")
     return takes
+
+
+def talking(folder: Path) -> list[str]:
+    """The videos of a folder in which the stages of data preparation find a talking face; prints why the
+    others are left out."""
+    with TemporaryDirectory() as out:
+        report = prepare(folder, Path(out), PrepareOptions())
+    accepted = {sample["source"] for sample in report.samples if sample["decision"] == "accepted"}
+    for sample in report.samples:
+        if sample["source"] not in accepted:
+            print(f"left out {sample['source']}: {sample['decision']}")
+    return sorted(accepted)
 
 
 def score_takes(

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.codecs.mesh import Motion
+from sonimate.codecs.mesh import MeshCodec, Motion
 from sonimate.codecs.warp import PortraitWarp
 from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
-from sonimate.data.clips import track_clip
-from sonimate.data.gates import fill_gaps
+from sonimate.data.tracks import track_file
+from sonimate.errors import UnknownModel
 from sonimate.evaluate.features import FaceCurves, generated_landmarks, measure_face
 from sonimate.evaluate.sounds import write_wav
 from sonimate.face.mesh import FaceMesh
@@ -29,6 +29,14 @@ class Performance:
     curves: FaceCurves
 
 
+def mesh_codec(pipeline: SonicPipeline) -> MeshCodec:
+    """The codec of a compact model. Raises UnknownModel for the full one, whose latents hold no motion."""
+    codec = pipeline.components.codec
+    if not isinstance(codec, MeshCodec):
+        raise UnknownModel("Motion is read from the compact model's latents; give a compact model.")
+    return codec
+
+
 def perform(
     pipeline: SonicPipeline,
     portrait: Portrait,
@@ -38,7 +46,7 @@ def perform(
     motion: MotionOptions = AUTOMATIC,
 ) -> Performance:
     """Generate the motion of `portrait` for `waveform` (16 kHz) without drawing a frame."""
-    codec = pipeline.components.codec
+    codec = mesh_codec(pipeline)
     latents, reference = pipeline.generate(portrait, waveform, sampling=sampling, motion=motion)
     moved = codec.motion(latents, reference.context)
     count = pipeline.frame_count(waveform)
@@ -59,7 +67,7 @@ def film(
     any other.
 
     pixels: uint8 (h, w, 3). The portrait and the sound are left beside the video as png and wav.
-    Raises the pipeline's errors and those of `track_clip`.
+    Raises the pipeline's errors and those of `track_file`.
     """
     video.parent.mkdir(parents=True, exist_ok=True)
     portrait, sound = video.with_suffix(".png"), video.with_suffix(".wav")
@@ -71,5 +79,4 @@ def film(
 
 def watch(video: Path) -> FaceCurves:
     """Track the face of a video file and measure it. Raises UnusableClip and the media errors."""
-    clip = track_clip(video, video.stem, FaceMesh(num_threads=1))
-    return measure_face(fill_gaps(clip.landmarks.astype(np.float64)))
+    return measure_face(track_file(video, FaceMesh(num_threads=1)).astype(np.float64))

@@ -1,0 +1,147 @@
+"""Print the coefficients of `sonimate.costs` as measured here: `python benchmarks/costs.py [--full]`.
+
+The compact model's come from one run of the command, the full model's from a call of its UNet (6.3 GB of
+random float32 weights) and of its decoder. Live activations are counted at a quarter of the UNet's width,
+where those of many frames fit; they go with the width.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+from torch import nn
+
+from sonimate.apps.forecast import COMPACT_POSITIONS, product_rate
+from sonimate.checkpoints.folder import BUNDLED
+from sonimate.checkpoints.layout import describe
+from sonimate.configs import COMPACT
+from sonimate.evaluate.memory import peak_activation_bytes
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+SIDE = 32
+UNET_FRAMES, DECODED_FRAMES = 5, 4
+NARROW = 4
+ATTENTION_FLOP = 7_300
+"""Of spatial self-attention, per position of every frame and position that it looks at: 4 times the channels
+of all its layers, each level's divided by the square of how many positions share one of its own."""
+FLOAT32_BYTES = 4
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--full", action="store_true", help="measure the full model too: 12 GB, minutes")
+    arguments = parser.parse_args(argv)
+    rate = product_rate(torch.device("cpu"), torch.float32)
+    print(f"matrix product: {rate / 1e9:.1f} GFLOP/s on {torch.get_num_threads()} threads")
+    print("compact", json.dumps(compact(rate), indent=1))
+    if arguments.full:
+        print("full", json.dumps(full_unet(rate) | full_decoder(rate), indent=1))
+
+
+def compact(rate: float) -> dict[str, float]:
+    """From the account of one run of the command, 8 s at 1024 px."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "sonimate", "animate", EXAMPLES / "portraits/mona_lisa.jpg"]
+        command += [EXAMPLES / "speech/librivox_ss_0890.wav", "-o", f"{folder}/a.mp4", "--json"]
+        account = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    stages = account["stages"]
+    parameters = next(part.parameters for part in describe(BUNDLED / "compact") if part.name == "unet")
+    predictions = account["windows"] * COMPACT.steps * 2
+    seen = predictions * COMPACT.window_frames * COMPACT_POSITIONS
+    drawn = account["frames"] * account["width"] * account["height"]
+    return {
+        "start_seconds": round(stages["read"] + stages["load"] + stages["listen"], 2),
+        "runtime_bytes": account["peak_memory_mb"] * 1e6,
+        "unet_parameters": parameters,
+        "unet_work": stages["move"] * rate / seen,
+        "decoder_work": stages["draw"] * rate / drawn,
+    }
+
+
+def full_unet(rate: float) -> dict[str, float]:
+    """Time of one branch, of which attention's part is known from its products; live activations."""
+    unet = random_network(lambda: SpatioTemporalUNet(UNetConfig()))
+    work = fastest(lambda: unet(*window(UNET_FRAMES))) * rate / (UNET_FRAMES * SIDE**2)
+    parameters = sum(parameter.numel() for parameter in unet.parameters())
+    del unet
+    narrow = UNetConfig(block_out_channels=(80, 160, 320, 320), norm_num_groups=8)
+    unet = random_network(lambda: SpatioTemporalUNet(narrow))
+    frames = COMPACT.window_frames
+    numbers = peak_activation_bytes(lambda: unet(*window(frames))) / FLOAT32_BYTES / (frames * SIDE**2)
+    return {
+        "unet_parameters": parameters,
+        "unet_numbers": NARROW * numbers,
+        "unet_work": work - ATTENTION_FLOP * SIDE**2,
+        "attention_work": ATTENTION_FLOP,
+    }
+
+
+def window(frames: int) -> tuple[torch.Tensor | float, ...]:
+    """Arguments of the UNet for one branch."""
+    return (
+        torch.randn(1, frames, 8, SIDE, SIDE),
+        0.5,
+        torch.randn(1, frames, 1, 1024),
+        torch.randn(1, frames, 32, 1024),
+        torch.tensor([[12.5, 32.0, 32.0]]),
+        torch.ones(1, 1, 8 * SIDE, 8 * SIDE),
+    )
+
+
+def full_decoder(rate: float) -> dict[str, float]:
+    """Time and live activations per output pixel."""
+    gc.collect()
+    vae = random_network(
+        lambda: AutoencoderKLTemporalDecoder(
+            block_out_channels=(128, 256, 512, 512),
+            down_block_types=("DownEncoderBlock2D",) * 4,
+            layers_per_block=2,
+        )
+    )
+    latents = torch.randn(DECODED_FRAMES, 4, SIDE, SIDE)
+    pixels = DECODED_FRAMES * (8 * SIDE) ** 2
+
+    def decode() -> object:
+        return vae.decode(latents, DECODED_FRAMES)
+
+    return {
+        "decoder_numbers": peak_activation_bytes(decode) / FLOAT32_BYTES / pixels,
+        "decoder_work": fastest(decode) * rate / pixels,
+    }
+
+
+def random_network(build: Callable[[], nn.Module]) -> nn.Module:
+    """A network of small random weights; the libraries' own initialisation of so many takes minutes."""
+    with torch.device("meta"):
+        network = build()
+    network.to_empty(device="cpu").eval().requires_grad_(False)
+    for parameter in network.parameters():
+        parameter.uniform_(-0.02, 0.02)
+    return network
+
+
+def fastest(compute: Callable[[], object], runs: int = 3) -> float:
+    """Seconds of the fastest run after one that warms up."""
+    compute()
+    seconds = []
+    with torch.no_grad():
+        for _ in range(runs):
+            started = time.perf_counter()
+            compute()
+            seconds.append(time.perf_counter() - started)
+    return min(seconds)
+
+
+if __name__ == "__main__":
+    main()

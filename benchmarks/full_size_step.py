@@ -1,0 +1,129 @@
+"""One denoising step of the full-size UNet on this machine, in float32 with random weights: its time and peak
+memory, beside one call of diffusers' UNet of the same size, which hears nothing. Both predict three guidance
+branches of 5 frames of 256 x 256 px. One after another, each in a process of its own; needs 14 GB free.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+import psutil
+import torch
+from torch import Tensor, nn
+
+from sonimate.configs import FULL
+from sonimate.evaluate.report import Check, markdown_table
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.sampling import sample_joint
+from unet_speed import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
+
+FRAMES, SIDE = 5, 32
+PARAMETERS = 1_575_741_162
+MAX_MEMORY_GB = 20.0
+NEEDED_GB = 14.0
+GB = 1e9
+CONTESTANTS = ("sonimate", "diffusers, no audio")
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON rather than a table")
+    parser.add_argument("--network", choices=CONTESTANTS, help="measure this one, in this process, as JSON")
+    arguments = parser.parse_args(argv)
+    if arguments.network:
+        print(json.dumps(measure(arguments.network)))
+        return
+    if (free := psutil.virtual_memory().available / GB) < NEEDED_GB:
+        raise SystemExit(f"{free:.1f} GB are free and {NEEDED_GB:g} GB needed; close other programs first.")
+    rows = [in_own_process(network) for network in CONTESTANTS]
+    checks = [
+        Check(name="peak memory of the step in GB", value=rows[0]["peak memory, GB"], high=MAX_MEMORY_GB),
+        Check(name="parameters", value=rows[0]["parameters"], low=PARAMETERS, high=PARAMETERS),
+    ]
+    if arguments.json:
+        print(json.dumps({"rows": rows, "checks": [check.as_json() for check in checks]}, indent=2))
+    else:
+        print(markdown_table(rows), *checks, sep="\n")
+    if not all(check.met for check in checks):
+        raise SystemExit(1)
+
+
+def in_own_process(network: str) -> dict:
+    """What `measure` tells, with the memory of nothing else."""
+    line = [sys.executable, __file__, "--network", network]
+    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+@torch.no_grad()
+def measure(network: str) -> dict:
+    """Build, run once and tell. Raises AssertionError if the result is no finite prediction of its shape."""
+    config = UNetConfig()
+    random = torch.Generator().manual_seed(0)
+    if network == CONTESTANTS[0]:
+        unet = with_random_weights(lambda: SpatioTemporalUNet(config), random)
+        conditions = random_conditions(config, FRAMES, SIDE)
+        noise = torch.randn(FRAMES, config.out_channels, SIDE, SIDE, generator=random)
+        options = replace(FULL, steps=1, window_frames=FRAMES)
+        shape = noise.shape
+
+        def step() -> Tensor:
+            return sample_joint(unet, conditions, noise, options)
+    else:
+        unet = with_random_weights(lambda: stock_unet(config), random)
+        inputs = stock_inputs(random_inputs(config, FRAMES, SIDE))
+        shape = (BRANCHES, FRAMES, config.out_channels, SIDE, SIDE)
+
+        def step() -> Tensor:
+            return unet(**inputs)[0]
+
+    loaded = memory_gb()
+    start, processor = time.perf_counter(), time.process_time()
+    result = step()
+    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor
+    assert result.shape == shape, result.shape
+    assert result.isfinite().all()
+    return {
+        "network": network,
+        "parameters": parameters(unet),
+        "seconds": seconds,
+        "processor, s": processor_seconds,
+        "threads": torch.get_num_threads(),
+        "memory before, GB": loaded,
+        "peak memory, GB": memory_gb(),
+        "result": " x ".join(map(str, result.shape)),
+        "its standard deviation": result.std().item(),
+    }
+
+
+def with_random_weights(build: Callable[[], nn.Module], random: torch.Generator) -> nn.Module:
+    """A network whose matrices keep the variance of what they are given; built without drawing twice."""
+    with torch.device("meta"):
+        unet = build()
+    unet.to_empty(device="cpu").eval()
+    for name, parameter in unet.named_parameters():
+        if parameter.ndim > 1:
+            bound = math.sqrt(3 / parameter[0].numel())
+            parameter.uniform_(-bound, bound, generator=random)
+        else:
+            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+    return unet
+
+
+def memory_gb() -> float:
+    """Peak of the memory that this process has held in RAM."""
+    kilobytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return kilobytes * (1 if sys.platform == "darwin" else 1024) / GB
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""Does memory grow with a video's length? A long and a short one, drawn by the full model's codec and RIFE
+and written to mp4, each in a process of its own. The networks are random; the codec's is narrow.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+
+from sonimate.apps.report import peak_memory_mb
+from sonimate.codecs.svd import SVDCodec
+from sonimate.evaluate.report import Check, publish
+from sonimate.interpolate import RifeMiddle
+from sonimate.media.video import VideoWriter
+from sonimate.models.rife import IFNet, IFNetConfig
+
+SIDE_PX = 64
+MAX_GROWTH_MB = 150.0
+LEVELS = 4
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--minutes", type=float, nargs=2, default=(1.0, 10.0), metavar=("SHORT", "LONG"))
+    parser.add_argument("--draw", type=float, metavar="MINUTES", help="draw one video here, and tell as JSON")
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    arguments = parser.parse_args(argv)
+    if arguments.draw is not None:
+        print(json.dumps(draw(arguments.draw)))
+        return
+    rows = [in_a_process(minutes) for minutes in arguments.minutes]
+    growth_mb = rows[1]["peak memory, MB"] - rows[0]["peak memory, MB"]
+    check = Check(name="growth of peak memory, MB", value=growth_mb, high=MAX_GROWTH_MB)
+    publish("long_video", arguments.out, rows=rows, checks=[check])
+
+
+def in_a_process(minutes: float) -> dict:
+    """What `draw` tells, its memory being no other video's."""
+    line = [sys.executable, __file__, "--draw", str(minutes)]
+    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
+
+
+def draw(minutes: float) -> dict:
+    """Latents to mp4 at 25 frames a second."""
+    torch.manual_seed(0)
+    vae = AutoencoderKLTemporalDecoder(
+        down_block_types=("DownEncoderBlock2D",) * LEVELS,  # pyright: ignore[reportArgumentType]
+        block_out_channels=(32,) * LEVELS,  # pyright: ignore[reportArgumentType]
+    )
+    codec = SVDCodec(vae.eval(), middle=RifeMiddle(IFNet(IFNetConfig()).eval()))
+    side = SIDE_PX >> (LEVELS - 1)
+    latents = torch.randn(round(minutes * 60 * codec.latent_fps), 4, side, side)
+    start, frames = time.perf_counter(), 0
+    with tempfile.TemporaryDirectory() as folder:
+        video = Path(folder) / "long.mp4"
+        with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=codec.output_fps) as writer:
+            for frame in codec.decode(latents):
+                writer.write(frame)
+                frames += 1
+    return {
+        "minutes": minutes,
+        "frames": frames,
+        "seconds": time.perf_counter() - start,
+        "peak memory, MB": peak_memory_mb(),
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,101 @@
+"""`sonimate prepare`: footage of talking people -> shards of clips to train on.
+
+Heavy modules are imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from argparse import Namespace
+from functools import partial
+from pathlib import Path
+
+from sonimate.apps.arguments import whole
+from sonimate.errors import ExtraMissing
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `prepare` to the command line. Loads nothing heavy."""
+    parser = commands.add_parser(
+        "prepare",
+        help="make training data of footage",
+        description="Find talking faces in all videos of FOOTAGE and write them as WebDataset shards. "
+        "A run that was stopped goes on where it was; a finished one gives the same shards again.",
+    )
+    add = parser.add_argument
+    add("footage", type=Path, metavar="FOOTAGE", help="folder of videos; a MANIFEST.tsv may name speakers")
+    add("-o", "--output", type=Path, required=True, metavar="SHARDS", help="the folder to write")
+    add(
+        "--size",
+        type=_side,
+        default=512,
+        metavar="PX",
+        help="side of the clips, a multiple of 64 (default: %(default)s)",
+    )
+    add(
+        "--min-face",
+        type=whole(32, 4096),
+        default=96,
+        metavar="PX",
+        help="shortest face to accept, forehead to chin (default: %(default)s)",
+    )
+    add(
+        "--shard-mb",
+        type=whole(1, 1_000_000),
+        default=1000,
+        metavar="MB",
+        help="close a shard before it grows larger (default: %(default)s)",
+    )
+    add(
+        "--ray",
+        metavar="ADDRESS",
+        help='run on this Ray cluster, or "local" for all cores of this machine; FOOTAGE and SHARDS must be '
+        "on storage that all its machines share",
+    )
+
+
+def run(args: Namespace) -> None:
+    """Carry out a parsed `sonimate prepare` command line. Raises SonimateError."""
+    try:
+        from sonimate.data.prepare import PrepareOptions, prepare, run_here
+    except ModuleNotFoundError as error:
+        raise _extra_missing("prepare", error) from error
+
+    runner = run_here
+    if args.ray:
+        try:
+            from sonimate.distributed.prepare_ray import run_on_ray
+        except ModuleNotFoundError as error:
+            raise _extra_missing("ray", error) from error
+
+        runner = partial(run_on_ray, address=args.ray)
+    options = PrepareOptions(
+        size_px=args.size, min_face_px=args.min_face, shard_bytes=args.shard_mb * 1_000_000
+    )
+    report = prepare(args.footage, args.output, options, run=runner, progress=_tell)
+    print(
+        f"{report.clips} clips ({report.seconds:.0f} s) from {report.sources} files; "
+        f"{args.output / 'report.md'} has the reasons for the rest"
+    )
+
+
+def _tell(done: int, total: int, name: str) -> None:
+    print(f"[{done}/{total}] {name}", file=sys.stderr)
+
+
+def _side(text: str) -> int:
+    """An argparse type: a multiple of 64 from 64 to 4096."""
+    side = whole(64, 4096)(text)
+    if side % 64:
+        raise argparse.ArgumentTypeError(f"{side} is not a multiple of 64")
+    return side
+
+
+def _extra_missing(extra: str, error: ModuleNotFoundError) -> ExtraMissing:
+    """The error for a package that is not installed. Raises `error` itself if the package is our own."""
+    if not error.name or error.name.startswith("sonimate"):
+        raise error
+    return ExtraMissing(
+        f"The package {error.name} is not installed. Install it with: pip install 'sonimate[{extra}]'"
+    )
