@@ -1,184 +1,164 @@
-"""Footage whose motion is known goes through the whole preparation."""
+"""Footage whose motion is known goes through all stages into shards; killed, repeated or spread over
+processes, the shards are the same bytes."""
 
+import argparse
+import hashlib
 import json
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from footage import CAST, FRAMES, OPTIONS, make_footage, opening, voice
 
-from sonimate.checkpoints.folder import BUNDLED
-from sonimate.codecs.mesh import MeshCodec, Motion
-from sonimate.codecs.warp import PortraitWarp
-from sonimate.data import prepare as preparation
-from sonimate.data.features import load_reducers
-from sonimate.data.samples import load_samples
-from sonimate.errors import TooFewClips
-from sonimate.inputs import read_portrait
-from sonimate.media.audio import read_audio
-from sonimate.media.video import VideoWriter
-from sonimate.train.validate import gap_cm
-from sonimate.types import Waveform
-
-EXAMPLES = Path(__file__).parents[2] / "examples"
-CAST = {
-    "collins": ("astronaut_collins", "librivox_ss_0890"),
-    "vigee": ("vigee_lebrun", "ljspeech_LJ001-0001"),
-}
-SECONDS = 5
-
-
-def voice(name: str) -> Waveform:
-    sound = read_audio(EXAMPLES / "speech" / f"{name}.wav")
-    return Waveform(sound.samples[: SECONDS * sound.rate_hz], sound.rate_hz)
-
-
-def loudness(sound: Waveform) -> np.ndarray:
-    """(n,) in [0, 1] at 25 a second."""
-    level = np.abs(sound.samples.reshape(-1, 640)).mean(1)
-    level = np.convolve(level, np.ones(3) / 3, "same")
-    return np.clip(level / np.percentile(level, 95), 0, 1)
-
-
-def opening(sound: Waveform) -> np.ndarray:
-    """(n,) cm by which the made-up faces open their mouths."""
-    return 1.6 * loudness(sound)
-
-
-def act(path: Path, portrait: str, sound: Waveform, gap: np.ndarray) -> None:
-    """Write a clip of a portrait that opens its mouth by `gap` (n,) cm and sways."""
-    codec = MeshCodec.from_folder(BUNDLED / "compact" / "codec")
-    lips = codec.basis[:, 13, 1] - codec.basis[:, 14, 1]
-    sway = np.sin(np.arange(len(gap)) / 10)[:, None] * np.array([0.02, 0.04, 0.01, 0.1, 0.05, 0.0])
-    motion = Motion(np.outer(gap, lips / (lips @ lips)), sway)
-    picture = read_portrait(EXAMPLES / "portraits" / f"{portrait}.jpg", size=384)
-    height, width = picture.pixels.shape[:2]
-    with VideoWriter(path, width=width, height=height, fps=25, sound=sound) as writer:
-        for frame in codec.render(motion, PortraitWarp(picture)):
-            writer.write(frame)
+from sonimate.apps import prepare as command
+from sonimate.data.prepare import list_sources, prepare
+from sonimate.data.report import Report
+from sonimate.data.shards import REJECTED, read_shards
+from sonimate.errors import ExtraMissing, FileMissing
+from sonimate.face.pose import mouth_opening
+from sonimate.media.video import read_frames
 
 
 @pytest.fixture(scope="module")
 def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two talking clips, one of a still mouth, one too short, and a file that is no video."""
     folder = tmp_path_factory.mktemp("footage")
-    rows = ["file\tspeaker"]
-    for name, (portrait, speech) in CAST.items():
-        act(folder / f"{name}.mp4", portrait, voice(speech), opening(voice(speech)))
-        rows.append(f"{name}.mp4\t{name}")
-    sound = voice(CAST["collins"][1])
-    act(folder / "still.mp4", "astronaut_collins", sound, np.zeros(SECONDS * 25))
-    brief = Waveform(sound.samples[: sound.rate_hz], sound.rate_hz)
-    act(folder / "brief.mp4", "astronaut_collins", brief, opening(brief))
-    (folder / "torn.mp4").write_bytes(b"no video")
-    (folder / "MANIFEST.tsv").write_text("\n".join(rows) + "\n")
+    make_footage(folder)
     return folder
 
 
 @pytest.fixture(scope="module")
-def utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One synthetic utterance, as `sonimate.data.synthesis` writes them."""
-    folder = tmp_path_factory.mktemp("speech")
-    sound = voice("jfk_inaugural")
-    frames = SECONDS * 25
-    activations = np.zeros((frames, 7))
-    activations[:, 0] = loudness(sound)
-    np.savez(
-        folder / "00000.npz",
-        samples=(sound.samples * 32767).astype(np.int16),
-        activations=activations,
-        blink=np.zeros(frames),
-        brow=np.zeros(frames),
-        head_motion=np.zeros((frames, 6)),
-    )
-    return folder
-
-
-@pytest.fixture(scope="module")
-def prepare(footage: Path, utterances: Path) -> Callable[[Path], preparation.Report]:
-    def run(out: Path) -> preparation.Report:
-        with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(preparation, "SPEEDS", (1.0,))
-            return preparation.prepare(footage, out, utterances, seed=3)
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def prepared(tmp_path_factory: pytest.TempPathFactory, prepare: Callable) -> tuple[Path, preparation.Report]:
+def prepared(tmp_path_factory: pytest.TempPathFactory, footage: Path) -> tuple[Path, Report]:
     out = tmp_path_factory.mktemp("prepared")
-    return out, prepare(out)
+    return out, prepare(footage, out, OPTIONS)
 
 
-def test_every_clip_is_accepted_or_has_its_reason_counted(prepared):
+def digests(out: Path) -> dict[str, str]:
+    """sha256 of all shards and reports."""
+    files = [*sorted(out.glob("*.tar")), out / "report.json", out / "report.md", out / "distributions.png"]
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def test_every_sample_is_accepted_or_has_its_reason_counted(prepared):
     out, report = prepared
-    assert set(report.accepted) == {"collins.mp4", "vigee.mp4"}
-    assert {name: reason.split(":")[0] for name, reason in report.rejected.items()} == {
-        "still.mp4": "mouth does not move",
-        "brief.mp4": "too short",
-        "torn.mp4": "UnreadableVideo",
+    decisions = {(sample["source"], sample["decision"]) for sample in report.samples}
+    assert decisions == {
+        ("two.mp4", "accepted"),
+        ("still.mp4", "quality: mouth does not move"),
+        ("brief.mp4", "probe: too short"),
+        ("mute.mp4", "probe: no sound"),
+        ("torn.mp4", "probe: UnreadableVideo"),
     }
-    written = json.loads((out / "report.json").read_text())
-    assert written["counts"] == {"mouth does not move": 1, "too short": 1, "UnreadableVideo": 1}
-    assert written["synthetic"] == 1
+    assert (report.sources, report.clips, report.seconds) == (5, 2, 2 * FRAMES / 25)
+    stages = {stage["stage"]: stage for stage in json.loads((out / "report.json").read_text())["stages"]}
+    assert stages["probe"]["reasons"] == {"UnreadableVideo": 1, "no sound": 1, "too short": 1}
+    assert (stages["quality"]["entered"], stages["quality"]["rejected"]) == (3, 1)
+    assert "mouth does not move (1)" in (out / "report.md").read_text()
+    assert (out / "distributions.png").read_bytes().startswith(b"\x89PNG")
 
 
-def test_samples_hold_the_motion_that_was_acted(prepared):
+def test_shards_hold_what_was_acted_shot_by_shot(prepared, tmp_path):
     out, _ = prepared
-    samples = {sample.name: sample for sample in load_samples(out / "samples")}
-    assert set(samples) == {
-        "collins.mp4@1.0v0",
-        "collins.mp4@1.0v1",
-        "vigee.mp4@1.0v0",
-        "vigee.mp4@1.0v1",
-        "00000",
-    }
-    codec = MeshCodec.from_folder(out / "codec")
-    for name, (_, speech) in CAST.items():
-        sample = samples[f"{name}.mp4@1.0v0"]
-        acted = opening(voice(speech))[: len(sample.expression)]
-        assert np.corrcoef(gap_cm(codec, sample.expression), acted)[0, 1] > 0.8  # tracked from small frames
-        assert (sample.speaker, sample.source) == (name, "real")
-        assert len(sample.token_rows) == pytest.approx(2 * len(sample.expression), abs=4)
-        assert 0 < sample.buckets.min() < sample.buckets.max() < 128
-    spoken = samples["00000"]
-    assert (spoken.speaker, spoken.source) == ("synthetic", "synthetic")
-    acted = loudness(voice("jfk_inaugural"))
-    assert np.corrcoef(gap_cm(codec, spoken.expression), acted)[0, 1] > 0.9
+    clips = list(read_shards(out))
+    assert [clip.record["start_seconds"] for clip in clips] == [0, FRAMES / 25]
+    for clip, name in zip(clips, CAST, strict=True):
+        record, landmarks = clip.record, clip.landmarks()
+        assert (record["source"], record["speaker"], record["rejection"]) == ("two.mp4", "actor", None)
+        assert np.corrcoef(mouth_opening(landmarks), opening(voice(name)))[0, 1] > 0.7
+        assert np.corrcoef(clip.sound(), voice(name))[0, 1] > 0.9
+        assert landmarks.shape == (FRAMES, 478, 3)
+        assert landmarks.dtype == np.float32
+        assert abs(record["sync"]["offset_frames"]) <= 1
+        assert 0 < record["buckets"]["head"] < 128
+        x0, y0, x1, y1 = record["face_box"]["box"]
+        np.testing.assert_allclose((x0, x1), (landmarks[..., 0].min(), landmarks[..., 0].max()), atol=1e-3)
+        assert 0 < y0 < y1 < OPTIONS.size_px
+        video = tmp_path / f"{name}.mp4"
+        video.write_bytes(clip.read(".mp4"))
+        frames = list(read_frames(video))
+        assert len(frames) == FRAMES
+        assert frames[0].shape == (OPTIONS.size_px, OPTIONS.size_px, 3)
 
 
-def test_features_are_those_of_the_reducers(prepared, footage):
+def test_rejected_samples_are_kept_apart_with_their_reasons(prepared):
     out, _ = prepared
-    _tokens, buckets = load_reducers(out / "reducers.npz")
-    (plain,) = (sample for sample in load_samples(out / "samples") if sample.name == "collins.mp4@1.0v0")
-    states = preparation.HiddenStates(out / "cache" / "hidden")
-    hidden = states(plain.name, read_audio(footage / "collins.mp4").samples)
-    assert plain.token_rows.shape == (len(hidden), preparation.TOKEN_DIM)
-    assert plain.bucket_rows.shape == (len(hidden), preparation.BUCKET_DIM)
-    np.testing.assert_allclose(plain.bucket_rows, buckets(hidden[:, -1]), atol=0.3)
+    rejected = {clip.record["source"]: clip for clip in read_shards(out, REJECTED)}
+    assert set(rejected) == {"brief.mp4", "mute.mp4", "still.mp4", "torn.mp4"}
+    assert rejected["still.mp4"].record["rejection"]["reason"] == "mouth does not move"
+    assert set(rejected["still.mp4"].members) == {".json", ".landmarks.npy"}
+    assert len(rejected["still.mp4"].landmarks()) == FRAMES
+    assert set(rejected["torn.mp4"].members) == {".json"}
 
 
-def test_preparing_again_over_the_same_folder_changes_no_sample(prepared, prepare):
+def test_preparing_again_does_nothing_twice_and_changes_no_byte(prepared, footage):
     out, report = prepared
-    before = {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())}
-    (out / "samples" / "stale.npz").write_bytes(before["00000.npz"])
-    assert prepare(out) == report
-    assert {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())} == before
+    before, done = digests(out), []
+    (out / "clips-000007.tar").write_bytes(b"of an older run")
+    assert prepare(footage, out, OPTIONS, progress=lambda *told: done.append(told)) == report
+    assert digests(out) == before
+    assert done == []
+
+
+def test_a_stopped_run_shows_no_shard_and_is_finished_by_the_next(prepared, footage, tmp_path):
+    out, _ = prepared
+
+    def stop(done: int, total: int, name: str) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        prepare(footage, tmp_path, OPTIONS, progress=stop)
+    assert not list(tmp_path.glob("*.tar"))
+    left = []
+    prepare(footage, tmp_path, OPTIONS, progress=lambda done, total, name: left.append(done))
+    assert left == [3, 4, 5]
+    assert digests(tmp_path) == digests(out)
 
 
 @pytest.mark.slow
-def test_preparing_afresh_gives_identical_samples(prepared, prepare, tmp_path):
-    out, report = prepared
-    assert prepare(tmp_path) == report
-    for one, other in zip(load_samples(out / "samples"), load_samples(tmp_path / "samples"), strict=True):
-        for name in vars(one):
-            np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
+def test_a_killed_run_is_finished_by_the_next(prepared, footage, tmp_path):
+    """SIGKILL while a file is being tracked, when others are done."""
+    out, _ = prepared
+    code = (
+        "import sys; from pathlib import Path; from sonimate.data.prepare import *; "
+        f"prepare(Path(sys.argv[1]), Path(sys.argv[2]), {OPTIONS!r})"
+    )
+    process = subprocess.Popen([sys.executable, "-c", code, str(footage), str(tmp_path)])
+    deadline = time.monotonic() + 200
+    while not list(tmp_path.glob("cache/.*/*.landmarks.npy")) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    assert process.wait() == -signal.SIGKILL
+    assert list(tmp_path.glob("cache/.*"))
+    assert not list(tmp_path.glob("*.tar"))
+    prepare(footage, tmp_path, OPTIONS)
+    assert digests(tmp_path) == digests(out)
 
 
-def test_too_little_footage_is_refused_with_a_report(footage, tmp_path):
-    alone = tmp_path / "alone"
-    alone.mkdir()
-    (alone / "brief.mp4").write_bytes((footage / "brief.mp4").read_bytes())
-    with pytest.raises(TooFewClips, match="two speakers"):
-        preparation.prepare(alone, tmp_path / "out", None, seed=0)
-    assert json.loads((tmp_path / "out" / "report.json").read_text())["counts"] == {"too short": 1}
+def test_finished_work_is_known_by_the_file_and_the_options(footage):
+    first, second, *_ = list_sources(footage)
+    assert first.fingerprint(OPTIONS) == first.fingerprint(replace(OPTIONS, shard_bytes=1))
+    others = [replace(OPTIONS, size_px=64), replace(OPTIONS, min_face_px=65)]
+    prints = {first.fingerprint(options) for options in (OPTIONS, *others)}
+    assert len(prints | {second.fingerprint(OPTIONS)}) == 4
+
+
+def test_a_folder_without_videos_is_an_error(tmp_path):
+    with pytest.raises(FileMissing, match="No videos"):
+        prepare(tmp_path, tmp_path / "out", OPTIONS)
+    with pytest.raises(FileMissing, match="holds no shards"):
+        next(read_shards(tmp_path))
+
+
+def test_a_missing_package_is_told_with_its_extra(monkeypatch, footage, tmp_path):
+    monkeypatch.delitem(sys.modules, "sonimate.distributed.prepare_ray", raising=False)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    parser = argparse.ArgumentParser()
+    command.add_parser(parser.add_subparsers())
+    args = parser.parse_args(["prepare", str(footage), "-o", str(tmp_path), "--ray", "local"])
+    with pytest.raises(ExtraMissing, match=r"pip install 'sonimate\[ray\]'"):
+        command.run(args)

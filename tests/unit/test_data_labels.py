@@ -4,11 +4,10 @@ import numpy as np
 import pytest
 from faces import canonical_landmarks, codec, poses
 
-from sonimate.data.buckets import EXPRESSION_UNIT, HEAD_UNIT, motion_buckets
-from sonimate.data.features import Reducer, ReducerFit, load_reducers, save_reducers
-from sonimate.data.gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
-from sonimate.data.prepare import FACE_HEIGHT_CM
-from sonimate.data.samples import Sample, load_samples
+from sonimate.data.buckets import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, motion_buckets
+from sonimate.data.compact.features import Reducer, ReducerFit, load_reducers, save_reducers
+from sonimate.data.compact.gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
+from sonimate.data.compact.samples import MotionSample, load_samples
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
 
@@ -28,7 +27,7 @@ def face(amplitude: float) -> np.ndarray:
 
 
 def buckets(pose: Pose, expression: np.ndarray) -> np.ndarray:
-    return motion_buckets(canonical_landmarks(pose, expression), expression, FACE_HEIGHT_CM)
+    return motion_buckets(canonical_landmarks(pose, expression), expression)
 
 
 def test_a_still_face_has_no_motion():
@@ -140,10 +139,10 @@ def test_pressing_and_tucking_close_the_lips(gestures):
         assert moved[0] < rest[0]
 
 
-def sample(name: str) -> Sample:
+def sample(name: str) -> MotionSample:
     rng = np.random.default_rng(2)
     pose = poses(30, rng)
-    return Sample(
+    return MotionSample(
         name,
         "someone",
         "real",

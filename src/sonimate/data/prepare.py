@@ -1,329 +1,176 @@
-"""Footage and synthetic speech -> training samples.
+"""Raw footage -> shards of talking clips: the stages in their order, done once a file and kept.
 
-`python -m sonimate.data.prepare FOOTAGE -o OUT --speech DIR` writes OUT/codec, OUT/reducers.npz,
-OUT/samples/*.npz and OUT/report.json. Tracks and hidden states are kept in OUT/cache, so an interrupted run
-goes on where it stopped.
-
-Clips that failed only for their sound still show faces: codec and gestures are fitted on those of them whose
-speaker is in no accepted clip, so that held-out speakers stay unseen (with none left, on the accepted ones).
+OUT/cache holds one folder for every finished file of footage. It appears when complete, so that a killed run
+goes on with the files that are left, and is named by all that its content depends on: the file, the options.
+Once the data set is done, the cache may be deleted; another run would then do everything again.
 """
 
 from __future__ import annotations
 
-import argparse
+import hashlib
 import json
-import zlib
-from collections import Counter
-from collections.abc import Iterator
+import os
+import shutil
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
-from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.codecs.mesh import MeshCodec, canonical_expression, fit_codec
-from sonimate.data.buckets import MAX_BUCKET, motion_buckets
-from sonimate.data.clips import FPS, Clip, track_folder
-from sonimate.data.features import Reducer, ReducerFit, save_reducers
-from sonimate.data.gates import SOUND_REASONS, fill_gaps, first_reason, sync_correlations
-from sonimate.data.gestures import FaceGestures, fit_gestures
-from sonimate.data.samples import Sample
-from sonimate.data.synthesis.augment import degrade
-from sonimate.errors import TooFewClips
-from sonimate.face.canonical import canonical_vertices
-from sonimate.face.pose import (
-    Pose,
-    apply_motion,
-    fit_pose,
-    mouth_opening,
-    rotation_matrix,
-    to_canonical,
-    to_image,
-)
-from sonimate.media.audio import MODEL_RATE_HZ, resample
-from sonimate.types import Waveform
+from sonimate.data.buckets import label_buckets
+from sonimate.data.crop import crop
+from sonimate.data.face_box import add_face_box
+from sonimate.data.footage import find_footage, read_speakers
+from sonimate.data.mouth_reader import MouthReader
+from sonimate.data.probe import probe
+from sonimate.data.quality import gate_quality
+from sonimate.data.report import Report, write_report
+from sonimate.data.sample import Sample, Stage
+from sonimate.data.shards import CLIPS, REJECTED, write_shards
+from sonimate.data.shots import detect_shots
+from sonimate.data.speech import gate_speech
+from sonimate.data.sync import gate_sync
+from sonimate.data.tracks import track_faces
+from sonimate.face.mesh import FaceMesh
 
-ENCODER = Path(__file__).parents[1] / "bundled" / "compact" / "audio_encoder"
-TOKEN_DIM, BUCKET_DIM = 128, 32
-MIN_SYNC = 0.2
-"""Talking clips seen score 0.35 to 0.95; a wrong sound track scores within 0.15 of zero."""
-SYNC_DIMS, SYNC_ROWS = 96, range(-5, 7)
-SPEEDS = (1.0, 0.9, 1.1)
-"""Real clips are also played slower and faster, sound and picture alike, which shifts the pitch too."""
-FACE_HEIGHT_CM = 17.7
-"""Forehead to chin of the canonical face."""
-LIVELINESS, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
-"""Factors on synthetic expression and head motion, so that the model learns what motion buckets mean."""
-GAZE_CM = 0.06
-SYNTHETIC_PX_PER_CM = 12.0
+RECIPE = 1
+"""To be raised when a stage gives other results than before: finished files are then done again."""
+MEDIA = (".mp4", ".wav")
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrepareOptions:
+    """size_px: side of the clips. min_face_px: shortest face, forehead to chin, in the footage.
+    shard_bytes: a shard is closed before it grows larger."""
+
+    size_px: int = 512
+    min_face_px: float = 96.0
+    shard_bytes: int = 1 << 30
 
 
 @dataclass(frozen=True)
-class Report:
-    """What became of every clip: `accepted` name -> sync correlation, `rejected` name -> reason."""
+class Source:
+    """One file of footage; `name` is relative to the folder, with forward slashes."""
 
-    accepted: dict[str, float]
-    rejected: dict[str, str]
+    name: str
+    path: Path
+    speaker: str
 
-    def save(self, path: Path, **extra: object) -> None:
-        counts = Counter(reason.split(":")[0] for reason in self.rejected.values())
-        content = {"accepted": self.accepted, "rejected": self.rejected, "counts": dict(counts), **extra}
-        path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n")
-
-
-class HiddenStates:
-    """Whisper hidden states of sounds, kept on disk by name and content."""
-
-    def __init__(self, cache: Path):
-        self._encoder = WhisperHiddenStates.from_folder(ENCODER)
-        self.layers, self.dim = self._encoder.layers, self._encoder.dim
-        self._cache = cache
-        cache.mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, name: str, samples: np.ndarray) -> np.ndarray:
-        """(t, layers, d) float32."""
-        samples = samples.astype(np.float32)
-        path = self._cache / f"{name}-{zlib.crc32(samples.tobytes()):08x}.npy"
-        if not path.exists():
-            states = self._encoder(samples).numpy().astype(np.float16)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, states)
-            partial.replace(path)
-        return np.load(path).astype(np.float32)
+    def fingerprint(self, options: PrepareOptions) -> str:
+        """Changes with the file (name, size, date), its speaker and what is done to it."""
+        stat = self.path.stat()
+        depends_on = (
+            RECIPE,
+            self.name,
+            self.speaker,
+            stat.st_size,
+            stat.st_mtime_ns,
+            options.size_px,
+            options.min_face_px,
+        )
+        return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:24]
 
 
-def prepare(footage: Path, out: Path, speech: Path | None, seed: int) -> Report:
-    """Run all stages; see the module's docstring. Raises TooFewClips, and the errors of `track_folder`."""
-    out.mkdir(parents=True, exist_ok=True)
-    rejects: dict[str, str] = {}
-    passing, silent_faces = [], []
-    for clip in track_folder(footage, out / "cache" / "tracks", rejects):
-        reason = first_reason(clip)
-        if reason is None:
-            passing.append(clip)
-            continue
-        rejects[clip.name] = reason
-        if reason in SOUND_REASONS:
-            silent_faces.append(clip)
-    if len({clip.speaker for clip in passing}) < 2:
-        raise _too_few(out, rejects, "Synchrony needs clips of two speakers, to judge each by the other")
-    states = HiddenStates(out / "cache" / "hidden")
-    utterances = sorted(speech.glob("[0-9]*.npz")) if speech else []
-    tokens, buckets = _fit_reducers(states, passing, utterances)
-    save_reducers(out / "reducers.npz", tokens, buckets)
-
-    scores = _sync(states, tokens, passing)
-    talking = []
-    for clip, score in zip(passing, scores, strict=True):
-        if score >= MIN_SYNC:
-            talking.append(clip)
-        else:
-            rejects[clip.name] = f"{SOUND_REASONS[2]}: r = {score:.2f}"
-            silent_faces.append(clip)
-    if not talking:
-        raise _too_few(out, rejects, "In no clip does the sound move with the mouth")
-    speakers = {clip.speaker for clip in talking}
-    strangers = [clip for clip in silent_faces if clip.speaker not in speakers]
-    faces = [fill_gaps(clip.landmarks.astype(np.float64)) for clip in (strangers or talking)]
-    codec = fit_codec(faces)
-    codec.save(out / "codec")
-    gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
-
-    folder = out / "samples"
-    folder.mkdir(exist_ok=True)
-    for stale in folder.glob("*.npz"):
-        stale.unlink()
-    reduce = Features(states, tokens, buckets)
-    rng = np.random.default_rng(seed)
-    for sample in _real_samples(talking, codec, reduce, rng, rejects):
-        sample.save(folder)
-    for index, path in enumerate(utterances):
-        synthetic_sample(path, codec, gestures, reduce, np.random.default_rng([seed, index])).save(folder)
-    accepted = {c.name: round(s, 3) for c, s in zip(passing, scores, strict=True) if c.name not in rejects}
-    report = Report(accepted, rejects)
-    report.save(
-        out / "report.json",
-        synthetic=len(utterances),
-        basis_fitted_on=sorted(c.name for c in strangers or talking),
-    )
-    return report
+Runner = Callable[[Sequence[Source], Path, PrepareOptions], Iterator[str]]
+"""Finishes sources in a cache folder, in any order, and yields the name of each as it is done."""
 
 
-def _too_few(out: Path, rejects: dict[str, str], why: str) -> TooFewClips:
-    path = out / "report.json"
-    Report({}, rejects).save(path)
-    return TooFewClips(f"{why}; give more footage. {path} tells why clips were rejected.")
+class Preparer:
+    """All stages, with the networks they need. Not safe to share between threads."""
+
+    def __init__(self, options: PrepareOptions):
+        # Sums over threads differ in their last digits; one thread makes runs and machines agree.
+        torch.set_num_threads(1)
+        self._options = options
+        self.stages: tuple[Stage, ...] = (
+            probe,
+            detect_shots,
+            partial(track_faces, mesh=FaceMesh(num_threads=1)),
+            partial(gate_quality, min_face_px=options.min_face_px),
+            gate_speech,
+            partial(gate_sync, expect=MouthReader.load()),
+            partial(crop, size_px=options.size_px),
+            add_face_box,
+            label_buckets,
+        )
+
+    def __call__(self, source: Source, cache: Path) -> None:
+        """Leave a source's finished folder in `cache`, complete or not at all."""
+        done = cache / source.fingerprint(self._options)
+        if done.exists():
+            return
+        folder = cache / f".{done.name}.{os.getpid()}"
+        folder.mkdir(parents=True)
+        samples = iter([Sample(name=source.name, source=source.path, speaker=source.speaker, folder=folder)])
+        for stage in self.stages:
+            samples = stage(samples)
+        keys = [_finish(sample) for sample in samples]
+        (folder / "sound.f32").unlink(missing_ok=True)
+        (folder / "keys.json").write_text(json.dumps(keys))
+        folder.rename(done)
 
 
-@dataclass(frozen=True)
-class Features:
-    """Reduced token and bucket rows of a sound."""
-
-    states: HiddenStates
-    tokens: Reducer
-    buckets: Reducer
-
-    def __call__(self, name: str, samples: np.ndarray) -> dict[str, np.ndarray]:
-        hidden = self.states(name, samples)
-        return {
-            "token_rows": self.tokens(hidden.reshape(len(hidden), -1)).astype(np.float16),
-            "bucket_rows": self.buckets(hidden[:, -1]).astype(np.float16),
-        }
+def _finish(sample: Sample) -> str:
+    """Write what is known of a sample; a rejected one keeps no picture and no sound. Returns its key."""
+    if sample.rejection is not None:
+        for suffix in MEDIA:
+            sample.path(suffix).unlink(missing_ok=True)
+    sample.path(".json").write_text(json.dumps(sample.record(), indent=1) + "\n")
+    return sample.key
 
 
-def real_sample(
-    name: str, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]
-) -> Sample:
-    """A tracked clip (n, 478, 3) px with its audio features as a training sample."""
-    pose = fit_pose(landmarks)
-    vertices = canonical_expression(to_canonical(landmarks, pose))
-    labels = motion_buckets(landmarks, vertices, FACE_HEIGHT_CM)
-    return Sample(
-        name,
-        speaker,
-        "real",
-        codec.project(vertices),
-        pose.scale,
-        pose.rotation,
-        pose.translation,
-        **rows,
-        buckets=labels,
-    )
+def run_here(sources: Sequence[Source], cache: Path, options: PrepareOptions) -> Iterator[str]:
+    """Do one source after another in this process."""
+    preparer = Preparer(options)
+    for source in sources:
+        preparer(source, cache)
+        yield source.name
 
 
-def synthetic_sample(
-    path: Path, codec: MeshCodec, gestures: FaceGestures, features: Features, rng: np.random.Generator
-) -> Sample:
-    """One synthetic utterance on a face drawn at random from the people that `gestures` knows."""
-    utterance = read_utterance(path)
-    weights = rng.dirichlet(np.full(len(gestures.neutrals), 0.7))
-    spread = rng.normal(size=gestures.neutrals.shape[1]) * gestures.neutrals.std(0) * 0.4
-    frames = len(utterance["activations"])
-    moves = gestures.expression(
-        utterance["activations"],
-        utterance["blink"],
-        utterance["brow"],
-        _gaze(frames, rng),
-        float(weights @ gestures.lid_gap),
-    )
-    liveliness, head_gain = np.exp(rng.uniform(*np.log([LIVELINESS, HEAD_GAIN]).T))
-    expression = weights @ gestures.neutrals + spread + liveliness * moves
-    start = Pose(
-        np.array([SYNTHETIC_PX_PER_CM]),
-        rotation_matrix(rng.normal(size=(1, 3)) * [0.08, 0.12, 0.04]),
-        np.zeros((1, 3)),
-    )
-    pose = apply_motion(start, head_gain * utterance["head_motion"].astype(np.float64))
-    vertices = codec.displacement(expression)
-    labels = motion_buckets(to_image(vertices + canonical_vertices(), pose), vertices, FACE_HEIGHT_CM)
-    rows = features(path.stem, utterance["samples"])
-    return Sample(
-        path.stem,
-        "synthetic",
-        "synthetic",
-        expression,
-        pose.scale,
-        pose.rotation,
-        pose.translation,
-        **rows,
-        buckets=labels,
-    )
+def prepare(
+    footage: Path,
+    out: Path,
+    options: PrepareOptions,
+    *,
+    run: Runner = run_here,
+    progress: Callable[[int, int, str], None] = lambda done, total, name: None,
+) -> Report:
+    """Prepare all videos of a folder; writes shards, report.json, report.md and distributions.png to `out`.
+
+    progress: called with the numbers of sources done and to do, and the name of the last one.
+    Raises FileMissing when the folder holds no video.
+    """
+    sources = list_sources(footage)
+    cache = out / "cache"
+    cache.mkdir(parents=True, exist_ok=True)
+    for unfinished in cache.glob(".*"):
+        shutil.rmtree(unfinished)
+    folders = [cache / source.fingerprint(options) for source in sources]
+    left = [source for source, folder in zip(sources, folders, strict=True) if not folder.exists()]
+    done = len(sources) - len(left)
+    if left:
+        for name in run(left, cache, options):
+            done += 1
+            progress(done, len(sources), name)
+    for stale in set(cache.iterdir()) - set(folders):
+        shutil.rmtree(stale)
+    records = list(_records(folders))
+    for kind, wanted in ((CLIPS, True), (REJECTED, False)):
+        stems = (stem for stem, record in records if (record["rejection"] is None) == wanted)
+        write_shards(out, kind, stems, max_bytes=options.shard_bytes)
+    return write_report(out, [record for _, record in records], sources=len(sources))
 
 
-def _gaze(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Eyes fixate for half a second to three seconds and jump: (n, 2) cm."""
-    gaze = np.zeros((frames, 2))
-    at = 0
-    while at < frames:
-        hold = int(rng.uniform(0.5, 3.0) * FPS)
-        gaze[at : at + hold] = rng.normal(size=2) * [GAZE_CM, GAZE_CM / 2]
-        at += hold
-    return gaze
+def list_sources(footage: Path) -> list[Source]:
+    """The videos of a folder, by name, with their speakers. Raises FileMissing when there is none."""
+    speakers = read_speakers(footage)
+    names = {path.relative_to(footage).as_posix(): path.absolute() for path in find_footage(footage)}
+    return [Source(name, path, speakers.get(name, Path(name).stem)) for name, path in sorted(names.items())]
 
 
-def _real_samples(
-    clips: list[Clip], codec: MeshCodec, features: Features, rng: np.random.Generator, rejects: dict[str, str]
-) -> Iterator[Sample]:
-    for clip in clips:
-        landmarks = fill_gaps(clip.landmarks.astype(np.float64))
-        for speed in SPEEDS:
-            sound, moved = _play_at(clip.waveform.samples, landmarks, speed)
-            degraded = degrade(Waveform(sound, MODEL_RATE_HZ), rng).samples
-            for version, samples in enumerate((sound, degraded)):
-                name = f"{clip.name}@{speed:.1f}v{version}"
-                sample = real_sample(name, clip.speaker, moved, codec, features(name, samples))
-                if sample.buckets.max() > MAX_BUCKET:
-                    rejects[clip.name] = (
-                        f"moves too much: buckets {sample.buckets.round().astype(int).tolist()}"
-                    )
-                    continue
-                yield sample
-
-
-def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[np.ndarray, np.ndarray]:
-    """Sound and landmarks at another speed, still 16 kHz and 25 fps."""
-    if speed == 1.0:
-        return samples, landmarks
-    sound = resample(samples, round(MODEL_RATE_HZ * speed), MODEL_RATE_HZ)
-    count = int(len(landmarks) / speed)
-    at = np.minimum(np.arange(count) * speed, len(landmarks) - 1)
-    base = np.minimum(at.astype(int), len(landmarks) - 2)
-    share = (at - base)[:, None, None]
-    return sound, (1 - share) * landmarks[base] + share * landmarks[base + 1]
-
-
-def _fit_reducers(states: HiddenStates, clips: list[Clip], utterances: list[Path]) -> tuple[Reducer, Reducer]:
-    """Principal components of all speech at hand; labels play no part."""
-    tokens, buckets = ReducerFit(states.layers * states.dim), ReducerFit(states.dim)
-    for name, samples in _speech(clips, utterances):
-        hidden = states(name, samples)[::2]
-        tokens.add(hidden.reshape(len(hidden), -1))
-        buckets.add(hidden[:, -1])
-    return tokens.fit(TOKEN_DIM), buckets.fit(BUCKET_DIM)
-
-
-def _speech(clips: list[Clip], utterances: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
-    for clip in clips:
-        yield f"{clip.name}@1.0v0", clip.waveform.samples
-    for path in utterances:
-        yield path.stem, read_utterance(path)["samples"]
-
-
-def read_utterance(path: Path) -> dict[str, np.ndarray]:
-    """The arrays of one synthetic utterance, its samples as float32."""
-    with np.load(path) as stored:
-        utterance = dict(stored)
-    utterance["samples"] = utterance["samples"].astype(np.float32) / 32768
-    return utterance
-
-
-def _sync(states: HiddenStates, reducer: Reducer, clips: list[Clip]) -> list[float]:
-    openings, features = [], []
-    for clip in clips:
-        hidden = states(f"{clip.name}@1.0v0", clip.waveform.samples)
-        rows = reducer(hidden.reshape(len(hidden), -1))[:, :SYNC_DIMS]
-        opening = mouth_opening(fill_gaps(clip.landmarks.astype(np.float64)))
-        at = 2 * np.arange(len(opening))[:, None] + np.array(SYNC_ROWS)
-        openings.append(opening)
-        features.append(rows[np.clip(at, 0, len(rows) - 1)].reshape(len(opening), -1))
-    return sync_correlations(openings, features, [clip.speaker for clip in clips])
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m sonimate.data.prepare", description=__doc__)
-    parser.add_argument(
-        "footage", type=Path, help="folder of talking clips; a MANIFEST.tsv may name speakers"
-    )
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, help="folder of python -m sonimate.data.synthesis")
-    parser.add_argument("--seed", type=int, default=0)
-    arguments = parser.parse_args()
-    torch.manual_seed(arguments.seed)
-    report = prepare(arguments.footage, arguments.out, arguments.speech, arguments.seed)
-    counts = f"accepted {len(report.accepted)}, rejected {len(report.rejected)}"
-    print(f"{counts}; see {arguments.out / 'report.json'}")
-
-
-if __name__ == "__main__":
-    main()
+def _records(folders: Iterable[Path]) -> Iterator[tuple[Path, dict]]:
+    """Of every sample, in order: its path without suffix and what is known of it."""
+    for folder in folders:
+        for key in json.loads((folder / "keys.json").read_text()):
+            yield folder / key, json.loads((folder / f"{key}.json").read_text())

@@ -11,7 +11,7 @@ from sonimate.face.pose import Pose
 
 
 @dataclass(frozen=True)
-class Sample:
+class MotionSample:
     """One talking face at 25 fps with its sound.
 
     name, speaker; source: "real" or "synthetic".
@@ -44,13 +44,13 @@ class Sample:
         partial.replace(target)
 
     @classmethod
-    def load(cls, path: Path) -> Sample:
+    def load(cls, path: Path) -> MotionSample:
         with np.load(path) as stored:
             values = {field.name: stored[field.name] for field in fields(cls)}
         sample = cls(**values)
         return replace(sample, **{name: str(values[name]) for name in ("name", "speaker", "source")})
 
 
-def load_samples(folder: Path) -> list[Sample]:
+def load_samples(folder: Path) -> list[MotionSample]:
     """All samples of a prepared folder, in name order."""
-    return [Sample.load(path) for path in sorted(folder.glob("*.npz")) if ".partial" not in path.name]
+    return [MotionSample.load(path) for path in sorted(folder.glob("*.npz")) if ".partial" not in path.name]

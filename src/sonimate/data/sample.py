@@ -1,0 +1,141 @@
+"""What flows through the stages of data preparation: a stretch of footage and all that is known about it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonimate.errors import SonimateError
+
+FPS = 25.0
+"""Clock of all clips: frame i shows the moment i / FPS after the file's first sound."""
+SOUND_RATE_HZ = 16_000
+SAMPLES_PER_FRAME = 640
+MIN_SECONDS = 2.0
+"""A training window is two seconds long."""
+DIGITS = 4
+"""Decimals kept in records, so that they do not depend on how a machine orders its sums."""
+
+
+@dataclass(frozen=True)
+class Rejection:
+    """Why a sample is not to be trained on: `stage` that found it, `reason` to count, `detail` to read."""
+
+    stage: str
+    reason: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A stretch of one footage file: first the whole file, then a shot of it, then one face in the shot.
+
+    name: the file, relative to the footage folder, with forward slashes. source: where it is.
+    folder: where arrays of this file are kept while it is prepared; they are loaded when asked for.
+    start, count: frames at FPS. facts: what each stage found, by stage; plain values that JSON can hold.
+    A rejected sample flows on untouched, so that every one of them is counted at the end.
+    """
+
+    name: str
+    source: Path
+    speaker: str
+    folder: Path
+    start: int = 0
+    count: int = 0
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    rejection: Rejection | None = None
+
+    @property
+    def key(self) -> str:
+        """Unique in a data set and fit for WebDataset, which ends keys at the first dot, and for tar files,
+        whose oldest form holds names of 100 bytes."""
+        stem = re.sub(r"[^\w+-]", "_", self.name.rpartition(".")[0], flags=re.ASCII)
+        return f"{stem[:60]}-{name_digest(self.name)}-{self.start:06d}"
+
+    @property
+    def seconds(self) -> float:
+        return self.count / FPS
+
+    def knowing(self, stage: str, **found: Any) -> Sample:
+        """The sample with what a stage found about it."""
+        return replace(self, facts={**self.facts, stage: found})
+
+    def rejected(self, stage: str, reason: str, detail: str = "") -> Sample:
+        """The sample with the reason not to use it."""
+        return replace(self, rejection=Rejection(stage, reason, detail))
+
+    def path(self, suffix: str) -> Path:
+        """Where this sample's array or medium of that suffix is."""
+        return self.folder / f"{self.key}{suffix}"
+
+    def landmarks(self) -> np.ndarray:
+        """float32 (count, 478, 3), gaps filled: px of the crop once the sample has been cropped, else of the
+        source's frames."""
+        return np.load(self.path(".landmarks.npy"))
+
+    def sound(self) -> np.ndarray:
+        """float32 (count * SAMPLES_PER_FRAME,) at SOUND_RATE_HZ; silent where the file's sound has ended."""
+        whole = np.memmap(self.sound_file, np.float32, "r")
+        first = self.start * SAMPLES_PER_FRAME
+        heard = np.array(whole[first : first + self.count * SAMPLES_PER_FRAME])
+        return np.pad(heard, (0, self.count * SAMPLES_PER_FRAME - len(heard)))
+
+    @property
+    def sound_file(self) -> Path:
+        """The whole source's sound as raw float32."""
+        return self.folder / "sound.f32"
+
+    def record(self) -> dict[str, Any]:
+        """All that is known, for JSON; paths and other things that differ between machines are left out."""
+        return {
+            "key": self.key,
+            "source": self.name,
+            "speaker": self.speaker,
+            "start_seconds": self.start / FPS,
+            "end_seconds": (self.start + self.count) / FPS,
+            "frames": self.count,
+            "fps": FPS,
+            **rounded(self.facts),
+            "rejection": None if self.rejection is None else vars(self.rejection),
+        }
+
+
+def rounded(value: Any) -> Any:
+    """The same mappings and lists, floats at DIGITS decimals."""
+    if isinstance(value, Mapping):
+        return {name: rounded(item) for name, item in value.items()}
+    if isinstance(value, list):
+        return [rounded(item) for item in value]
+    return round(value, DIGITS) if isinstance(value, float) else value
+
+
+Stage = Callable[[Iterator[Sample]], Iterator[Sample]]
+
+
+def each(
+    stage: str, work: Callable[[Sample], Iterable[Sample]], samples: Iterator[Sample]
+) -> Iterator[Sample]:
+    """Let `work` turn every sample that is still wanted into none, one or more; pass on the rejected ones.
+
+    What the user could fix in one file, such as a torn download, rejects its sample and stops nothing.
+    """
+    for sample in samples:
+        if sample.rejection is not None:
+            yield sample
+            continue
+        try:
+            yield from work(sample)
+        except SonimateError as error:
+            detail = str(error).replace(str(sample.source), sample.name)
+            yield sample.rejected(stage, type(error).__name__, detail)
+
+
+def name_digest(name: str) -> str:
+    """Eight hexadecimal digits that tell apart files whose names look alike once cleaned."""
+    return hashlib.sha256(name.encode()).hexdigest()[:8]

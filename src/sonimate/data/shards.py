@@ -1,0 +1,111 @@
+"""WebDataset shards: tar files whose members of one stem are one sample. Same samples in, same bytes out.
+
+`clips-NNNNNN.tar` hold what passed: KEY.json, KEY.landmarks.npy, KEY.mp4, KEY.wav. `rejected-NNNNNN.tar` hold
+what did not, KEY.json and the landmarks if there are any: reasons can be looked at, and faces with the wrong
+sound still show how faces move.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+import wave
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from sonimate.errors import FileMissing
+from sonimate.media.files import replacing
+
+CLIPS, REJECTED = "clips", "rejected"
+SUFFIXES = (".json", ".landmarks.npy", ".mp4", ".wav")
+
+
+@dataclass(frozen=True)
+class ShardClip:
+    """One clip of a shard; its arrays are read from the tar file when asked for."""
+
+    key: str
+    record: dict[str, Any]
+    shard: Path
+    members: dict[str, tuple[int, int]]
+    """Suffix -> where in the tar file its bytes are: offset, length."""
+
+    def read(self, suffix: str) -> bytes:
+        """One of SUFFIXES."""
+        offset, length = self.members[suffix]
+        with self.shard.open("rb") as file:
+            file.seek(offset)
+            return file.read(length)
+
+    def landmarks(self) -> np.ndarray:
+        """float32 (n, 478, 3) px of the crop (of the source's frames, if rejected before)."""
+        return np.load(io.BytesIO(self.read(".landmarks.npy")))
+
+    def sound(self) -> np.ndarray:
+        """float32 (n * 640,) at 16 kHz."""
+        with wave.open(io.BytesIO(self.read(".wav"))) as file:
+            return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+
+
+def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int) -> list[Path]:
+    """Pack samples, given as paths without suffix in the order to keep, into `out/kind-NNNNNN.tar`.
+
+    A shard is closed before it would exceed `max_bytes` (a single larger sample gets its own). Each appears
+    under its name when complete; those left from before are removed.
+    """
+    written: list[Path] = []
+    for group in _grouped(stems, max_bytes):
+        path = out / f"{kind}-{len(written):06d}.tar"
+        with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+            for member in group:
+                _add(tar, member)
+        written.append(path)
+    for stale in set(out.glob(f"{kind}-*.tar")) - set(written):
+        stale.unlink()
+    return written
+
+
+def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
+    """The samples of all shards of a kind, in order. Raises FileMissing when there is no shard at all."""
+    if not any(folder.glob("*-*.tar")):
+        raise FileMissing(f"{folder} holds no shards. Give the folder that sonimate prepare has written.")
+    for shard in sorted(folder.glob(f"{kind}-*.tar")):
+        with tarfile.open(shard) as tar:
+            samples: dict[str, dict[str, tuple[int, int]]] = {}
+            for member in tar:
+                stem, _, suffix = member.name.partition(".")
+                samples.setdefault(stem, {})[f".{suffix}"] = (member.offset_data, member.size)
+        for key, members in samples.items():
+            offset, length = members[".json"]
+            with shard.open("rb") as file:
+                file.seek(offset)
+                yield ShardClip(key, json.loads(file.read(length)), shard, members)
+
+
+def _grouped(stems: Iterable[Path], max_bytes: int) -> Iterator[list[Path]]:
+    """Files of consecutive samples that fit one shard."""
+    group: list[Path] = []
+    size = 0
+    for stem in stems:
+        files = [path for suffix in SUFFIXES if (path := stem.with_name(stem.name + suffix)).exists()]
+        more = sum(path.stat().st_size for path in files)
+        if group and size + more > max_bytes:
+            yield group
+            group, size = [], 0
+        group += files
+        size += more
+    if group:
+        yield group
+
+
+def _add(tar: tarfile.TarFile, path: Path) -> None:
+    """Append a file as if nobody had made it at no time: TarInfo's own owner, mode and date are constant."""
+    member = tarfile.TarInfo(path.name)
+    member.size = path.stat().st_size
+    with path.open("rb") as file:
+        tar.addfile(member, file)

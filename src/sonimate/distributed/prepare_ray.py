@@ -1,0 +1,76 @@
+"""Data preparation on a Ray cluster: every file of footage is a task, done by the same stages.
+
+Footage and output must be on storage that all machines see under the same paths, as clusters have it:
+workers leave finished files in the output's cache, and the driver packs the shards.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+import ray
+import ray.data
+
+from sonimate.data.prepare import PrepareOptions, Preparer, Source
+from sonimate.errors import ClusterUnreachable
+
+LOCAL = "local"
+
+
+class _Worker:
+    """Loads the networks once and finishes one source a call."""
+
+    def __init__(self, cache: Path, options: PrepareOptions):
+        self._preparer, self._cache = Preparer(options), cache
+
+    def __call__(self, row: dict[str, str]) -> dict[str, str]:
+        source = Source(row["name"], Path(row["path"]), row["speaker"])
+        self._preparer(source, self._cache)
+        return {"name": source.name}
+
+
+def run_on_ray(
+    sources: Sequence[Source],
+    cache: Path,
+    options: PrepareOptions,
+    *,
+    address: str,
+    workers: int | None = None,
+) -> Iterator[str]:
+    """A `data.prepare.Runner` on the cluster at `address` ("local" starts one on this machine).
+
+    workers: processes with one CPU each, by default as many as the cluster has CPUs.
+    Raises ClusterUnreachable.
+    """
+    _connect(address, workers)
+    try:
+        limit = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(sources))
+        rows = [{"name": s.name, "path": str(s.path), "speaker": s.speaker} for s in sources]
+        prepared = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
+            cast(Any, _Worker),
+            fn_constructor_args=(cache.absolute(), options),
+            compute=ray.data.ActorPoolStrategy(size=limit),
+            num_cpus=1,
+        )
+        for row in prepared.iter_rows():
+            yield row["name"]
+    finally:
+        ray.shutdown()
+
+
+def _connect(address: str, workers: int | None) -> None:
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    try:
+        if address == LOCAL:
+            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+        else:
+            ray.init(address, **quiet)
+    except ConnectionError as error:
+        raise ClusterUnreachable(
+            f"No Ray cluster answers at {address} ({error}). Start one with `ray start --head`, or use "
+            "--ray local."
+        ) from error

@@ -1,0 +1,153 @@
+"""Shards whose faces and voices are known become the compact model's training samples."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from footage import EXAMPLES, loudness, opening
+
+from sonimate.checkpoints.folder import BUNDLED
+from sonimate.codecs.mesh import MeshCodec
+from sonimate.data.compact.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
+from sonimate.data.compact.features import load_reducers
+from sonimate.data.compact.hidden_states import HiddenStates
+from sonimate.data.compact.samples import load_samples
+from sonimate.data.crop import wav_bytes
+from sonimate.data.shards import CLIPS, REJECTED, read_shards, write_shards
+from sonimate.errors import TooFewClips
+from sonimate.face.canonical import canonical_vertices
+from sonimate.face.pose import Pose, to_image
+from sonimate.media.audio import read_audio
+from sonimate.train.validate import gap_cm
+
+SECONDS = 5
+FRAMES = SECONDS * 25
+SPEECH = {"collins": "librivox_ss_0890", "vigee": "ljspeech_LJ001-0001"}
+SYNC = {"stage": "sync", "reason": "sound does not move with the mouth", "detail": ""}
+SIZE = {"stage": "quality", "reason": "face too small", "detail": ""}
+
+
+def voice(name: str) -> np.ndarray:
+    return read_audio(EXAMPLES / "speech" / f"{name}.wav").samples[: SECONDS * 16_000]
+
+
+def acted(gap: np.ndarray) -> np.ndarray:
+    """float32 (n, 478, 3) px of a swaying head that opens its mouth by `gap` (n,) cm."""
+    codec = MeshCodec.from_folder(BUNDLED / "compact" / "codec")
+    lips = codec.basis[:, 13, 1] - codec.basis[:, 14, 1]
+    moves = np.outer(gap, lips / (lips @ lips)) + 0.3 * np.random.default_rng(0).normal(
+        size=(len(gap), len(lips))
+    )
+    sway = np.sin(np.arange(len(gap)) / 10)[:, None] * [20.0, 10.0, 0.0]
+    pose = Pose(np.full(len(gap), 12.0), np.eye(3)[None].repeat(len(gap), 0), sway)
+    return to_image(canonical_vertices() + codec.displacement(moves), pose).astype(np.float32)
+
+
+def add_clip(
+    folder: Path, name: str, landmarks: np.ndarray, sound: np.ndarray, rejection: dict | None
+) -> Path:
+    stem = folder / f"{name}-00000000-000000"
+    record = {"source": f"{name}.mp4", "speaker": name, "rejection": rejection}
+    stem.with_name(f"{stem.name}.json").write_text(json.dumps(record))
+    np.save(stem.with_name(f"{stem.name}.landmarks.npy"), landmarks)
+    stem.with_name(f"{stem.name}.wav").write_bytes(wav_bytes(sound))
+    return stem
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two talking clips; of the rejected, one shows a stranger's face and one is of no use."""
+    folder, out = tmp_path_factory.mktemp("clips"), tmp_path_factory.mktemp("shards")
+    sounds = {name: voice(speech) for name, speech in SPEECH.items()}
+    clips = [add_clip(folder, name, acted(opening(sound)), sound, None) for name, sound in sounds.items()]
+    stranger = acted(opening(sounds["vigee"]))
+    rejected = [
+        add_clip(folder, "singer", stranger, sounds["collins"], SYNC),
+        add_clip(folder, "small", stranger, sounds["collins"], SIZE),
+    ]
+    write_shards(out, CLIPS, clips, max_bytes=1 << 30)
+    write_shards(out, REJECTED, rejected, max_bytes=1 << 30)
+    return out
+
+
+@pytest.fixture(scope="module")
+def utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One synthetic utterance, as `sonimate.data.synthesis` writes them."""
+    folder = tmp_path_factory.mktemp("speech")
+    samples = voice("jfk_inaugural")
+    activations = np.zeros((FRAMES, 7))
+    activations[:, 0] = loudness(samples)
+    np.savez(
+        folder / "00000.npz",
+        samples=(samples * 32767).astype(np.int16),
+        activations=activations,
+        blink=np.zeros(FRAMES),
+        brow=np.zeros(FRAMES),
+        head_motion=np.zeros((FRAMES, 6)),
+    )
+    return folder
+
+
+@pytest.fixture(scope="module")
+def make(shards: Path, utterances: Path) -> Callable[[Path], Derived]:
+    return lambda out: derive(shards, out, utterances, seed=3, speeds=(1.0,))
+
+
+@pytest.fixture(scope="module")
+def derived(tmp_path_factory: pytest.TempPathFactory, make: Callable) -> tuple[Path, Derived]:
+    out = tmp_path_factory.mktemp("derived")
+    return out, make(out)
+
+
+def test_the_basis_knows_only_strangers(derived):
+    out, told = derived
+    assert [key.partition("-")[0] for key in told.clips] == ["collins", "vigee"]
+    assert [key.partition("-")[0] for key in told.basis_fitted_on] == ["singer"]
+    assert json.loads((out / "derived.json").read_text())["synthetic"] == 1
+
+
+def test_samples_hold_the_motion_of_the_shards(derived):
+    out, _ = derived
+    samples = {sample.name: sample for sample in load_samples(out / "samples")}
+    assert set(samples) == {f"{name}.mp4#000000@1.0v{version}" for name in SPEECH for version in (0, 1)} | {
+        "00000"
+    }
+    codec = MeshCodec.from_folder(out / "codec")
+    for name, speech in SPEECH.items():
+        sample = samples[f"{name}.mp4#000000@1.0v0"]
+        assert np.corrcoef(gap_cm(codec, sample.expression), opening(voice(speech)))[0, 1] > 0.8
+        assert (sample.speaker, sample.source) == (name, "real")
+        assert len(sample.token_rows) == pytest.approx(2 * len(sample.expression), abs=4)
+        assert 0 < sample.buckets.min() < sample.buckets.max() < 128
+    spoken = samples["00000"]
+    assert (spoken.speaker, spoken.source) == ("synthetic", "synthetic")
+    assert np.corrcoef(gap_cm(codec, spoken.expression), loudness(voice("jfk_inaugural")))[0, 1] > 0.9
+
+
+def test_features_are_those_of_the_reducers(derived, shards):
+    out, _ = derived
+    _tokens, buckets = load_reducers(out / "reducers.npz")
+    (plain,) = (
+        sample for sample in load_samples(out / "samples") if sample.name == "collins.mp4#000000@1.0v0"
+    )
+    hidden = HiddenStates(out / "cache" / "hidden")(plain.name, next(read_shards(shards)).sound())
+    assert plain.token_rows.shape == (len(hidden), TOKEN_DIM)
+    assert plain.bucket_rows.shape == (len(hidden), BUCKET_DIM)
+    np.testing.assert_allclose(plain.bucket_rows, buckets(hidden[:, -1]), atol=0.3)
+
+
+def test_deriving_again_over_the_same_folder_changes_no_sample(derived, make):
+    out, told = derived
+    before = {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())}
+    (out / "samples" / "stale.npz").write_bytes(before["00000.npz"])
+    assert make(out) == told
+    assert {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())} == before
+
+
+def test_shards_without_an_accepted_clip_are_refused(shards, tmp_path):
+    (shard,) = shards.glob("rejected-*.tar")
+    (tmp_path / shard.name).write_bytes(shard.read_bytes())
+    with pytest.raises(TooFewClips, match="No clip"):
+        derive(tmp_path, tmp_path / "out", None, seed=0)

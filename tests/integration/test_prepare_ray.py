@@ -1,0 +1,61 @@
+"""On a Ray cluster, the same shards as in one process. The cluster is this machine with two workers."""
+
+import hashlib
+from functools import partial
+from pathlib import Path
+
+import pytest
+from footage import OPTIONS, make_footage
+
+from sonimate.data.prepare import list_sources, prepare
+from sonimate.distributed import prepare_ray
+from sonimate.errors import ClusterUnreachable
+
+# Ray sets its own deprecated options as it starts.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")
+
+
+@pytest.fixture(scope="module")
+def footage(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("footage")
+    make_footage(folder)
+    return folder
+
+
+def digests(out: Path) -> list[str]:
+    return [hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(out.glob("*.tar"))]
+
+
+@pytest.mark.slow
+def test_two_workers_write_the_same_shards(footage, tmp_path):
+    prepare(footage, tmp_path / "here", OPTIONS)
+    names = []
+    prepare(
+        footage,
+        tmp_path / "ray",
+        OPTIONS,
+        run=partial(prepare_ray.run_on_ray, address="local", workers=2),
+        progress=lambda done, total, name: names.append(name),
+    )
+    assert sorted(names) == ["brief.mp4", "mute.mp4", "still.mp4", "torn.mp4", "two.mp4"]
+    assert len(digests(tmp_path / "here")) == 2
+    assert digests(tmp_path / "ray") == digests(tmp_path / "here")
+
+
+def test_a_worker_leaves_finished_files_in_the_cache(footage, tmp_path):
+    sources = list_sources(footage)
+    brief = next(source for source in sources if source.name == "brief.mp4")
+    worker = prepare_ray._Worker(tmp_path, OPTIONS)
+    row = {"name": brief.name, "path": str(brief.path), "speaker": brief.speaker}
+    assert worker(row) == {"name": "brief.mp4"}
+    assert [path.name for path in tmp_path.iterdir()] == [brief.fingerprint(OPTIONS)]
+
+
+def test_a_cluster_that_does_not_answer_is_named(footage, tmp_path, monkeypatch):
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("refused")
+
+    monkeypatch.setattr(prepare_ray.ray, "init", refuse)
+    run = partial(prepare_ray.run_on_ray, address="10.0.0.1:6379")
+    with pytest.raises(ClusterUnreachable, match=r"10\.0\.0\.1:6379.*ray start"):
+        prepare(footage, tmp_path, OPTIONS, run=run)
