@@ -2,33 +2,82 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
 import torch
+from torch import Tensor, nn
 
+from sonimate.checkpoints.network import save_network
+from sonimate.models.motion_bucket import BUCKET_UNIT, AudioToBucket
 from sonimate.train.config import TrainConfig
-from sonimate.train.networks import Networks, on_device
-from sonimate.train.windows import WindowSampler
 
-SCALE = 16.0
-"""Errors are counted in the network's own unit of 16 buckets."""
+BUCKETS = "audio_to_bucket"
 
 
-def train_buckets(networks: Networks, windows: WindowSampler, config: TrainConfig) -> float:
-    """Fit `audio_to_bucket` by mean squared error for `config.bucket_steps`; returns the last steps' mean
-    absolute error in buckets."""
-    network = networks.audio_to_bucket
-    device = next(network.parameters()).device
-    optimiser = torch.optim.AdamW(network.parameters(), lr=config.learning_rate, weight_decay=0.05)
-    errors = []
-    for step in range(config.bucket_steps):
-        torch.manual_seed(config.seed + step)
-        batch = on_device(windows.batch(config.steps + step), device)
-        with torch.no_grad():
-            image = networks.image_encoder(batch.reference)[:, 0]
-        network.train()
-        error = (network.project(batch.bucket_features, image) - batch.buckets[:, None]) / SCALE
-        optimiser.zero_grad()
-        error.square().mean().backward()
-        optimiser.step()
-        errors.append(error.abs().mean().item() * SCALE)
-    network.eval()
-    return sum(errors[-50:]) / len(errors[-50:])
+@dataclass(frozen=True)
+class BucketBatch:
+    """names; features (b, f, d) as AudioToBucket.project takes them; image (b, c); buckets (b, 2)."""
+
+    names: tuple[str, ...]
+    features: Tensor
+    image: Tensor
+    buckets: Tensor
+
+
+class BucketLoss(nn.Module):
+    """`audio_to_bucket` with its loss."""
+
+    def __init__(self, network: AudioToBucket):
+        super().__init__()
+        self.network = network
+
+    def forward(self, batch: BucketBatch) -> Tensor:
+        """Mean squared error of each row (b,), in the network's own unit of 16 buckets."""
+        return (self.error(batch) / BUCKET_UNIT).square().flatten(1).mean(1)
+
+    def error(self, batch: BucketBatch) -> Tensor:
+        """Buckets (b, f, 2) too many."""
+        return self.network.project(batch.features, batch.image) - batch.buckets[:, None]
+
+
+class BucketTask:
+    """Fits `audio_to_bucket` to the labels of the same windows that the UNet saw, see sonimate.train.task."""
+
+    def __init__(self, network: AudioToBucket, batches: Callable[[int, range], BucketBatch], rows: int):
+        """batches: rows of a step's batch of windows. rows: how many to judge by."""
+        self.networks = BucketLoss(network)
+        self._batches, self._rows = batches, rows
+
+    def batch(self, step: int, rows: range) -> BucketBatch:
+        return self._batches(step, rows)
+
+    @torch.no_grad()
+    def validate(self, networks: BucketLoss, step: int) -> dict[str, float]:
+        """Mean absolute error, in buckets, of windows that no step has seen."""
+        device = next(networks.parameters()).device
+        batch = self._batches(step + 1_000_000, range(self._rows))
+        features, image, buckets = (x.to(device) for x in (batch.features, batch.image, batch.buckets))
+        moved = replace(batch, features=features, image=image, buckets=buckets)
+        return {"bucket_error": networks.error(moved).abs().mean().item()}
+
+    def save(self, networks: BucketLoss, folder: Path) -> None:
+        """Put the network into the model beside the stage's own folder."""
+        save_network(networks.network, folder.parent / "model" / BUCKETS, torch.float32)
+
+
+def bucket_config(config: TrainConfig) -> TrainConfig:
+    """The second stage's own settings."""
+    return replace(
+        config,
+        steps=config.bucket_steps,
+        batch_size=config.bucket_batch_size,
+        accumulation=1,
+        learning_rate=config.bucket_rate,
+        final_rate=1.0,
+        warmup_steps=0,
+        weight_decay=0.05,
+        mixed_precision="no",
+        validate_every=max(config.bucket_steps, 1),
+    )

@@ -2,61 +2,137 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from sonimate.configs import SamplingOptions
 from sonimate.errors import FileMissing, OptionOutOfRange
 
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
+    """What both sizes share.
+
+    steps, warmup_steps, checkpoint_every, validate_every: in optimiser steps.
+    batch_size: windows of one step, over all processes and their `accumulation` parts.
+    frames: of a window, at 12.5 fps. final_rate: of `learning_rate`, reached by a cosine; 1 is constant.
+    drop_audio, drop_image, drop_both: chances, 5 % each in the paper. sigma_mean, sigma_std: of ln(sigma).
+    mixed_precision: "no", "bf16" or "fp16" (accelerate's).
+    bucket_steps, bucket_batch_size, bucket_rate: of the second stage, which trains audio_to_bucket alone.
+    temporal_audio, motion_controller: whether the model has them (table 3 of the paper); a model trained
+    without says so in its UNet's config.json, and animates so.
+    sampling: settings of SamplingOptions for validation that differ from the size's own.
+    held_out: speakers not to train on, but to validate on.
+    """
+
+    steps: int
+    batch_size: int = 16
+    accumulation: int = 1
+    frames: int = 25
+    learning_rate: float = 1e-3
+    warmup_steps: int = 100
+    final_rate: float = 0.05
+    weight_decay: float = 0.01
+    adam_beta2: float = 0.99
+    gradient_clip: float = 1.0
+    gradient_checkpointing: bool = False
+    ema_decay: float = 0.995
+    mixed_precision: str = "no"
+    drop_audio: float = 0.05
+    drop_image: float = 0.05
+    drop_both: float = 0.05
+    sigma_mean: float = 0.0
+    sigma_std: float = 1.4
+    bucket_steps: int = 300
+    bucket_batch_size: int = 16
+    bucket_rate: float = 1e-3
+    temporal_audio: bool = True
+    motion_controller: bool = True
+    sampling: dict[str, Any] = field(default_factory=dict)
+    checkpoint_every: int = 200
+    validate_every: int = 400
+    seed: int = 0
+    held_out: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for spec in fields(self):
+            self._check(spec.name, spec.type, getattr(self, spec.name))
+        object.__setattr__(self, "held_out", tuple(self.held_out))
+        unknown = set(self.sampling) - {spec.name for spec in fields(SamplingOptions)}
+        if unknown:
+            raise OptionOutOfRange(f"sampling: {', '.join(sorted(unknown))}; see SamplingOptions.")
+
+    @property
+    def without(self) -> tuple[str, ...]:
+        """The parts that are left out, as UNetConfig names them."""
+        return tuple(name for name in ("temporal_audio", "motion_controller") if not getattr(self, name))
+
+    def _check(self, name: str, kind: Any, value: Any) -> None:
+        """YAML reads 1e-4 as words, and any switch may be misspelt."""
+        if kind == "float":
+            try:
+                value = float(value)
+            except (TypeError, ValueError):
+                raise OptionOutOfRange(f"{name} = {value!r}; give a number.") from None
+            object.__setattr__(self, name, value)
+        right = {"int": int, "float": float, "bool": bool, "str": str}.get(kind, object)
+        if not isinstance(value, right) or (kind == "int" and isinstance(value, bool)):
+            raise OptionOutOfRange(f"{name} = {value!r}; give a value of type {kind}.")
+        if kind in ("int", "float") and name != "sigma_mean" and value < 0:
+            raise OptionOutOfRange(f"{name} = {value!r}; give none below 0.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CompactConfig(TrainConfig):
     """unet, audio_tokens, audio_bucket, reference_encoder: keyword arguments of those classes' configs.
 
-    steps, batch_size, frames (of a window, at 12.5 fps). learning_rate, warmup_steps, weight_decay,
-    gradient_clip, ema_decay.
-    real_share: part of each batch that comes from real clips. drop_audio, drop_image, drop_both: chances.
-    sigma_mean, sigma_std: of ln(sigma). reference_noise: standard deviation in cm, added to the reference's
-    coefficients.
-    mixed_precision: "no", "bf16" or "fp16" (accelerate's).
-    bucket_steps: length of the second stage, which trains audio_bucket alone.
+    real_share: part of each batch that comes from real clips. reference_noise: standard deviation in cm,
+    added to the reference's coefficients.
     """
 
     unet: dict[str, Any]
     audio_tokens: dict[str, Any]
     audio_bucket: dict[str, Any]
     reference_encoder: dict[str, Any]
-    steps: int
-    batch_size: int = 16
-    frames: int = 25
-    learning_rate: float = 1e-3
-    warmup_steps: int = 100
-    weight_decay: float = 0.01
-    gradient_clip: float = 1.0
-    ema_decay: float = 0.995
-    mixed_precision: str = "no"
     real_share: float = 0.5
-    drop_audio: float = 0.05
-    drop_image: float = 0.05
-    drop_both: float = 0.05
-    sigma_mean: float = 0.0
-    sigma_std: float = 1.4
     reference_noise: float = 0.1
-    bucket_steps: int = 300
-    checkpoint_every: int = 200
-    validate_every: int = 400
-    seed: int = 0
-    held_out: tuple[str, ...] = field(default_factory=tuple)
 
-    @classmethod
-    def from_yaml(cls, path: Path, **overrides: Any) -> TrainConfig:
-        """Raises FileMissing, or OptionOutOfRange naming keys that no field has."""
-        if not path.exists():
-            raise FileMissing(f"{path} does not exist; configs/ holds the recipes of the bundled models.")
-        values = yaml.safe_load(path.read_text()) | overrides
-        try:
-            return cls(**values)
-        except TypeError as error:
-            raise OptionOutOfRange(f"{path}: {error}; see sonimate.train.config.TrainConfig.") from error
+
+@dataclass(frozen=True, kw_only=True)
+class FullConfig(TrainConfig):
+    """Shapes are those of the model that training starts from.
+
+    validation_clips: how many clips are generated, filmed and measured at a validation.
+    """
+
+    validation_clips: int = 4
+
+
+SIZES: dict[str, type[TrainConfig]] = {"compact": CompactConfig, "full": FullConfig}
+
+
+def read_config(path: Path, **changes: Any) -> TrainConfig:
+    """The recipe of a YAML file, whose `model` says which of SIZES it is of, with some settings changed.
+
+    Raises FileMissing, or OptionOutOfRange naming keys that no field has.
+    """
+    if not path.is_file():
+        raise FileMissing(f"{path} does not exist; configs/ holds the recipes of both sizes.")
+    try:
+        values = yaml.safe_load(path.read_text())
+    except yaml.YAMLError as error:
+        raise OptionOutOfRange(f"{path} is no YAML ({error}).") from error
+    size = values.pop("model", None) if isinstance(values, dict) else None
+    if size not in SIZES:
+        raise OptionOutOfRange(f"{path}: model = {size!r}; choose one of {', '.join(SIZES)}.")
+    try:
+        return SIZES[size](**values | changes)
+    except TypeError as error:
+        raise OptionOutOfRange(
+            f"{path}: {error}; see sonimate.train.config.{SIZES[size].__name__}."
+        ) from error
+    except OptionOutOfRange as error:
+        raise OptionOutOfRange(f"{path}: {error}") from error

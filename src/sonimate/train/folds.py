@@ -14,7 +14,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from sonimate.data.samples import load_samples
+from sonimate.data.compact.samples import load_samples
 
 UNCHANGED = "@1.0v0"
 """Suffix of the version of a real clip at its own speed and with its own sound."""
@@ -41,17 +41,17 @@ def main() -> None:
     seconds: dict[str, float] = defaultdict(float)
     for sample in load_samples(arguments.data / "samples"):
         if sample.source == "real" and sample.name.endswith(UNCHANGED):
-            clips[sample.speaker].append(sample.name.removesuffix(UNCHANGED))
+            clips[sample.speaker].append(sample.name.partition("#")[0])
             seconds[sample.speaker] += len(sample.expression) / 25
     entries = []
     for index, speakers in enumerate(speaker_folds(seconds, arguments.folds)):
         run = arguments.out / f"fold{index}"
-        command = [sys.executable, "-m", "sonimate.train", str(arguments.config)]
+        command = [sys.executable, "-m", "sonimate", "train", str(arguments.config)]
         command += ["--data", str(arguments.data), "--out", str(run), "--init", str(arguments.init)]
         command += ["--hold-out", ",".join(speakers)]
         if not (run / "model" / "model_index.json").exists():
             subprocess.run([*command, *passed_on], check=True)
-        held_out = sorted(name for speaker in speakers for name in clips[speaker])
+        held_out = sorted({name for speaker in speakers for name in clips[speaker]})
         entries.append({"model": str(run / "model"), "speakers": speakers, "clips": held_out})
     (arguments.out / "folds.json").write_text(json.dumps({"folds": entries}, indent=2) + "\n")
 

@@ -1,175 +1,194 @@
-"""The training loop: noise, predict, step; a moving average; checkpoints that resume exactly."""
+"""The training loop: batch, loss, step; a moving average; checkpoints that resume exactly.
+
+The batch of a step is a pure function of (seed, step), and each process takes its rows of it: one process or
+many, killed or not, a run has the same loss curve, up to the order of sums (and up to dropout, which a
+process draws for its own rows).
+"""
 
 from __future__ import annotations
 
-import json
+import copy
 import math
 import shutil
-from collections.abc import Callable
+from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.utils import set_seed
-from torch import Tensor, nn
-from torch.optim.swa_utils import PARAM_LIST, AveragedModel, get_ema_multi_avg_fn
+from accelerate.utils import InitProcessGroupKwargs, gather_object
+from torch import Tensor
 
-from sonimate.codecs.mesh import MeshCodec
-from sonimate.data.features import Reducer
-from sonimate.data.samples import Sample
-from sonimate.errors import SonimateError
+from sonimate.errors import OptionOutOfRange, TrainingDiverged
+from sonimate.train.average import Average
 from sonimate.train.config import TrainConfig
-from sonimate.train.loss import sample_sigmas, velocity_target
-from sonimate.train.networks import Networks, on_device, outside_rows
-from sonimate.train.windows import Batch, WindowSampler
+from sonimate.train.loss import row_generator
+from sonimate.train.record import (
+    PARTIAL,
+    append_loss,
+    forget_losses_from,
+    newest_checkpoint,
+    publish_checkpoint,
+)
+from sonimate.train.task import Task, on_device
 
-Validate = Callable[[Networks, int], dict[str, float]]
-
-
-class TrainingDiverged(SonimateError):
-    """The loss is no longer a finite number."""
+REPORT_EVERY = 20
+PATIENCE = timedelta(hours=3)
+"""How long processes wait for the first one, which alone validates."""
 
 
 class Trainer:
-    """Trains the networks of a compact model on prepared samples.
+    """Trains a task. out: run folder, to hold checkpoint, losses.jsonl and TensorBoard's log."""
 
-    samples: all of them; those of `config.held_out` speakers are left out. out: run folder.
-    validate: called every `validate_every` steps with the averaged networks; its numbers are logged.
-    """
-
-    def __init__(
-        self,
-        config: TrainConfig,
-        samples: list[Sample],
-        codec: MeshCodec,
-        reducers: tuple[Reducer, Reducer],
-        out: Path,
-        validate: Validate = lambda networks, step: {},
-    ):
-        self.config, self.out, self.validate = config, out, validate
+    def __init__(self, task: Task, config: TrainConfig, out: Path):
+        self.task, self.config, self.out = task, config, out
         out.mkdir(parents=True, exist_ok=True)
-        set_seed(config.seed)
         self.accelerator = Accelerator(
-            log_with="tensorboard", project_dir=str(out), mixed_precision=config.mixed_precision
+            log_with="tensorboard",
+            project_dir=str(out),
+            mixed_precision=config.mixed_precision,
+            gradient_accumulation_steps=config.accumulation,
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
         self.accelerator.init_trackers("log")
-        training = [sample for sample in samples if sample.speaker not in config.held_out]
-        self.windows = WindowSampler(
-            training,
-            codec,
-            frames=config.frames,
-            batch_size=config.batch_size,
-            real_share=config.real_share,
-            reference_noise=config.reference_noise,
-            seed=config.seed,
-            silence_rows=(outside_rows(reducers[0]), outside_rows(reducers[1])),
-        )
-        self.mask = codec.mask[None, None].to(self.accelerator.device)
-        networks = Networks(config, *reducers).to(self.accelerator.device)
-        self.average = AveragedModel(networks, multi_avg_fn=_average(config.ema_decay), use_buffers=False)
+        self._check_division()
+        self._whole = copy.deepcopy(task.networks).cpu() if self.accelerator.is_main_process else None
+        networks = task.networks.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(
-            networks.parameters(),
+            [parameter for parameter in networks.parameters() if parameter.requires_grad],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
-            betas=(0.9, 0.99),
+            betas=(0.9, config.adam_beta2),
         )
-        schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, self._rate)
-        self.networks, self.optimiser, self.schedule = self.accelerator.prepare(networks, optimiser, schedule)
+        self.networks, self.optimiser = self.accelerator.prepare(networks, optimiser)
+        self.average = Average(self.accelerator.unwrap_model(self.networks), config.ema_decay)
         self.accelerator.register_for_checkpointing(self.average)
         self.step = 0
 
-    def _rate(self, step: int) -> float:
-        """Linear warm-up, then a cosine to a twentieth."""
-        warmup, total = self.config.warmup_steps, self.config.steps
-        if step < warmup:
-            return (step + 1) / warmup
-        progress = min((step - warmup) / max(total - warmup, 1), 1.0)
-        return 0.05 + 0.95 * 0.5 * (1 + math.cos(math.pi * progress))
+    def run(self) -> None:
+        """Train to the end, from the last checkpoint if there is one, and save the averaged networks.
 
-    def run(self) -> Networks:
-        """Train to the end, from the last checkpoint if there is one; returns the averaged networks."""
+        Raises TrainingDiverged.
+        """
         self._resume()
         while self.step < self.config.steps:
             loss = self._train_step()
+            self._log({"loss": loss, "rate": self._rate()})
+            if self.accelerator.is_main_process:
+                append_loss(self.out, self.step, loss, self._rate())
             self.step += 1
-            if self.step % 20 == 0:
-                self.accelerator.log({"loss": loss, "rate": self.schedule.get_last_lr()[0]}, step=self.step)
-            if self.step % self.config.validate_every == 0 or self.step == self.config.steps:
-                metrics = self.validate(self.averaged, self.step)
-                self.accelerator.log(metrics, step=self.step)
-                self.accelerator.print(f"step {self.step} loss {loss:.4f} {_format(metrics)}", flush=True)
-            if self.step % self.config.checkpoint_every == 0 or self.step == self.config.steps:
+            last = self.step == self.config.steps
+            if self.step % REPORT_EVERY == 0 or last:
+                self.accelerator.print(f"step {self.step}/{self.config.steps} loss {loss:.4f}", flush=True)
+            if self.step % self.config.validate_every == 0 or last:
+                self._validate()
+            if self.step % self.config.checkpoint_every == 0 or last:
                 self._checkpoint()
+        if (networks := self.averaged()) is not None:
+            self.task.save(networks, self.out)
+        self.accelerator.wait_for_everyone()
         self.accelerator.end_training()
-        return self.averaged
 
-    @property
-    def averaged(self) -> Networks:
-        module = self.average.module
-        assert isinstance(module, Networks)
-        return module.eval()
+    def averaged(self) -> Any:
+        """The averaged networks on the CPU in the first process, None in the others; all must call it."""
+        averages = self.average.whole()
+        if self._whole is None:
+            return None
+        self._whole.load_state_dict(self._whole.state_dict() | averages)
+        return self._whole.eval()
+
+    def _rate(self) -> float:
+        """Learning rate of the present step: linear warm-up, then a cosine."""
+        config = self.config
+        if self.step < config.warmup_steps:
+            return config.learning_rate * (self.step + 1) / config.warmup_steps
+        progress = min((self.step - config.warmup_steps) / max(config.steps - config.warmup_steps, 1), 1.0)
+        share = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
+        return config.learning_rate * share
 
     def _train_step(self) -> float:
-        config = self.config
+        """One step of the optimiser; returns the mean loss of the whole batch."""
         self.networks.train()
-        torch.manual_seed(hash((config.seed, self.step)) % 2**31)
-        generator = torch.Generator().manual_seed(config.seed * 1_000_003 + self.step)
-        batch = on_device(self.windows.batch(self.step), self.accelerator.device)
-        loss = self._loss(batch, generator)
-        if not torch.isfinite(loss):
-            raise TrainingDiverged(f"Loss is {loss.item()} at step {self.step}; lower learning_rate.")
-        self.accelerator.backward(loss)
-        self.accelerator.clip_grad_norm_(self.networks.parameters(), config.gradient_clip)
-        self.optimiser.step()
-        self.schedule.step()
-        self.optimiser.zero_grad()
-        self.average.update_parameters(self.accelerator.unwrap_model(self.networks))
-        return loss.item()
+        for group in self.optimiser.param_groups:
+            group["lr"] = self._rate()
+        means = []
+        for part in range(self.config.accumulation):
+            batch: Any = self.task.batch(self.step, self._rows(part))
+            own = (self.config.seed, self.step, part, self.accelerator.process_index)
+            torch.manual_seed(row_generator(*own).initial_seed())
+            with self.accelerator.accumulate(self.networks):
+                with self.accelerator.autocast():
+                    losses = self.networks(on_device(batch, self.accelerator.device))
+                means.append(self._mean(losses.detach(), batch.names))
+                self.accelerator.backward(losses.mean())
+                if self.accelerator.sync_gradients:
+                    self.accelerator.clip_grad_norm_(self.networks.parameters(), self.config.gradient_clip)
+                self.optimiser.step()
+                self.optimiser.zero_grad()
+        self.average.update(self.accelerator.unwrap_model(self.networks))
+        return sum(means) / len(means)
 
-    def _loss(self, batch: Batch, generator: torch.Generator) -> Tensor:
-        """Chance is drawn on the CPU, so that a seed means the same on every device."""
-        config, count, device = self.config, len(batch.latents), batch.latents.device
-        sigma = sample_sigmas(count, mean=config.sigma_mean, std=config.sigma_std, generator=generator)
-        noise = torch.randn(batch.latents.shape, generator=generator).to(device)
-        chance = torch.rand(count, generator=generator).to(device)
-        sigma = sigma.to(device)
-        level = sigma[:, None, None, None, None]
-        both = chance < config.drop_both
-        audio = both | ((chance >= config.drop_both) & (chance < config.drop_both + config.drop_audio))
-        image = both | (chance > 1 - config.drop_image)
-        velocity = self.networks(batch, batch.latents + level * noise, sigma, audio, image, self.mask)
-        return nn.functional.mse_loss(velocity, velocity_target(batch.latents, noise, level))
+    def _rows(self, part: int) -> range:
+        """This process's rows of the batch, in one of `accumulation` parts."""
+        count = self.config.batch_size // (self.accelerator.num_processes * self.config.accumulation)
+        start = (part * self.accelerator.num_processes + self.accelerator.process_index) * count
+        return range(start, start + count)
+
+    def _mean(self, losses: Tensor, names: tuple[str, ...]) -> float:
+        """Mean over the processes' rows. Raises TrainingDiverged in all of them, naming the samples."""
+        everyones = self.accelerator.gather(losses)
+        assert isinstance(everyones, Tensor)
+        if not everyones.isfinite().all():
+            finite = everyones.isfinite().tolist()
+            wrong = [name for name, fine in zip(gather_object(list(names)), finite, strict=True) if not fine]
+            raise TrainingDiverged(
+                f"The loss is {everyones.mean().item()} at step {self.step}, of {', '.join(wrong)}. If it is "
+                "always the same sample, leave it out; else lower learning_rate, and start from the last "
+                f"checkpoint in {self.out}."
+            )
+        return everyones.mean().item()
+
+    def _validate(self) -> None:
+        networks = self.averaged()
+        if networks is not None:
+            networks.to(self.accelerator.device)
+            metrics = self.task.validate(networks, self.step)
+            networks.cpu()
+            self._log(metrics)
+            for name, value in metrics.items():
+                self.accelerator.print(f"step {self.step} {name} {value:.3f}", flush=True)
+        self.accelerator.wait_for_everyone()
+
+    def _log(self, values: dict[str, float]) -> None:
+        self.accelerator.log(values, step=self.step)
 
     def _checkpoint(self) -> None:
-        folder = self.out / "checkpoint"
-        self.accelerator.save_state(str(self.out / "checkpoint.partial"))
-        (self.out / "checkpoint.partial" / "step.json").write_text(json.dumps({"step": self.step}))
-        previous = self.out / "checkpoint.previous"
-        shutil.rmtree(previous, ignore_errors=True)
-        if folder.exists():
-            folder.rename(previous)
-        (self.out / "checkpoint.partial").rename(folder)
-        shutil.rmtree(previous, ignore_errors=True)
+        if self.accelerator.is_main_process:
+            shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
+        self.accelerator.wait_for_everyone()
+        self.accelerator.save_state(str(self.out / PARTIAL))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            publish_checkpoint(self.out, self.step)
+        self.accelerator.wait_for_everyone()
 
     def _resume(self) -> None:
-        for name in ("checkpoint", "checkpoint.previous"):
-            folder = self.out / name
-            if (folder / "step.json").exists():
-                self.accelerator.load_state(str(folder))
-                self.step = json.loads((folder / "step.json").read_text())["step"]
-                self.accelerator.print(f"resuming at step {self.step}")
-                return
+        newest = newest_checkpoint(self.out)
+        if newest is not None:
+            folder, self.step = newest
+            self.accelerator.load_state(str(folder))
+            self.accelerator.print(f"resuming at step {self.step}", flush=True)
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            forget_losses_from(self.out, self.step)
 
-
-def _average(decay: float) -> Callable[[PARAM_LIST, PARAM_LIST, Tensor | int], None]:
-    """Exponential moving average whose memory grows with the number of steps at first."""
-
-    def update(averages: PARAM_LIST, values: PARAM_LIST, count: Tensor | int) -> None:
-        keep = min(decay, (1 + int(count)) / (10 + int(count)))
-        get_ema_multi_avg_fn(keep)(averages, values, count)
-
-    return update
-
-
-def _format(metrics: dict[str, float]) -> str:
-    return " ".join(f"{name} {value:.3f}" for name, value in metrics.items())
+    def _check_division(self) -> None:
+        parts = self.accelerator.num_processes * self.config.accumulation
+        if self.config.batch_size % parts:
+            raise OptionOutOfRange(
+                f"batch_size = {self.config.batch_size} does not divide into {parts} parts: "
+                f"{self.accelerator.num_processes} processes, accumulation = {self.config.accumulation}."
+            )
+        plugin = self.accelerator.state.deepspeed_plugin
+        if plugin is not None:
+            plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = self.config.batch_size // parts

@@ -10,10 +10,10 @@ import torch
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.codecs.mesh import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
-from sonimate.data.samples import Sample
+from sonimate.data.compact.samples import MotionSample
 from sonimate.face.canonical import canonical_vertices
 from sonimate.sampling.joint import sample_joint
-from sonimate.train.networks import FPS, Networks
+from sonimate.train.denoiser import FPS, Denoiser
 from sonimate.train.windows import STRIDE, windows_of
 from sonimate.types import Conditions
 
@@ -28,9 +28,9 @@ class Generated:
 
 @torch.no_grad()
 def generate(
-    networks: Networks,
+    networks: Denoiser,
     codec: MeshCodec,
-    sample: Sample,
+    sample: MotionSample,
     outside: np.ndarray,
     options: SamplingOptions = COMPACT,
 ) -> Generated:

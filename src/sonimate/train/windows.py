@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.codecs.mesh import MeshCodec, Motion
-from sonimate.data.samples import Sample
+from sonimate.data.compact.samples import MotionSample
 from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion
 
@@ -28,10 +29,11 @@ HEAD_MIRROR = np.array([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Batch:
-    """latents (b, f, c, h, w); reference (b, c, h, w); features (b, f, token features); bucket_features
-    (b, f, bucket features); buckets (b, 2)."""
+class MotionWindows:
+    """Windows of b samples. names; latents (b, f, c, h, w); reference (b, c, h, w); features (b, f, token
+    features); bucket_features (b, f, bucket features); buckets (b, 2)."""
 
+    names: tuple[str, ...]
     latents: Tensor
     reference: Tensor
     features: Tensor
@@ -40,15 +42,14 @@ class Batch:
 
 
 class WindowSampler:
-    """Draws batches of windows from samples. A batch is a pure function of (seed, step)."""
+    """Draws windows from samples. Each is a pure function of (seed, step, row of the step's batch)."""
 
     def __init__(
         self,
-        samples: list[Sample],
+        samples: list[MotionSample],
         codec: MeshCodec,
         *,
         frames: int,
-        batch_size: int,
         real_share: float,
         reference_noise: float,
         seed: int,
@@ -61,28 +62,32 @@ class WindowSampler:
         real, synthetic = map(bool, self._pools)
         self._real_share = real_share if real and synthetic else float(real)
         self._codec, self._frames, self._span = codec, frames, span
-        self._batch_size, self._noise, self._seed = batch_size, reference_noise, seed
+        self._noise, self._seed = reference_noise, seed
         self._mirror = mirror_matrix(codec)
         self._rest = {sample.name: rest_of(sample.expression, codec) for sample in usable}
         self._smiles = codec.project(smiles())
         self._silence = silence_rows
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step: independent of the steps before it, so that training resumes exactly."""
-        rng = np.random.default_rng([self._seed, step])
-        rows = [self._window(rng) for _ in range(self._batch_size)]
-        expression, head, reference, tokens, bucket_rows, buckets = map(np.stack, zip(*rows, strict=True))
-        flat = Motion(expression.reshape(-1, expression.shape[-1]), head.reshape(-1, head.shape[-1]))
-        still = Motion(reference, np.zeros((len(reference), head.shape[-1])))
-        return Batch(
-            self._codec.to_latents(flat).unflatten(0, (self._batch_size, self._frames)),
+    def batch(self, step: int, rows: range) -> MotionWindows:
+        """Some rows of a step's batch: independent of all others, so that training resumes exactly and
+        processes can share a batch."""
+        drawn = [self._window(np.random.default_rng([self._seed, step, row])) for row in rows]
+        names, expression, head, reference, tokens, bucket_rows, buckets = zip(*drawn, strict=True)
+        moves = [
+            self._codec.to_latents(Motion(face, pose)) for face, pose in zip(expression, head, strict=True)
+        ]
+        still = Motion(np.stack(reference), np.zeros((len(rows), HEAD_MIRROR.size)))
+        return MotionWindows(
+            names,
+            torch.stack(moves),
             self._codec.to_latents(still),
-            torch.from_numpy(tokens).float(),
-            torch.from_numpy(bucket_rows).float(),
-            torch.from_numpy(buckets).float(),
+            torch.from_numpy(np.stack(tokens)).float(),
+            torch.from_numpy(np.stack(bucket_rows)).float(),
+            torch.from_numpy(np.stack(buckets)).float(),
         )
 
-    def _window(self, rng: np.random.Generator) -> tuple[np.ndarray, ...]:
+    def _window(self, rng: np.random.Generator) -> tuple[Any, ...]:
+        """One row: the fields of MotionWindows, the latents as expression and head."""
         pool = 0 if rng.random() < self._real_share else 1
         sample = self._pools[pool][rng.choice(len(self._pools[pool]), p=self._chances[pool])]
         start = rng.integers(len(sample.expression) - self._span + 1)
@@ -103,7 +108,8 @@ class WindowSampler:
         reference = reference + self._noise * rng.normal(size=reference.shape)
         tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
         buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
-        return expression, head, reference, tokens, buckets, sample.buckets * [1.0, gain]
+        labels = sample.buckets * [1.0, gain]
+        return sample.name, expression, head, reference, tokens, buckets, labels
 
 
 def rest_of(expression: np.ndarray, codec: MeshCodec) -> np.ndarray:
@@ -142,7 +148,7 @@ def mirror_matrix(codec: MeshCodec) -> np.ndarray:
     return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
 
 
-def _chances(pool: list[Sample], span: int) -> np.ndarray:
+def _chances(pool: list[MotionSample], span: int) -> np.ndarray:
     """Samples are drawn in proportion to the windows they hold."""
     weights = np.array([len(sample.expression) - span + 1 for sample in pool], float)
     return weights / weights.sum() if len(pool) else weights

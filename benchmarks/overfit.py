@@ -1,0 +1,230 @@
+"""Can the full model's layout learn at all? A tiny one, autoencoder included, learns two real clips by heart.
+
+overfit.py CLIP CLIP --out FOLDER     e.g. GRID clips of 3 s; about an hour on one core, resumable
+
+Everything is the real thing but for size: sonimate prepare, features of frozen networks, sonimate train, both
+stages, and the pipeline on the first frame and the sound of each clip. Faces fill 64 px frames: the margin is
+narrowed, so that a mouth is wide enough to show whether it is open. Frames are enlarged for the face mesh.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+import yaml
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+from torch.nn import functional as F
+from transformers import CLIPVisionConfig
+
+from sonimate.audio.whisper import WhisperHiddenStates
+from sonimate.checkpoints.full import save_image_encoder, save_svd_codec
+from sonimate.checkpoints.network import save_network
+from sonimate.checkpoints.saved import write_index
+from sonimate.codecs.preparation import resize_to_multiple_of_64, signed_image
+from sonimate.codecs.svd import SVDCodec
+from sonimate.configs import FULL, MotionOptions
+from sonimate.data import crop
+from sonimate.data.latents import FRAME_STEP, write_latents
+from sonimate.data.mouth_reader import ENCODER
+from sonimate.data.prepare import PrepareOptions, prepare
+from sonimate.data.shards import ShardClip, read_shards
+from sonimate.evaluate.report import Check, publish
+from sonimate.face.mesh import FaceMesh, select_face
+from sonimate.face.pose import mouth_opening
+from sonimate.interpolate import FlowMiddle
+from sonimate.media.video import VideoWriter, read_frames
+from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
+from sonimate.models.clip import ClipImageEncoder
+from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.pipeline import SonicPipeline
+from sonimate.train.film import follows, track_opening
+from sonimate.train.record import read_losses
+from sonimate.train.run import train
+from sonimate.types import Portrait, Waveform
+
+SIDE_PX = 64
+MARGIN = 0.1
+WIDTH = 64
+UNET = UNetConfig(
+    block_out_channels=(32, 32, 64, 64),
+    num_attention_heads=(2, 2, 4, 4),
+    layers_per_block=1,
+    cross_attention_dim=WIDTH,
+    addition_time_embed_dim=32,
+    projection_class_embeddings_input_dim=96,
+    norm_num_groups=8,
+)
+RECIPE: dict[str, Any] = {
+    "model": "full",
+    "batch_size": 4,
+    "learning_rate": 2e-3,
+    "warmup_steps": 30,
+    "final_rate": 0.02,
+    "weight_decay": 0.0,
+    "ema_decay": 0.99,
+    "sigma_mean": 1.0,
+    "sigma_std": 1.4,
+    "bucket_steps": 100,
+    "bucket_batch_size": 8,
+    "checkpoint_every": 100,
+    "validate_every": 100_000,
+    "validation_clips": 2,
+    "sampling": {"steps": 10, "image_guidance": 1.0, "audio_guidance": 1.0},
+}
+MIN_R, MIN_FALL = 0.8, 10.0
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("clips", type=Path, nargs="+")
+    parser.add_argument("--steps", type=int, default=1000)
+    parser.add_argument("--vae-steps", type=int, default=400)
+    parser.add_argument("--out", type=Path, default=Path("out/overfit"))
+    arguments = parser.parse_args(argv)
+    torch.set_num_threads(1)
+    out: Path = arguments.out
+    clips = shards_of(arguments.clips, out)
+    start = out / "start"
+    if not (start / "model_index.json").exists():
+        write_start(start, clips, arguments.vae_steps)
+    device = torch.device("cpu")
+    write_latents(out / "shards", out / "data", start, device=device, size_px=SIDE_PX)
+    recipe = out / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(RECIPE | {"steps": arguments.steps}))
+    model = train(recipe, out / "data", out / "run", init=str(start))
+
+    losses = np.array(list(read_losses(out / "run").values()))
+    fall = losses[:5].mean() / losses[-100:].mean()
+    pipeline = SonicPipeline.from_pretrained(model, device="cpu")
+    rows = [measure(pipeline, clip, out) for clip in clips]
+    checks = [
+        Check(name="loss, first 5 steps over last 100", value=float(fall), low=MIN_FALL),
+        *(Check(name=f"r of {row['clip']}", value=row["r"], low=MIN_R) for row in rows),
+    ]
+    publish("overfit", out, rows=rows, summary={"last loss": float(losses[-100:].mean())}, checks=checks)
+
+
+def shards_of(clips: Sequence[Path], out: Path) -> list[ShardClip]:
+    """The clips through the stages of preparation, each with a narrower margin around the face."""
+    footage = out / "footage"
+    footage.mkdir(parents=True, exist_ok=True)
+    for clip in clips:
+        if not (footage / clip.name).exists():
+            (footage / clip.name).symlink_to(clip.resolve())
+    with patch.object(crop, "EXPAND_RATIO", MARGIN):
+        report = prepare(footage, out / "shards", PrepareOptions(size_px=256, min_face_px=64))
+    print(report.clips, "clips")
+    return list(read_shards(out / "shards"))
+
+
+def frames_of(clip: ShardClip, out: Path) -> list[np.ndarray]:
+    path = out / f"{clip.key}.mp4"
+    path.write_bytes(clip.read(".mp4"))
+    return list(read_frames(path, fps=None))
+
+
+def write_start(folder: Path, clips: Sequence[ShardClip], vae_steps: int) -> None:
+    """A full model's folder: an autoencoder fitted to the clips, Whisper, and random networks else."""
+    folder.mkdir(exist_ok=True)
+    torch.manual_seed(0)
+    frames = [[resize_to_multiple_of_64(f, SIDE_PX) for f in frames_of(c, folder.parent)] for c in clips]
+    vae = fit_autoencoder([torch.stack([signed_image(f) for f in some]) for some in frames], vae_steps)
+    save_svd_codec(SVDCodec(vae, middle=FlowMiddle()), folder, torch.float32)
+    whisper = WhisperHiddenStates.from_folder(ENCODER)
+    whisper.save(folder / "audio_encoder")
+    clip = CLIPVisionConfig(
+        hidden_size=32,
+        intermediate_size=64,
+        projection_dim=WIDTH,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        image_size=224,
+        patch_size=32,
+    )
+    save_image_encoder(ClipImageEncoder(clip), folder / "image_encoder", torch.float32)
+    tokens = AudioTokensConfig(channels=whisper.dim, intermediate_dim=128, output_dim=WIDTH, context_tokens=8)
+    buckets = AudioToBucketConfig(channels=whisper.dim, intermediate_dim=32, clip_channels=WIDTH)
+    save_network(AudioToTokens(tokens), folder / "audio_to_tokens", torch.float32)
+    save_network(AudioToBucket(buckets), folder / "audio_to_bucket", torch.float32)
+    save_network(SpatioTemporalUNet(UNET), folder / "unet", torch.float32)
+    write_index(folder)
+
+
+def fit_autoencoder(clips: Sequence[torch.Tensor], steps: int) -> Any:
+    """An autoencoder of SVD's class, fitted to clips (n, 3, h, w) in [-1, 1] until it shows their mouths."""
+    shape: dict[str, Any] = {
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "block_out_channels": (32, 32, 64, 64),
+        "layers_per_block": 1,
+    }
+    vae: Any = AutoencoderKLTemporalDecoder(**shape)
+    optimiser = torch.optim.AdamW(vae.parameters(), lr=2e-3, weight_decay=0.0)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 2e-3, total_steps=steps)
+    rng = np.random.default_rng(0)
+    for step in range(steps):
+        frames = clips[step % len(clips)]
+        start = rng.integers(len(frames) - 6)
+        some = frames[start : start + 6]
+        mean = vae.encode(some).latent_dist.mean
+        shown = vae.decode(mean + 0.05 * torch.randn_like(mean), num_frames=len(some)).sample
+        loss = F.l1_loss(shown, some) + 1e-4 * mean.square().mean()
+        optimiser.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
+        optimiser.step()
+        schedule.step()
+        if step % 50 == 0:
+            print(f"autoencoder, step {step}: {loss.item():.4f}", flush=True)
+    with torch.no_grad():
+        latents = torch.cat([vae.encode(frames[::4]).latent_dist.mean for frames in clips])
+    vae.register_to_config(scaling_factor=float(1 / latents.std()))
+    return vae.eval()
+
+
+def measure(pipeline: SonicPipeline, clip: ShardClip, out: Path) -> dict[str, Any]:
+    """A clip's first frame animated by its sound: r of its mouth with the real one, and r of the real frames
+    seen through the autoencoder, which bounds it."""
+    mesh = FaceMesh(num_threads=1)
+    real = frames_of(clip, out)
+    truth = mouth_opening(clip.landmarks().astype(np.float64))[::FRAME_STEP]
+    pipeline.set_size(SIDE_PX)
+    codec: Any = pipeline.components.codec
+    codec.output_fps = codec.latent_fps
+    seen = list(
+        codec.decode(codec.encode([resize_to_multiple_of_64(f, SIDE_PX) for f in real[::FRAME_STEP]]))
+    )
+    portrait = Portrait(real[0], select_face(mesh.find(real[0])))
+    sound = Waveform(clip.sound(), 16_000)
+    labels = clip.record["buckets"]
+    options = replace(FULL, image_guidance=1.0, audio_guidance=1.0)
+    row: dict[str, Any] = {"clip": clip.key, "r of reconstructions": score(seen, truth, mesh)}
+    made = list(pipeline(portrait, sound, sampling=options))
+    row["r"] = score(made, truth, mesh)
+    given = MotionOptions(head_motion=labels["head"], expression=labels["expression"])
+    row["r, labelled buckets"] = score(
+        list(pipeline(portrait, sound, sampling=options, motion=given)), truth, mesh
+    )
+    path = out / f"{clip.key}.generated.mp4"
+    with VideoWriter(path, width=2 * SIDE_PX, height=SIDE_PX, fps=12.5, sound=sound) as writer:
+        for one, other in zip(seen, made, strict=False):
+            writer.write(np.concatenate([one, other], axis=1))
+    return row
+
+
+def score(frames: Sequence[np.ndarray], truth: np.ndarray, mesh: FaceMesh) -> float:
+    opening, visible = track_opening(frames[: len(truth)], mesh)
+    return follows(opening, truth[: len(visible)][visible])
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,82 @@
+"""Memory per GPU of training the full model: counted, not measured, for no GPU was at hand.
+
+The step of the full size is built under configs/accelerate/fsdp.yaml on fake tensors, forward to optimiser,
+and its activations are counted with and without gradient checkpointing. A few minutes on one core.
+"""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from sonimate.evaluate.report import Check, publish
+from sonimate.models.audio_tokens import AudioTokensConfig
+from sonimate.models.unet import UNetConfig
+from sonimate.train.memory import (
+    activation_bytes,
+    count,
+    meta_denoiser,
+    read_fsdp_settings,
+    sharded_step,
+    state_bytes,
+)
+
+FSDP = Path(__file__).parents[1] / "configs" / "accelerate" / "fsdp.yaml"
+PROCESSES = (1, 2, 4, 8)
+FRAMES = 25
+GB = 1e9
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--size", type=int, default=512, help="px of the frames, a multiple of 64")
+    parser.add_argument("--out", type=Path, default=Path("out"))
+    arguments = parser.parse_args(argv)
+    side = arguments.size // 8
+    plugin = read_fsdp_settings(FSDP)
+    unet, tokens = UNetConfig(), AudioTokensConfig()
+    activations = {}
+    for checkpointing in (False, True):
+        networks = meta_denoiser(unet, tokens, checkpointing=checkpointing)
+        activations[checkpointing] = activation_bytes(networks, frames=FRAMES, side=side)
+        print(f"checkpointing {checkpointing}: {activations[checkpointing] / GB:.1f} GB", flush=True)
+    counts = count(
+        meta_denoiser(unet, tokens, checkpointing=True), tuple(plugin.transformer_cls_names_to_wrap or ())
+    )
+    rows, checks = [], []
+    for processes in PROCESSES:
+        for scheme, state in state_bytes(counts, processes=processes).items():
+            row = {"GPUs": processes, "scheme": scheme, "state, GB": state / GB}
+            row["with checkpointing, GB"] = (state + activations[True]) / GB
+            row["without, GB"] = (state + activations[False]) / GB
+            rows.append(row)
+    for processes in PROCESSES[1:]:
+        networks = meta_denoiser(unet, tokens, checkpointing=True)
+        step = sharded_step(networks, plugin, processes=processes, frames=FRAMES, side=side)
+        share = (counts.trained + counts.frozen) / processes
+        checks += [
+            Check(
+                name=f"parameters held of 1/{processes}", value=step.parameters / share, low=0.99, high=1.01
+            ),
+            Check(
+                name=f"optimiser states held of 1/{processes}",
+                value=step.optimiser_states * processes / (2 * counts.trained),
+                low=0.99,
+                high=1.01,
+            ),
+        ]
+        print(step, flush=True)
+    summary = {
+        "trained parameters": counts.trained,
+        "frozen parameters": counts.frozen,
+        "largest part that FSDP gathers": counts.largest_part,
+        "activations of a window, GB": activations[False] / GB,
+        "with checkpointing, GB": activations[True] / GB,
+    }
+    publish("train_memory", arguments.out, rows=rows, summary=summary, checks=checks)
+
+
+if __name__ == "__main__":
+    main()

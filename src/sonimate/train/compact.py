@@ -1,0 +1,145 @@
+"""The compact model as a task: motion on the face, learned from `python -m sonimate.data.compact`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from sonimate.audio.whisper import WhisperHiddenStates
+from sonimate.checkpoints.network import load_network, save_network
+from sonimate.checkpoints.saved import NETWORKS, write_index
+from sonimate.codecs.mesh import MeshCodec
+from sonimate.configs import COMPACT
+from sonimate.data.compact.features import Reducer, load_reducers
+from sonimate.data.compact.samples import MotionSample, load_samples
+from sonimate.data.mouth_reader import ENCODER
+from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens, WindowNetwork
+from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.train.buckets import BUCKETS, BucketBatch, BucketTask
+from sonimate.train.config import CompactConfig
+from sonimate.train.denoiser import Denoiser
+from sonimate.train.loss import draw
+from sonimate.train.task import Batch
+from sonimate.train.validate import generate, lip_scores
+from sonimate.train.windows import WindowSampler
+
+
+@dataclass(frozen=True)
+class CompactData:
+    """What `python -m sonimate.data.compact` derived. reducers: of token and of bucket features."""
+
+    samples: list[MotionSample]
+    codec: MeshCodec
+    reducers: tuple[Reducer, Reducer]
+
+    @classmethod
+    def load(cls, folder: Path) -> CompactData:
+        return cls(
+            load_samples(folder / "samples"),
+            MeshCodec.from_folder(folder / "codec"),
+            load_reducers(folder / "reducers.npz"),
+        )
+
+    @property
+    def outside(self) -> tuple[np.ndarray, np.ndarray]:
+        """Rows beyond a sound's ends, for tokens and for buckets."""
+        tokens, buckets = map(outside_rows, self.reducers)
+        return tokens, buckets
+
+
+class CompactTask:
+    """See sonimate.train.task. Samples of `config.held_out` speakers are not trained on, but judged by;
+    without any, all real ones are."""
+
+    def __init__(self, config: CompactConfig, data: CompactData, init: Path | None = None):
+        """init: a model folder to start from."""
+        self.config, self._data = config, data
+        torch.manual_seed(config.seed)
+        self.networks = Denoiser(
+            SpatioTemporalUNet(UNetConfig(**{**config.unet, "without": config.without})),
+            AudioToTokens(AudioTokensConfig(**config.audio_tokens)),
+            ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder)),
+        )
+        self.audio_to_bucket = AudioToBucket(AudioToBucketConfig(**config.audio_bucket))
+        if init is not None:
+            parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
+            for name, module in parts.items():
+                module.load_state_dict(load_network(init / name, *NETWORKS[name]).state_dict())
+        _set_reducer(self.networks.audio_to_tokens, data.reducers[0])
+        _set_reducer(self.audio_to_bucket, data.reducers[1])
+        self.windows = WindowSampler(
+            [sample for sample in data.samples if sample.speaker not in config.held_out],
+            data.codec,
+            frames=config.frames,
+            real_share=config.real_share,
+            reference_noise=config.reference_noise,
+            seed=config.seed,
+            silence_rows=data.outside,
+        )
+
+    def batch(self, step: int, rows: range) -> Batch:
+        windows = self.windows.batch(step, rows)
+        return Batch(
+            windows.names,
+            windows.latents,
+            windows.reference,
+            windows.reference,
+            windows.features,
+            windows.buckets,
+            self._data.codec.mask[None, None],
+            draw(self.config, step, rows, tuple(windows.latents.shape[1:])),
+        )
+
+    def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
+        """Correlation and amplitude of generated mouths, on real samples as they are."""
+        judged = [s for s in self._data.samples if _plain(s) and self._held_out(s)]
+        if not judged:
+            return {}
+        options = replace(COMPACT, **self.config.sampling)
+        outside = self._data.outside[0]
+        return lip_scores([generate(networks, self._data.codec, s, outside, options) for s in judged])
+
+    def save(self, networks: Denoiser, folder: Path) -> None:
+        model = folder / "model"
+        for name, module in networks.named_children():
+            save_network(module, model / name)
+        save_network(self.audio_to_bucket, model / BUCKETS)
+        self._data.codec.save(model / "codec")
+        WhisperHiddenStates.from_folder(ENCODER).save(model / "audio_encoder")
+        write_index(model)
+
+    def _held_out(self, sample: MotionSample) -> bool:
+        return not self.config.held_out or sample.speaker in self.config.held_out
+
+    def bucket_task(self, trained: Path) -> BucketTask:
+        """The second stage, which sees portraits through the image encoder of the model in `trained`."""
+        image_encoder = load_network(trained / "image_encoder", *NETWORKS["image_encoder"]).eval()
+
+        @torch.no_grad()
+        def batch(step: int, rows: range) -> BucketBatch:
+            windows = self.windows.batch(self.config.steps + step, rows)
+            image = image_encoder(windows.reference)[:, 0]
+            return BucketBatch(windows.names, windows.bucket_features, image, windows.buckets)
+
+        return BucketTask(self.audio_to_bucket, batch, self.config.bucket_batch_size)
+
+
+def outside_rows(reducer: Reducer) -> np.ndarray:
+    """What a zero hidden state reduces to: the features beyond a sound's ends."""
+    return reducer(np.zeros_like(reducer.mean)).astype(np.float32)
+
+
+def _plain(sample: MotionSample) -> bool:
+    """The unchanged version of a real clip."""
+    return sample.source == "real" and sample.name.endswith("@1.0v0")
+
+
+def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:
+    if network.reduced:
+        network.reducer_mean.copy_(torch.from_numpy(reducer.mean))
+        network.reducer_components.copy_(torch.from_numpy(reducer.components))

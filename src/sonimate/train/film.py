@@ -1,0 +1,93 @@
+"""Validation of the full model: clips' first frames animated by their own sound, filmed and measured."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonimate.audio.windows import token_windows
+from sonimate.codecs.svd import SVDCodec
+from sonimate.configs import SamplingOptions
+from sonimate.data.latents import FRAME_STEP, LatentClip
+from sonimate.face.mesh import FaceMesh
+from sonimate.face.pose import mouth_opening
+from sonimate.media.video import VideoWriter
+from sonimate.sampling import sample
+from sonimate.train.denoiser import FPS, Denoiser
+from sonimate.types import Conditions, Waveform
+
+TRACKING_PX = 256
+"""Smaller frames are enlarged to this before a face is looked for: what the landmark network sees."""
+
+
+def film_clips(
+    networks: Denoiser, codec: SVDCodec, clips: Sequence[LatentClip], options: SamplingOptions, folder: Path
+) -> dict[str, float]:
+    """Write `folder`/KEY.mp4 of every clip; returns lip_r, the mean correlation of generated and real mouth
+    opening (0 for a clip without visible movement), and faces, the share of frames that show a face."""
+    folder.mkdir(parents=True, exist_ok=True)
+    codec.output_fps = codec.latent_fps
+    scaling = float(codec.vae.config["scaling_factor"])
+    mesh = FaceMesh(num_threads=1)
+    scores, seen = [], []
+    for clip in clips:
+        frames = list(codec.decode(generate_latents(networks, clip, options, scaling).cpu()))
+        sound = Waveform(clip.shard.sound(), 16_000)
+        height, width = frames[0].shape[:2]
+        path = folder / f"{clip.name}.mp4"
+        with VideoWriter(path, width=width, height=height, fps=FPS, sound=sound) as writer:
+            for frame in frames:
+                writer.write(frame)
+        opening, visible = track_opening(frames, mesh)
+        truth = mouth_opening(clip.shard.landmarks().astype(np.float64))[::FRAME_STEP]
+        scores.append(follows(opening, truth[: len(visible)][visible]))
+        seen.append(visible.mean())
+    return {"lip_r": float(np.mean(scores)), "faces": float(np.mean(seen))}
+
+
+@torch.no_grad()
+def generate_latents(
+    networks: Denoiser, clip: LatentClip, options: SamplingOptions, scaling: float
+) -> Tensor:
+    """Latents (n, 4, h, w) of a clip's first frame moved by the clip's sound and labels. scaling: of latents
+    over the autoencoder's own."""
+    device = next(networks.parameters()).device
+    hidden = torch.from_numpy(np.array(clip.hidden)).float()
+    tokens = networks.audio_to_tokens(token_windows(hidden, FPS)[: len(clip.latents)].to(device))
+    count = len(tokens)
+    first = torch.from_numpy(np.array(clip.latents[0])).float().to(device)
+    image = torch.from_numpy(np.array(clip.image[0])).float().to(device)
+    conditions = Conditions(
+        image.expand(count, 1, -1),
+        tokens,
+        networks.audio_to_tokens.null_tokens().expand_as(tokens),
+        torch.from_numpy(clip.buckets).to(device).expand(count, -1),
+        first / scaling,
+        clip.mask().to(device),
+        FPS,
+    )
+    noise = torch.randn(count, *first.shape, generator=torch.Generator().manual_seed(options.seed))
+    return sample(networks.unet, conditions, noise.to(device), options, initial_mean=first)
+
+
+def track_opening(frames: Sequence[np.ndarray], mesh: FaceMesh) -> tuple[np.ndarray, np.ndarray]:
+    """Mouth opening (m,) in face heights where a face is seen, and in which frames that is, (n,) bool."""
+    scale = max(TRACKING_PX / min(frames[0].shape[:2]), 1.0)
+    shown = (cv2.resize(f, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for f in frames)
+    faces = list(mesh.track(shown))
+    visible = np.array([face is not None for face in faces])
+    found = [face.landmarks for face in faces if face is not None]
+    opening = mouth_opening(np.stack(found).astype(np.float64)) if found else np.empty(0)
+    return opening, visible
+
+
+def follows(opening: np.ndarray, truth: np.ndarray) -> float:
+    """Pearson's r; 0 where one of the curves is constant or has fewer than two frames."""
+    if len(opening) < 2 or min(opening.std(), truth.std()) < 1e-9:
+        return 0.0
+    return float(np.corrcoef(opening, truth)[0, 1])

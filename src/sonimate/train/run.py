@@ -1,0 +1,49 @@
+"""A whole training run: the recipe, the data and the start make a task, which goes through both stages."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from sonimate.checkpoints.folder import INDEX, is_full, model_folder
+from sonimate.errors import OptionOutOfRange
+from sonimate.train.buckets import BUCKETS, bucket_config
+from sonimate.train.compact import CompactData, CompactTask
+from sonimate.train.config import CompactConfig, FullConfig, read_config
+from sonimate.train.full import FullTask
+from sonimate.train.loop import Trainer
+
+
+def train(
+    recipe: Path, data: Path, out: Path, *, init: str | None = None, changes: dict[str, Any] | None = None
+) -> Path:
+    """Train by a recipe until done, from where a stopped run was; returns the model's folder.
+
+    data: of `python -m sonimate.data.compact` or `python -m sonimate.data.latents`. init: a bundled model's
+    name, a model folder, or the folder of a run; the full size needs one. changes: settings that differ from
+    the recipe. Raises SonimateError.
+    """
+    config = read_config(recipe, **changes or {})
+    start = None if init is None else starting_model(init)
+    if isinstance(config, CompactConfig):
+        task = CompactTask(config, CompactData.load(data), start)
+    elif isinstance(config, FullConfig) and start is not None and is_full(start):
+        from sonimate.data.latents import read_latents
+
+        task = FullTask(config, read_latents(data, start), start, out / "validation")
+    else:
+        raise OptionOutOfRange(
+            "The full size starts from a full model. Give its folder by --init; docs/training.md tells how "
+            "to make one of Stable Video Diffusion XT."
+        )
+    Trainer(task, config, out).run()
+    model = out / "model"
+    if config.bucket_steps:
+        Trainer(task.bucket_task(model), bucket_config(config), out / BUCKETS).run()
+    return model
+
+
+def starting_model(init: str) -> Path:
+    """The folder of a model, or of the model that a run has made. Raises UnknownModel."""
+    made = Path(init) / "model"
+    return made if (made / INDEX).is_file() else model_folder(init)

@@ -1,0 +1,127 @@
+"""The compact model as a task: who is drawn, what is judged, what is saved; and recipes."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from faces import codec
+from train_samples import BUCKET_DIM, CHANNELS, CONFIG, DATA, REDUCERS, SAMPLES, TOKEN_DIM
+
+from sonimate.checkpoints.network import load_network
+from sonimate.checkpoints.saved import NETWORKS
+from sonimate.configs import COMPACT
+from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.models.unet import FIXED_BUCKET
+from sonimate.train.compact import CompactTask, outside_rows
+from sonimate.train.config import CompactConfig, FullConfig, read_config
+from sonimate.train.validate import gap_cm, generate, lip_scores
+
+RECIPES = Path(__file__).parents[2] / "configs"
+
+
+def test_held_out_speakers_are_never_drawn():
+    task = CompactTask(replace(CONFIG, held_out=("a", "d")), DATA)
+    drawn = {name for step in range(4) for name in task.batch(step, range(64)).names}
+    assert drawn == set("bcef")
+
+
+def test_saved_networks_load_as_components_and_as_a_start(tmp_path):
+    task = CompactTask(CONFIG, DATA)
+    task.save(task.networks, tmp_path)
+    again = CompactTask(replace(CONFIG, seed=5), DATA, tmp_path / "model")
+    saved = {**dict(task.networks.named_children()), "audio_to_bucket": task.audio_to_bucket}
+    started = {**dict(again.networks.named_children()), "audio_to_bucket": again.audio_to_bucket}
+    for name, (network, config) in NETWORKS.items():
+        loaded = load_network(tmp_path / "model" / name, network, config)
+        for key, tensor in saved[name].state_dict().items():
+            torch.testing.assert_close(loaded.state_dict()[key], tensor, atol=1e-3, rtol=1e-3)
+            assert torch.equal(loaded.state_dict()[key], started[name].state_dict()[key])
+
+
+@pytest.mark.parametrize("switch", ["temporal_audio", "motion_controller"])
+def test_what_is_left_out_has_no_effect_and_is_remembered(switch, tmp_path):
+    """Table 3 of the paper: without temporal audio attention, without motion controller."""
+    task = CompactTask(replace(CONFIG, **{switch: False}), DATA)
+    task.save(task.networks, tmp_path)
+    unet = load_network(tmp_path / "model" / "unet", *NETWORKS["unet"])
+    assert unet.config.without == (switch,)
+    full = CompactTask(CONFIG, DATA).networks.unet
+    full.load_state_dict(unet.state_dict())
+    batch = task.batch(0, range(2))
+    other_sound, other_buckets = batch.features.roll(1, 1), batch.buckets + 20
+    frames = batch.latents.shape[1]
+    tokens = task.networks.audio_to_tokens.eval().project
+    image = torch.randn(2, 1, 1, 16, generator=torch.Generator().manual_seed(0)).expand(-1, frames, -1, -1)
+    sample = torch.cat([batch.latents, batch.reference[:, None].expand(-1, frames, -1, -1, -1)], dim=2)
+
+    @torch.no_grad()
+    def velocity(network, features, buckets, mask):
+        ids = torch.cat([torch.full((2, 1), 12.5), buckets], dim=1)
+        return network.eval()(sample, torch.zeros(2), image, tokens(features), ids, mask)
+
+    nowhere = torch.zeros_like(batch.mask)  # only temporal attention hears
+    if switch == "temporal_audio":
+        changes = [(batch.features, batch.buckets, nowhere), (2 * other_sound, batch.buckets, nowhere)]
+    else:
+        fixed = torch.full_like(batch.buckets, FIXED_BUCKET)
+        changes = [(batch.features, fixed, batch.mask), (batch.features, other_buckets, batch.mask)]
+        torch.testing.assert_close(velocity(full, *changes[0]), velocity(unet, *changes[1]))
+    assert torch.equal(velocity(unet, *changes[0]), velocity(unet, *changes[1]))
+    assert not torch.allclose(velocity(full, *changes[0]), velocity(full, *changes[1]), atol=1e-4)
+
+
+@pytest.mark.parametrize("switch", ["temporal_audio", "motion_controller"])
+def test_every_trained_parameter_has_a_gradient(switch):
+    """Else data-parallel training would wait for it for ever."""
+    for config in (CONFIG, replace(CONFIG, **{switch: False})):
+        networks = CompactTask(config, DATA).networks
+        networks(CompactTask(config, DATA).batch(0, range(2))).sum().backward()
+        idle = [name for name, p in networks.named_parameters() if p.requires_grad and p.grad is None]
+        assert idle == []
+
+
+def test_samples_are_animated_and_judged():
+    networks = CompactTask(CONFIG, DATA).networks
+    options = replace(COMPACT, steps=2, window_frames=5, shift_offset=2)
+    made = generate(networks, codec(), SAMPLES[0], DATA.outside[0], options)
+    assert made.opening.shape == made.truth.shape == (15,)
+    np.testing.assert_allclose(made.truth, gap_cm(codec(), SAMPLES[0].expression[::2]))
+    perfect = replace(made, opening=made.truth)
+    assert lip_scores([perfect]) == pytest.approx({"lip_r": 1.0, "lip_ratio": 1.0})
+
+
+def test_rows_outside_the_sound_are_reduced_zeros():
+    np.testing.assert_allclose(outside_rows(REDUCERS[0]), np.full(TOKEN_DIM, -5.0 * CHANNELS))
+    np.testing.assert_allclose(outside_rows(REDUCERS[1]), np.zeros(BUCKET_DIM))
+
+
+def test_recipes_are_read_and_changed():
+    config = read_config(RECIPES / "compact.yaml", steps=7, held_out=["x"], learning_rate="3e-4")
+    assert isinstance(config, CompactConfig)
+    assert (config.steps, config.held_out, config.learning_rate) == (7, ("x",), 3e-4)
+    assert isinstance(read_config(RECIPES / "full.yaml"), FullConfig)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("learning_rat: 1", "learning_rat"),
+        ("learning_rate: fast", "learning_rate = 'fast'; give a number"),
+        ("temporal_audio: 0", "temporal_audio = 0; give a value of type bool"),
+        ("steps: -1", "steps = -1"),
+        ("sampling: {step: 3}", "sampling: step"),
+        ("model: huge", "model = 'huge'; choose one of compact, full"),
+        ("a: b: c", "is no YAML"),
+    ],
+)
+def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
+    recipe = tmp_path / "wrong.yaml"
+    lines = (RECIPES / "compact.yaml").read_text().splitlines()
+    key = line.partition(":")[0] + ":"
+    recipe.write_text("\n".join([*(text for text in lines if not text.startswith(key)), line]))
+    with pytest.raises(OptionOutOfRange, match=message):
+        read_config(recipe)
+    with pytest.raises(FileMissing, match="absent"):
+        read_config(tmp_path / "absent.yaml")
