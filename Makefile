@@ -15,7 +15,7 @@ demo: .venv/.lean
 	@echo "The video is $(abspath $(DEMO))"
 
 test: .venv/.full
-	$(BIN)/pytest -q
+	$(BIN)/pytest -q -m "not slow"
 
 check: .venv/.full
 	$(BIN)/ruff check .
@@ -36,7 +36,7 @@ clean:
 	@touch $@
 
 .venv/.full: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[train,eval,dev]'
+	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[prepare,ray,train,eval,dev]'
 	@touch .venv/.lean $@
 
 $(BIN)/python:
