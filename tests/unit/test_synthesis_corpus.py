@@ -6,8 +6,10 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from sonimate.data.synthesis import corpus
 from sonimate.data.synthesis.augment import change_speaker, degrade
 from sonimate.data.synthesis.corpus import Spec, compose, join, plan, save
+from sonimate.data.synthesis.espeak import SynthesisFailed
 from sonimate.data.synthesis.phones import INVENTORY, Phone, UnknownPhone, from_ipa, from_radio
 from sonimate.data.synthesis.pool import Phrase, cut
 from sonimate.data.synthesis.prominence import (
@@ -53,6 +55,25 @@ def phrase(seed: int) -> Phrase:
 )
 def test_ipa_names(ipa, symbols):
     assert from_ipa(ipa) == symbols
+
+
+def test_a_voice_without_a_short_enough_sentence_ends_its_utterance(monkeypatch):
+    """Each sentence lasts 4.4 s: one is fewer seconds than wanted, two are more than it may last."""
+    waveform, phones = tones(
+        ("sil", 0.06, 0.0), *(("m", 0.22, 0.3), ("aa", 0.22, 0.3)) * 10, ("sil", 0.06, 0.0)
+    )
+    monkeypatch.setattr(corpus, "synthesize", lambda *_, **__: (waveform, phones))
+    utterance = compose(Spec(0, "espeak"), {}, seed=0)
+    assert 4.4 < utterance.waveform.seconds < 8
+
+
+def test_a_voice_that_cannot_speak_is_an_error(monkeypatch):
+    def fail(*_, **__):
+        raise SynthesisFailed("mute")
+
+    monkeypatch.setattr(corpus, "synthesize", fail)
+    with pytest.raises(SynthesisFailed, match="mute"):
+        compose(Spec(0, "espeak"), {}, seed=0)
 
 
 def test_unknown_names_are_errors_that_show_the_name():

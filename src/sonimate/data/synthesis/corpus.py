@@ -37,6 +37,8 @@ SHARES = {"human": 0.5, "flite": 0.24, "espeak": 0.15, "festival": 0.11}
 MEAN_SECONDS = 8.2
 _ENGLISH_SHARE = 0.45
 _MEAN_PAUSE_SECONDS, _LONGEST_SECONDS, _MOST_PHRASES = 0.4, 9.0, 40
+_MOST_SENTENCES = 30
+"""A slow voice may have no sentence short enough for what is left of an utterance."""
 _VOICES = {"flite": FLITE_VOICES, "festival": FESTIVAL_VOICES, "espeak": ESPEAK_VOICES}
 
 
@@ -117,12 +119,17 @@ def compose(spec: Spec, pools: dict[str, list[Phrase]], seed: int) -> Utterance:
 
 
 def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Counter[str]]:
-    """Sentences of one voice until 4.5 .. 7.5 s are spoken, and why sentences were rejected."""
+    """Sentences of one voice until 4.5 .. 7.5 s are spoken, and why sentences were rejected.
+
+    Raises SynthesisFailed if no sentence can be spoken.
+    """
     voice: Voice = _VOICES[kind][rng.integers(len(_VOICES[kind]))]
     rate, pitch = float(rng.uniform(0.85, 1.25)), float(rng.uniform(0.8, 1.3))
     wanted, seconds, phrases = rng.uniform(4.5, 7.5), 0.0, []
     rejects: Counter[str] = Counter()
-    while seconds < wanted:
+    for _ in range(_MOST_SENTENCES):
+        if seconds >= wanted:
+            break
         text = sentence(voice.language, rng)
         try:
             waveform, phones = synthesize(text, voice, rate=rate, pitch=pitch)
@@ -135,6 +142,8 @@ def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Coun
             if not seconds or longer <= _LONGEST_SECONDS:
                 seconds = longer
                 phrases.append(Phrase(sound, inside, name, voice.language, text))
+    if not phrases:
+        raise SynthesisFailed(f"{voice.engine} voice {voice.name} spoke none of its sentences: {rejects}")
     return phrases, rejects
 
 
