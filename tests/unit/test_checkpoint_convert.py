@@ -313,7 +313,7 @@ def test_too_small_a_disk_is_told_before_anything_is_written(
     usage = shutil.disk_usage(folder)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1_000_000))
     monkeypatch.setattr(conversion, "complete_folder", None)
-    with pytest.raises(OutputNotWritable, match=r"The model takes 0\.0 GB, and .* 0\.0 GB left"):
+    with pytest.raises(OutputNotWritable, match=r"needs room for .* GB, but the disk has 0\.00 GB"):
         convert(release(folder), folder / "model")
 
 

@@ -17,9 +17,9 @@ from sonimate.checkpoints.download import (
     convert_command,
     digest_of,
     download,
-    require_space,
 )
 from sonimate.errors import DownloadCorrupted, HubRefused, HubUnreachable, OutputNotWritable
+from sonimate.media.files import require_space
 
 EVERY_FILE = {f"{source.name}/{name}" for source in SOURCES for name in source.files}
 SVD, WHISPER, SONIC = (source.repo_id for source in SOURCES)

@@ -25,7 +25,7 @@ from sonimate.checkpoints.saved import write_index
 from sonimate.checkpoints.verify import Progress, no_progress, verify_component
 from sonimate.checkpoints.writer import write_tensors
 from sonimate.errors import InvalidCheckpoint, OutputNotWritable
-from sonimate.media.files import require_writable, write_errors
+from sonimate.media.files import require_space, require_writable, write_errors
 from sonimate.models.rife import IFNetConfig
 from sonimate.models.unet import UNetConfig
 
@@ -199,16 +199,6 @@ def require_new(output: Path) -> None:
         require_writable(output)
     elif not output.is_dir() or any(output.iterdir()):
         raise OutputNotWritable(f"{output} exists already. Choose a folder that does not, or an empty one.")
-
-
-def require_space(folder: Path, size_bytes: int) -> None:
-    """Raise OutputNotWritable unless the disk of `folder` has that much space."""
-    free = shutil.disk_usage(folder).free
-    if free < size_bytes:
-        raise OutputNotWritable(
-            f"The model takes {size_bytes / 1e9:.1f} GB, and {folder} has {free / 1e9:.1f} GB left. "
-            "Free some space or choose another disk."
-        )
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from sonimate.errors import (
     OutputNotWritable,
     SonimateError,
 )
+from sonimate.media.files import require_space
 
 UNFINISHED = ".unfinished"
 """Folder below the output folder, gone when a run ends."""
@@ -215,17 +216,6 @@ def digest_of(path: Path, sha256: bool) -> str:
             return hashlib.file_digest(file, "sha256").hexdigest()
     contents = path.read_bytes()
     return hashlib.sha1(b"blob %d\0" % len(contents) + contents).hexdigest()
-
-
-def require_space(folder: Path, size_bytes: int) -> None:
-    """Raise OutputNotWritable unless the disk of `folder`, which need not exist yet, has that much room."""
-    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
-    free_bytes = shutil.disk_usage(there).free
-    if free_bytes < size_bytes:
-        raise OutputNotWritable(
-            f"{folder} needs room for {size_bytes / 1e9:.2f} GB, but the disk has {free_bytes / 1e9:.2f} GB. "
-            "Make room or choose another folder."
-        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -81,3 +82,14 @@ def replacing(path: str | Path) -> Iterator[Path]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def require_space(folder: Path, size_bytes: int) -> None:
+    """Raise OutputNotWritable unless the disk of `folder`, which need not exist yet, has that much room."""
+    there = next(path for path in (folder, *folder.absolute().parents) if path.exists())
+    free_bytes = shutil.disk_usage(there).free
+    if free_bytes < size_bytes:
+        raise OutputNotWritable(
+            f"{folder} needs room for {size_bytes / 1e9:.2f} GB, but the disk has {free_bytes / 1e9:.2f} GB. "
+            "Make room or choose another folder."
+        )
