@@ -35,6 +35,7 @@ from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs
 from sonimate.media.audio import MIN_SECONDS, MODEL_RATE_HZ, stream_sound
 from sonimate.media.video import VideoWriter
 from sonimate.sampling import sample
+from sonimate.sampling.guidance import remaining_guidance
 from sonimate.types import Conditions, Portrait, Waveform
 
 Progress = Callable[[str, int, int], None]
@@ -229,7 +230,7 @@ class SonicPipeline:
                 self.components.unet,
                 conditions,
                 noise,
-                options,
+                remaining_guidance(options, self.components.unet.config.audio_guidance),
                 initial_mean=mean,
                 progress=lambda step, total: progress("move", step, total),
             )

@@ -12,12 +12,13 @@ import psutil
 import torch
 
 from sonimate.checkpoints.layout import describe
+from sonimate.checkpoints.network import read_config
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, REFERENCE_DECODE, SEAMLESS_DECODE, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.face.geometry import rounded_size
 from sonimate.inputs import Inputs
 from sonimate.pipeline import choose_device, choose_dtype, window_count
-from sonimate.sampling.guidance import denoising_steps
+from sonimate.sampling.guidance import denoising_steps, remaining_guidance
 from sonimate.sampling.schedule import sampling_sigmas
 
 LATENT_FPS = 12.5
@@ -59,6 +60,7 @@ def forecast(
     seconds = inputs.waveform.seconds
     if full:
         width, height = rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX)
+    sampling = remaining_guidance(sampling, read_config(folder / "unet").get("audio_guidance", 1.0))
     branches = [len(step.weights) for step in denoising_steps(sampling, sampling_sigmas(sampling))]
     decoding = REFERENCE_DECODE if sampling.as_reference else SEAMLESS_DECODE
     shown = decoding.chunk_frames - decoding.overlap_frames

@@ -41,6 +41,7 @@ class UNetConfig:
     norm_num_groups must divide every channel count.
     without: parts that the network was trained without, TEMPORAL_AUDIO (temporal attention hears nothing) or
     MOTION_CONTROLLER (both motion buckets are always FIXED_BUCKET).
+    audio_guidance: guidance by the voice that a distilled network's own prediction has (Meng et al. 2023).
     """
 
     in_channels: int = 8
@@ -59,6 +60,7 @@ class UNetConfig:
     projection_class_embeddings_input_dim: int = 768
     norm_num_groups: int = 32
     without: tuple[str, ...] = ()
+    audio_guidance: float = 1.0
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -35,6 +36,13 @@ def ramp_values(ramp: Ramp, steps: int) -> list[float]:
     """`ramp` at each of `steps` denoising steps, linear from its first to its last value."""
     first, last = ends_of(ramp)
     return [first + (last - first) * step / max(steps - 1, 1) for step in range(steps)]
+
+
+def remaining_guidance(options: SamplingOptions, built_in: float) -> SamplingOptions:
+    """What is left of `options.audio_guidance` for a network whose prediction with sound has `built_in` of it
+    already: v_image + r_a (v_audio - v_image) = v_image + r_a / built_in (v_guided - v_image)."""
+    first, last = ends_of(options.audio_guidance)
+    return replace(options, audio_guidance=(first / built_in, last / built_in))
 
 
 class Step(NamedTuple):

@@ -24,6 +24,7 @@ from sonimate.train.buckets import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import CompactConfig
 from sonimate.train.denoiser import Denoiser
 from sonimate.train.loss import draw
+from sonimate.train.student import Student
 from sonimate.train.task import Batch
 from sonimate.train.validate import generate, lip_scores
 from sonimate.train.windows import WindowSampler
@@ -60,16 +61,16 @@ class CompactTask:
         """init: a model folder to start from."""
         self.config, self._data = config, data
         torch.manual_seed(config.seed)
-        self.networks = Denoiser(
-            SpatioTemporalUNet(UNetConfig(**{**config.unet, "without": config.without})),
-            AudioToTokens(AudioTokensConfig(**config.audio_tokens)),
-            ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder)),
-        )
+        self.networks = _networks(config, audio_guidance=config.distil_guidance or 1.0)
         self.audio_to_bucket = AudioToBucket(AudioToBucketConfig(**config.audio_bucket))
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
                 module.load_state_dict(load_network(init / name, *NETWORKS[name]).state_dict())
+        if config.distil_guidance:
+            teacher = _networks(config, audio_guidance=1.0)
+            teacher.load_state_dict(self.networks.state_dict())
+            self.networks = Student(self.networks, teacher, config.distil_guidance)
         _set_reducer(self.networks.audio_to_tokens, data.reducers[0])
         _set_reducer(self.audio_to_bucket, data.reducers[1])
         self.windows = WindowSampler(
@@ -127,6 +128,15 @@ class CompactTask:
             return BucketBatch(windows.names, windows.bucket_features, image, windows.buckets)
 
         return BucketTask(self.audio_to_bucket, batch, self.config.bucket_batch_size)
+
+
+def _networks(config: CompactConfig, audio_guidance: float) -> Denoiser:
+    unet = config.unet | {"without": config.without, "audio_guidance": audio_guidance}
+    return Denoiser(
+        SpatioTemporalUNet(UNetConfig(**unet)),
+        AudioToTokens(AudioTokensConfig(**config.audio_tokens)),
+        ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder)),
+    )
 
 
 def outside_rows(reducer: Reducer) -> np.ndarray:

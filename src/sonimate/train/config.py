@@ -90,7 +90,8 @@ class CompactConfig(TrainConfig):
     """unet, audio_tokens, audio_bucket, reference_encoder: keyword arguments of those classes' configs.
 
     real_share: part of each batch that comes from real clips. reference_noise: standard deviation in cm,
-    added to the reference's coefficients.
+    added to the reference's coefficients. distil_guidance: audio guidance that the network learns to predict
+    in one call, from the model of --init in two; 0 learns from the data.
     """
 
     unet: dict[str, Any]
@@ -99,6 +100,7 @@ class CompactConfig(TrainConfig):
     reference_encoder: dict[str, Any]
     real_share: float = 0.5
     reference_noise: float = 0.1
+    distil_guidance: float = 0.0
 
 
 @dataclass(frozen=True, kw_only=True)

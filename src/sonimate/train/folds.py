@@ -15,6 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from sonimate.data.compact.samples import load_samples
+from sonimate.train.recipe import REAL_STAGE
 
 UNCHANGED = "@1.0v0"
 """Suffix of the version of a real clip at its own speed and with its own sound."""
@@ -36,7 +37,10 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, required=True, help="run folder of the synthetic-speech stage")
     parser.add_argument("--folds", type=int, default=4)
-    arguments, passed_on = parser.parse_known_args()
+    parser.add_argument(
+        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="beyond the second stage of train.recipe"
+    )
+    arguments = parser.parse_args()
     clips: dict[str, list[str]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
     for sample in load_samples(arguments.data / "samples"):
@@ -48,9 +52,9 @@ def main() -> None:
         run = arguments.out / f"fold{index}"
         command = [sys.executable, "-m", "sonimate", "train", str(arguments.config)]
         command += ["--data", str(arguments.data), "--out", str(run), "--init", str(arguments.init)]
-        command += ["--hold-out", ",".join(speakers)]
+        command += ["--hold-out", ",".join(speakers), "--set", *REAL_STAGE, *arguments.set]
         if not (run / "model" / "model_index.json").exists():
-            subprocess.run([*command, *passed_on], check=True)
+            subprocess.run(command, check=True)
         held_out = sorted({name for speaker in speakers for name in clips[speaker]})
         entries.append({"model": str(run / "model"), "speakers": speakers, "clips": held_out})
     (arguments.out / "folds.json").write_text(json.dumps({"folds": entries}, indent=2) + "\n")

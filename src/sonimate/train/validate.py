@@ -12,6 +12,7 @@ from sonimate.codecs.mesh import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
 from sonimate.data.compact.samples import MotionSample
 from sonimate.face.canonical import canonical_vertices
+from sonimate.sampling.guidance import remaining_guidance
 from sonimate.sampling.joint import sample_joint
 from sonimate.train.denoiser import FPS, Denoiser
 from sonimate.train.windows import STRIDE, windows_of
@@ -47,6 +48,7 @@ def generate(
     labels = torch.tensor(sample.buckets).float().to(device).expand(count, -1)
     conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
+    options = remaining_guidance(options, networks.unet.config.audio_guidance)
     motion = codec.from_latents(sample_joint(networks.unet, conditions, noise.to(device), options))
     absolute = motion.expression + sample.expression[:1]
     return Generated(gap_cm(codec, absolute), gap_cm(codec, sample.expression[frames]))

@@ -1,0 +1,81 @@
+"""Does `sonimate prepare` give the same bytes, whatever happens? Prepares footage four times: undisturbed,
+again, killed half-way and started again, and on a local Ray cluster of two workers.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import signal
+import subprocess
+import sys
+import time
+from functools import partial
+from pathlib import Path
+
+from sonimate.data.footage import find_footage
+from sonimate.data.prepare import PrepareOptions, prepare
+from sonimate.distributed.prepare_ray import LOCAL, run_on_ray
+from sonimate.evaluate.report import Check, publish
+
+WORKERS = 2
+
+
+def main(argv: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("footage", type=Path)
+    parser.add_argument("--out", type=Path, default=Path("out/prepare"))
+    arguments = parser.parse_args(argv)
+    footage, out = arguments.footage, arguments.out
+    run(footage, out / "here")
+    first = digests(out / "here")
+    run(footage, out / "here")
+    again = digests(out / "here")
+    finished = killed(footage, out / "killed")
+    run(footage, out / "killed")
+    on_ray = partial(run_on_ray, address=LOCAL, workers=WORKERS)
+    prepare(footage, out / "ray", PrepareOptions(), run=on_ray)
+    others = {"again": again, "killed": digests(out / "killed"), "ray": digests(out / "ray")}
+    checks = [
+        Check(name=f"{name}: same shards", value=digest == first, low=1) for name, digest in others.items()
+    ]
+    rows = json.loads((out / "here" / "report.json").read_text())["samples"]
+    publish(
+        "prepare_again",
+        out,
+        rows=[{name: row[name] for name in ("source", "decision", "detail")} for row in rows],
+        summary={"shards": len(first), "files finished when killed": finished},
+        checks=checks,
+    )
+
+
+def command(footage: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "sonimate", "prepare", str(footage), "-o", str(out)]
+
+
+def run(footage: Path, out: Path) -> None:
+    subprocess.run(command(footage, out), check=True)
+
+
+def killed(footage: Path, out: Path) -> int:
+    """Start a run, kill it when half the files are finished; returns how many were."""
+    half = len(find_footage(footage)) // 2
+    process = subprocess.Popen(command(footage, out))
+    while len(finished := [p for p in (out / "cache").glob("*") if not p.name.startswith(".")]) < half:
+        if process.poll() is not None:
+            raise RuntimeError("The run ended before it could be killed; give more footage.")
+        time.sleep(0.1)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    return len(finished)
+
+
+def digests(shards: Path) -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(shards.glob("*.tar"))}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,58 @@
+"""From footage to the bundled model by one command: `python -m sonimate.train.recipe FOOTAGE -o OUT`.
+
+Speech is made, footage prepared, both turned into training data, and the compact model trained in two stages:
+on synthetic speech alone, then with real clips beside it. A run that was stopped goes on where it was. The
+model is OUT/real/model.
+"""
+
+from __future__ import annotations
+
+import argparse
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+MINUTES = 120
+"""Of synthetic speech: each utterance is seen about as often as its windows differ."""
+REAL_STAGE = (
+    "steps=300",
+    "batch_size=8",
+    "real_share=0.6",
+    "learning_rate=4e-4",
+    "warmup_steps=20",
+    "bucket_steps=100",
+    "validate_every=1000",
+)
+"""Settings of the second stage: short, for a minute and a half of footage is soon known by heart."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m sonimate.train.recipe", description=__doc__)
+    parser.add_argument("footage", type=Path, help="folder of videos of talking people")
+    parser.add_argument("-o", "--out", type=Path, required=True)
+    parser.add_argument("--config", type=Path, default=Path("configs/compact.yaml"))
+    parser.add_argument("--seed", type=int, default=0, help="of training; the data's is 0")
+    parser.add_argument("--jobs", type=int, default=1, help="processes that make speech")
+    arguments = parser.parse_args()
+    for command in commands(**vars(arguments)):
+        print("$", *command, flush=True)
+        done = subprocess.run([sys.executable, "-m", *command])
+        if done.returncode:
+            sys.exit(done.returncode)
+
+
+def commands(footage: Path, out: Path, config: Path, seed: int, jobs: int) -> Iterator[list[str]]:
+    """The modules to run, each with its arguments."""
+    speech, shards, data = (str(out / name) for name in ("speech", "shards", "data"))
+    synthetic, real = (str(out / name) for name in ("synthetic", "real"))
+    yield ["sonimate.data.synthesis", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
+    yield ["sonimate", "prepare", str(footage), "-o", shards]
+    yield ["sonimate.data.compact", shards, "-o", data, "--speech", speech]
+    train = ["sonimate", "train", str(config), "--data", data]
+    yield [*train, "-o", synthetic, "--set", f"seed={seed}"]
+    yield [*train, "-o", real, "--init", synthetic, "--set", f"seed={seed}", *REAL_STAGE]
+
+
+if __name__ == "__main__":
+    main()
