@@ -1,8 +1,8 @@
 """Cross-validation over groups of speakers.
 
 `python -m sonimate.train.folds CONFIG --data DIR --out OUT --init RUN` trains one model a fold, without that
-fold's speakers, from a run that saw synthetic speech only, and writes OUT/folds.json for
-`benchmarks/lip_sync.py --folds`.
+fold's speakers, from a run that saw synthetic speech only, through the later stages of `train.recipe`. It
+writes OUT/STAGE.json for `benchmarks/lip_sync.py --folds`.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from sonimate.data.compact.samples import load_samples
-from sonimate.train.recipe import REAL_STAGE
+from sonimate.train.recipe import STAGES
 
 UNCHANGED = "@1.0v0"
 """Suffix of the version of a real clip at its own speed and with its own sound."""
@@ -37,9 +37,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--init", type=Path, required=True, help="run folder of the synthetic-speech stage")
     parser.add_argument("--folds", type=int, default=4)
-    parser.add_argument(
-        "--set", nargs="+", default=[], metavar="KEY=VALUE", help="beyond the second stage of train.recipe"
-    )
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
     arguments = parser.parse_args()
     clips: dict[str, list[str]] = defaultdict(list)
     seconds: dict[str, float] = defaultdict(float)
@@ -47,17 +46,27 @@ def main() -> None:
         if sample.source == "real" and sample.name.endswith(UNCHANGED):
             clips[sample.speaker].append(sample.name.partition("#")[0])
             seconds[sample.speaker] += len(sample.expression) / 25
-    entries = []
-    for index, speakers in enumerate(speaker_folds(seconds, arguments.folds)):
-        run = arguments.out / f"fold{index}"
-        command = [sys.executable, "-m", "sonimate", "train", str(arguments.config)]
-        command += ["--data", str(arguments.data), "--out", str(run), "--init", str(arguments.init)]
-        command += ["--hold-out", ",".join(speakers), "--set", *REAL_STAGE, *arguments.set]
-        if not (run / "model" / "model_index.json").exists():
-            subprocess.run(command, check=True)
-        held_out = sorted({name for speaker in speakers for name in clips[speaker]})
-        entries.append({"model": str(run / "model"), "speakers": speakers, "clips": held_out})
-    (arguments.out / "folds.json").write_text(json.dumps({"folds": entries}, indent=2) + "\n")
+    groups = speaker_folds(seconds, arguments.folds)
+    starts = [arguments.init] * len(groups)
+    for stage in arguments.stages:
+        runs = [arguments.out / f"fold{index}-{stage}" for index in range(len(groups))]
+        for run, start, speakers in zip(runs, starts, groups, strict=True):
+            if not (run / "model" / "model_index.json").exists():
+                command = [sys.executable, "-m", "sonimate", "train", str(arguments.config)]
+                command += ["--data", str(arguments.data), "--out", str(run), "--init", str(start)]
+                command += ["--hold-out", ",".join(speakers)]
+                command += ["--set", f"seed={arguments.seed}", *STAGES[stage]]
+                subprocess.run(command, check=True)
+        entries = [
+            {
+                "model": str(run / "model"),
+                "speakers": speakers,
+                "clips": sorted({name for speaker in speakers for name in clips[speaker]}),
+            }
+            for run, speakers in zip(runs, groups, strict=True)
+        ]
+        (arguments.out / f"{stage}.json").write_text(json.dumps({"folds": entries}, indent=2) + "\n")
+        starts = runs
 
 
 if __name__ == "__main__":

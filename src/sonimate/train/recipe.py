@@ -1,8 +1,8 @@
 """From footage to the bundled model by one command: `python -m sonimate.train.recipe FOOTAGE -o OUT`.
 
-Speech is made, footage prepared, both turned into training data, and the compact model trained in two stages:
-on synthetic speech alone, then with real clips beside it. A run that was stopped goes on where it was. The
-model is OUT/real/model.
+Speech is made, footage prepared, both turned into training data, and the compact model trained in three
+stages: on synthetic speech alone, with real clips beside it, and as a student that predicts in one call what
+guidance makes of two. A run that was stopped goes on where it was. The model is OUT/student/model.
 """
 
 from __future__ import annotations
@@ -15,16 +15,28 @@ from pathlib import Path
 
 MINUTES = 120
 """Of synthetic speech: each utterance is seen about as often as its windows differ."""
-REAL_STAGE = (
-    "steps=300",
-    "batch_size=8",
-    "real_share=0.6",
-    "learning_rate=4e-4",
-    "warmup_steps=20",
-    "bucket_steps=100",
-    "validate_every=1000",
-)
-"""Settings of the second stage: short, for a minute and a half of footage is soon known by heart."""
+STAGES = {
+    "real": (
+        "steps=300",
+        "batch_size=8",
+        "real_share=0.6",
+        "learning_rate=4e-4",
+        "warmup_steps=20",
+        "bucket_steps=100",
+    ),
+    "student": (
+        "steps=250",
+        "batch_size=8",
+        "real_share=0.5",
+        "learning_rate=3e-4",
+        "warmup_steps=20",
+        "bucket_steps=0",
+        "distil_guidance=2.0",
+        "sigma_std=2.0",
+    ),
+}
+"""Settings of the stages after the first. Real clips: briefly, for a minute and a half of footage is
+soon known by heart. The student: guidance of the sampler's default, over all noise levels that it visits."""
 
 
 def main() -> None:
@@ -45,13 +57,16 @@ def main() -> None:
 def commands(footage: Path, out: Path, config: Path, seed: int, jobs: int) -> Iterator[list[str]]:
     """The modules to run, each with its arguments."""
     speech, shards, data = (str(out / name) for name in ("speech", "shards", "data"))
-    synthetic, real = (str(out / name) for name in ("synthetic", "real"))
     yield ["sonimate.data.synthesis", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
     yield ["sonimate", "prepare", str(footage), "-o", shards]
     yield ["sonimate.data.compact", shards, "-o", data, "--speech", speech]
     train = ["sonimate", "train", str(config), "--data", data]
-    yield [*train, "-o", synthetic, "--set", f"seed={seed}"]
-    yield [*train, "-o", real, "--init", synthetic, "--set", f"seed={seed}", *REAL_STAGE]
+    last = str(out / "synthetic")
+    yield [*train, "-o", last, "--set", f"seed={seed}"]
+    for stage, settings in STAGES.items():
+        run = str(out / stage)
+        yield [*train, "-o", run, "--init", last, "--set", f"seed={seed}", *settings]
+        last = run
 
 
 if __name__ == "__main__":
