@@ -2,16 +2,18 @@
 
 lip_sync.py CLIPS --folds FOLDS.json              every clip by the model that has not seen it
 lip_sync.py CLIPS --runs MODEL...                 every clip by each model
-lip_sync.py CLIPS --folds F --audio-guidance 1 2 3 --temperature 0.5 1     curves of r and amplitude,
-without pixels
+lip_sync.py CLIPS --folds F --audio-guidance 1 2 3 --temperature 0.5 1 --steps 6 12    r and amplitude of
+all combinations, without pixels
 """
 
 from __future__ import annotations
 
 import argparse
+from collections import defaultdict
 from dataclasses import asdict
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from sonimate.data.footage import read_speakers
 from sonimate.evaluate.lip_sync import (
@@ -44,6 +46,8 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument(
         "--temperature", nargs="+", type=float, default=[], help="sweep these initial temperatures"
     )
+    parser.add_argument("--steps", nargs="+", type=int, default=[], help="sweep these numbers of steps")
+    parser.add_argument("--seed", nargs="+", type=int, default=[], help="sweep these seeds")
     parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
     if arguments.folds:
@@ -66,13 +70,17 @@ def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None
     def pipeline_of(take: Take) -> SonicPipeline:
         return load(model_of[take.name])
 
-    if arguments.audio_guidance or arguments.temperature:
-        default = load(folds[0].model).sampling
-        guidances = arguments.audio_guidance or [default.audio_guidance]
-        temperatures = arguments.temperature or [default.initial_temperature]
-        rows = list(sweep(takes, pipeline_of, guidances, temperatures))
+    settings = {
+        "audio_guidance": arguments.audio_guidance,
+        "initial_temperature": arguments.temperature,
+        "steps": arguments.steps,
+        "seed": arguments.seed,
+    }
+    swept = {field: values for field, values in settings.items() if values}
+    if swept:
+        rows = list(sweep(takes, pipeline_of, swept))
         publish(f"{name}_sweep", arguments.out, rows=rows)
-        plot(arguments.out / f"{name}_sweep.png", rows)
+        plot(arguments.out / f"{name}_sweep.png", rows, list(swept))
         return
     scores = []
     for score in score_takes(takes, pipeline_of, arguments.out / name):
@@ -86,19 +94,18 @@ def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None
     publish(name, arguments.out, rows=rows, summary=summary, checks=lip_checks(summary))
 
 
-def plot(path: Path, rows: list[dict[str, float]]) -> None:
-    """r and amplitude along audio guidance, one line a temperature; the other way round for a single
-    guidance."""
-    along, across = "audio_guidance", "temperature"
-    if len({row[along] for row in rows}) == 1:
-        along, across = across, along
-    panels = {}
-    for key, title in (("mean_r", "Lip correlation r"), ("mean_amplitude", "Amplitude, generated / real")):
-        lines = {row[across]: [other for other in rows if other[across] == row[across]] for row in rows}
-        panels[title] = {
-            f"{across} {value:g}": ([row[along] for row in line], [row[key] for row in line])
-            for value, line in lines.items()
+def plot(path: Path, rows: list[dict[str, Any]], settings: list[str]) -> None:
+    """r and amplitude along the first of the settings, one line for every combination of the others."""
+    along, *others = settings
+    lines = defaultdict(list)
+    for row in rows:
+        lines[", ".join(f"{name} {row[name]:g}" for name in others)].append(row)
+    panels = {
+        title: {
+            label: ([row[along] for row in line], [row[key] for row in line]) for label, line in lines.items()
         }
+        for key, title in (("mean_r", "Lip correlation r"), ("mean_amplitude", "Amplitude, generated / real"))
+    }
     plot_panels(path, panels, x_label=along)
 
 

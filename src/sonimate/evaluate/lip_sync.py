@@ -4,7 +4,7 @@ itself."""
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import product
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from sonimate.configs import Ramp, SamplingOptions
+from sonimate.configs import SamplingOptions
 from sonimate.data.footage import SUFFIXES, read_speakers
 from sonimate.data.prepare import PrepareOptions, prepare
 from sonimate.data.sample import FPS
@@ -229,26 +229,21 @@ def lip_checks(summary: dict[str, float]) -> list[Check]:
 def sweep(
     takes: Sequence[Take],
     pipeline_of: Callable[[Take], SonicPipeline],
-    guidances: Sequence[Ramp],
-    temperatures: Sequence[float],
+    settings: Mapping[str, Sequence[Any]],
 ) -> Iterable[dict[str, Any]]:
-    """Mean r and amplitude ratio for every pair of audio guidance and initial temperature, read from the
-    generated motion without drawing it."""
+    """Mean r and amplitude ratio for all combinations of `settings`, fields of SamplingOptions with their
+    values, read from the generated motion without drawing it."""
     portraits = [portrait_of(take.pixels) for take in takes]
-    for temperature, guidance in product(temperatures, guidances):
+    for values in product(*settings.values()):
+        chosen = dict(zip(settings, values, strict=True))
         r, ratio = [], []
         for take, portrait in zip(takes, portraits, strict=True):
             pipeline = pipeline_of(take)
-            options = replace(pipeline.sampling, audio_guidance=guidance, initial_temperature=temperature)
+            options = replace(pipeline.sampling, **chosen)
             mouth = perform(pipeline, portrait, take.waveform, sampling=options).curves.mouth
             r.append(correlation(mouth, take.curves.mouth))
             ratio.append(amplitude_ratio(mouth, take.curves.mouth))
-        yield {
-            "audio_guidance": guidance,
-            "temperature": temperature,
-            "mean_r": float(np.mean(r)),
-            "mean_amplitude": float(np.mean(ratio)),
-        }
+        yield {**chosen, "mean_r": float(np.mean(r)), "mean_amplitude": float(np.mean(ratio))}
 
 
 def portrait_of(pixels: np.ndarray) -> Portrait:
