@@ -191,3 +191,9 @@ def test_the_rate_warms_up_and_falls_to_its_share(tmp_path):
     assert rates[:4] == [0.25, 0.5, 0.75, 1.0]
     assert rates[10] == pytest.approx(0.1)
     assert sorted(rates[4:], reverse=True) == rates[4:]
+
+
+@pytest.mark.parametrize("precision", ["no", "bf16"])
+def test_both_stages_have_one_precision(precision):
+    """accelerate settles it once a process, and refuses another one."""
+    assert bucket_config(replace(CONFIG, mixed_precision=precision)).mixed_precision == precision

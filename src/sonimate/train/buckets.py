@@ -78,6 +78,5 @@ def bucket_config(config: TrainConfig) -> TrainConfig:
         final_rate=1.0,
         warmup_steps=0,
         weight_decay=0.05,
-        mixed_precision="no",
         validate_every=max(config.bucket_steps, 1),
     )
