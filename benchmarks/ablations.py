@@ -30,7 +30,7 @@ from sonimate.pipeline import SonicPipeline
 from sonimate.train.folds import UNCHANGED
 
 RECIPE = Path(__file__).parents[1] / "configs" / "compact.yaml"
-STEPS, BATCH_SIZE = 400, 8
+STEPS, BATCH_SIZE = 300, 8
 
 
 @dataclass(frozen=True)
@@ -103,7 +103,13 @@ def folder(variant: Variant, seed: int, out: Path) -> Path:
 
 def train(variant: Variant, seed: int, arguments: argparse.Namespace) -> None:
     run = folder(variant, seed, arguments.out)
-    settings = [f"steps={arguments.steps}", f"batch_size={BATCH_SIZE}", f"seed={seed}", "real_share=0"]
+    settings = [
+        f"steps={arguments.steps}",
+        f"batch_size={BATCH_SIZE}",
+        f"seed={seed}",
+        "real_share=0",
+        "bucket_steps=100",
+    ]
     command = [sys.executable, "-m", "sonimate", "train", str(RECIPE), "--data", str(arguments.data)]
     command += ["-o", str(run), "--set", *settings, *variant.training]
     if not (run / "model" / "model_index.json").exists():

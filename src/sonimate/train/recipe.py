@@ -25,7 +25,7 @@ STAGES = {
         "bucket_steps=100",
     ),
     "student": (
-        "steps=250",
+        "steps=150",
         "batch_size=8",
         "real_share=0.5",
         "learning_rate=3e-4",
