@@ -44,7 +44,7 @@ class MouthReader:
     @classmethod
     def load(cls, path: Path = READER) -> MouthReader:
         """The bundled reader, or one that `main` wrote."""
-        return cls(WhisperHiddenStates.from_folder(ENCODER), load_file(path)["weights"])
+        return cls(WhisperHiddenStates.from_folder(ENCODER), load_file(path)["weights"].astype(np.float32))
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Sound float32 (n * 640,) at 16 kHz -> expected opening (n,), of no particular mean or scale."""
@@ -117,7 +117,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     for kind, passed in sorted(verdicts.items()):
         print(f"{kind}: {sum(passed)} of {len(passed)} pass")
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"weights": fit(rows, openings)}, arguments.output)
+    save_file({"weights": fit(rows, openings).astype(np.float16)}, arguments.output)
 
 
 if __name__ == "__main__":

@@ -34,7 +34,7 @@ from sonimate.data.sync import gate_sync
 from sonimate.data.tracks import track_faces
 from sonimate.face.mesh import FaceMesh
 
-RECIPE = 1
+RECIPE = 2
 """To be raised when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
 
