@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
+from sonimate.configs import MotionOptions, SamplingOptions
 from sonimate.data.buckets import motion_buckets
 from sonimate.evaluate.features import generated_landmarks
 from sonimate.evaluate.lip_sync import Take, portrait_of
@@ -23,7 +23,7 @@ LATENT_STRIDE = 2
 
 @dataclass(frozen=True)
 class Reading:
-    """Means over clips, each animated from its first frame by its own sound.
+    """Means over clips, each animated from its first frame by its own sound and motion buckets.
 
     lip_r: correlation of generated and real mouth opening; best_r: at the best lag. amplitude: generated over
     real. head, expression: buckets that the generated motion itself has. head_r, expression_r: their
@@ -46,15 +46,12 @@ def read_model(
     takes: Sequence[Take],
     buckets: Mapping[str, np.ndarray],
     sampling: SamplingOptions,
-    *,
-    automatic: bool = False,
 ) -> Reading:
-    """buckets: (m_t, m_e) of the real clips by name. automatic: let voice and portrait decide the buckets
-    instead. Raises the pipeline's errors."""
+    """buckets: (m_t, m_e) of the real clips by name. Raises the pipeline's errors."""
     lips, real, made, seams = [], [], [], []
     for take in takes:
         head, expression = buckets[take.name].tolist()
-        motion = AUTOMATIC if automatic else MotionOptions(head_motion=head, expression=expression)
+        motion = MotionOptions(head_motion=head, expression=expression)
         done = perform(pipeline, portrait_of(take.pixels), take.waveform, sampling=sampling, motion=motion)
         mouths = done.curves.mouth, take.curves.mouth
         lips.append((correlation(*mouths), best_lag(*mouths).r, amplitude_ratio(*mouths)))
