@@ -4,8 +4,8 @@ position shift do, on real clips of people whom no model has seen.
 ablations.py CLIPS --data DATA     DATA of `python -m sonimate.data.compact`
 
 Trains three models a seed on synthetic speech alone, under OUT/ablations, where a run that was stopped goes
-on, and animates the first frame of every real clip of DATA with its own sound and its own motion buckets. Half
-an hour on one core.
+on, and animates the first frame of every real clip of DATA with its own sound and its own motion buckets.
+Half an hour on one core.
 """
 
 from __future__ import annotations
