@@ -249,4 +249,4 @@ def test_options_out_of_range_are_named(wrong):
 
 def test_defaults_differ_only_where_the_models_do():
     assert FULL.window_frames == COMPACT.window_frames
-    assert (COMPACT.steps, FULL.steps) == (12, 25)
+    assert (COMPACT.steps, FULL.steps) == (8, 25)
