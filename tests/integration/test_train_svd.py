@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import asdict, replace
+from inspect import signature
 from pathlib import Path
 
 import numpy as np
@@ -33,6 +34,7 @@ CPU = torch.device("cpu")
 RECIPE = {
     "model": "full",
     "steps": 2,
+    "warmup_steps": 1,
     "batch_size": 2,
     "frames": 4,
     "gradient_checkpointing": True,
@@ -47,9 +49,8 @@ RECIPE = {
 def svd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """Folders of SVD and Whisper as their publishers have them."""
     release = write_fake_release(tmp_path_factory.mktemp("release"))
-    values = {
-        name: value for name, value in asdict(UNET).items() if name not in ("norm_num_groups", "without")
-    }
+    theirs = signature(UNetSpatioTemporalConditionModel).parameters
+    values = {name: value for name, value in asdict(UNET).items() if name in theirs}
     with torch.random.fork_rng():
         torch.manual_seed(1)
         UNetSpatioTemporalConditionModel(**values).save_pretrained(release.svd / "unet")
