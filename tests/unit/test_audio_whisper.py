@@ -33,9 +33,9 @@ class PositionEncoder(torch.nn.Module):
             max_source_positions=positions, num_mel_bins=80, encoder_layers=1, d_model=1
         )
 
-    def forward(self, mel, output_hidden_states):
+    def forward(self, mel):
         rows = torch.arange(mel.shape[-1] // 2, dtype=torch.float32)[None, :, None]
-        return SimpleNamespace(hidden_states=(rows, rows), last_hidden_state=rows)
+        return [rows, rows]
 
 
 @pytest.fixture
@@ -157,3 +157,21 @@ def test_encoder_is_found_inside_a_whole_model(tmp_path, bundled):
     (tmp_path / "config.json").write_text((BUNDLED / "config.json").read_text())
     sound = torch.zeros(16_000)
     assert torch.equal(WhisperHiddenStates.from_folder(tmp_path)(sound), bundled(sound))
+
+
+def test_the_encoder_is_that_of_transformers(tmp_path):
+    """The same folder, read by both, before and after it is saved again."""
+    from transformers.models.whisper.configuration_whisper import WhisperConfig
+    from transformers.models.whisper.modeling_whisper import WhisperEncoder
+
+    ours = WhisperHiddenStates.from_folder(BUNDLED)
+    ours.save(tmp_path)
+    theirs = WhisperEncoder(WhisperConfig.from_pretrained(tmp_path)).eval()
+    theirs.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    mel = torch.randn(1, 80, 2 * PIECE_ROWS, generator=torch.Generator().manual_seed(0))
+    with torch.no_grad():
+        expected = theirs(mel, output_hidden_states=True)
+        made = ours.encoder(mel)
+    for state, other in zip(made[:-1], expected.hidden_states, strict=False):
+        torch.testing.assert_close(state, other, atol=1e-4, rtol=1e-4)
+    torch.testing.assert_close(made[-1], expected.last_hidden_state, atol=1e-4, rtol=1e-4)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import numpy as np
 import torch
@@ -18,10 +18,8 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
+from sonimate.audio.whisper_encoder import WhisperConfig, WhisperEncoder
 from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
-
-if TYPE_CHECKING:
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
 RATE_HZ = 16_000
 FFT_SAMPLES = 400  # 25 ms
@@ -99,7 +97,7 @@ class WhisperHiddenStates:
         """Write config.json and model.safetensors (half precision), as `from_folder` reads them."""
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(self.encoder.config.to_json_string())
+        (folder / "config.json").write_text(json.dumps(self.encoder.config.to_dict(), indent=2) + "\n")
         state = {name: tensor.half().contiguous() for name, tensor in self.encoder.state_dict().items()}
         save_file(state, folder / "model.safetensors")
 
@@ -150,9 +148,7 @@ class WhisperHiddenStates:
     @torch.no_grad()
     def _encode(self, mel: Tensor) -> Tensor:
         """Hidden states (piece_rows, layers, d) of one piece (n_mels, 2 * piece_rows)."""
-        output = self.encoder(mel[None], output_hidden_states=True)
-        states = (*output.hidden_states[: self.layers - 1], output.last_hidden_state)
-        return torch.cat(states).transpose(0, 1)
+        return torch.cat(self.encoder(mel[None])).transpose(0, 1)
 
 
 def piece_starts(rows: int, piece_rows: int) -> list[int]:
@@ -182,17 +178,13 @@ def _load_encoder(folder: Path) -> WhisperEncoder:
         if not path.is_file():
             raise UnknownModel(f"{path} is missing; give the folder of a Whisper encoder.")
     try:
-        config = {**json.loads(config_path.read_text())}
+        config = WhisperConfig.from_dict({**json.loads(config_path.read_text())})
         tensors = _encoder_tensors(load_file(weights_path))
     except (SafetensorError, ValueError, TypeError) as error:
         raise InvalidCheckpoint(f"{folder} holds a damaged file ({error}); copy it again.") from error
 
-    # Imported here, for it takes two seconds and only a loaded model needs it.
-    from transformers.models.whisper.configuration_whisper import WhisperConfig
-    from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
     with torch.device("meta"):
-        encoder = WhisperEncoder(WhisperConfig(**config))
+        encoder = WhisperEncoder(config)
     _check_same_tensors(tensors, encoder.state_dict(), weights_path)
     encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return encoder

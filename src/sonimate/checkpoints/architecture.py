@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from sonimate.audio.whisper_encoder import WhisperConfig, WhisperEncoder
 from sonimate.checkpoints.layout import Class
 from sonimate.checkpoints.manifest import Shapes, shapes_of
 from sonimate.errors import InvalidCheckpoint, SonimateError
@@ -53,10 +54,7 @@ def _build(kind: Class, config: Mapping[str, Any]) -> nn.Module:
 
             return CLIPVisionModelWithProjection(CLIPVisionConfig.from_dict(dict(config)))
         case ("transformers", "WhisperEncoder"):
-            from transformers import WhisperConfig
-            from transformers.models.whisper.modeling_whisper import WhisperEncoder
-
-            return WhisperEncoder(WhisperConfig.from_dict(dict(config)))
+            return WhisperEncoder(WhisperConfig.from_dict(config))
         case ("diffusers", "AutoencoderKLTemporalDecoder"):
             from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import (
                 AutoencoderKLTemporalDecoder,
