@@ -60,8 +60,8 @@ class WhisperEncoder(nn.Module):
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor) -> list[Tensor]:
-        """Hidden states (b, t, d) of a mel spectrogram (b, m, 2 t), t = max_source_positions: the embedding with
-        positions, then each layer's, of which the last one is normed (NOTES 1.3)."""
+        """Hidden states (b, t, d) of a mel spectrogram (b, m, 2 t), t = max_source_positions: the embedding
+        with positions, then each layer's, of which the last one is normed (NOTES 1.3)."""
         x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2) + self.embed_positions.weight
         states = [x]
         for layer in self.layers:
