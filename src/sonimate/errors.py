@@ -76,7 +76,7 @@ class HubRefused(SonimateError):
 
 
 class DownloadCorrupted(SonimateError):
-    """What arrived is not the file that the hub describes."""
+    """What arrived is not the file that was promised."""
 
 
 class NonFiniteOutput(SonimateError):
