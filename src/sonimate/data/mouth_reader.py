@@ -2,25 +2,31 @@
 
 `python -m sonimate.data.mouth_reader SHARDS -o FILE` fits it on prepared shards, and prints how the sync gate
 judges clips by readers that heard none of their speakers: with their own sound, shifted, and with others'.
+What it finds of each clip with its own sound is also written beside FILE, as json.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.folder import BUNDLED
-from sonimate.data.sample import FPS, SAMPLES_PER_FRAME
-from sonimate.data.shards import read_shards
-from sonimate.data.sync import fault, synchrony
+from sonimate.data.sample import FPS, SAMPLES_PER_FRAME, rounded
+from sonimate.data.shards import ShardClip, read_shards
+from sonimate.data.sync import Synchrony, fault, synchrony
+from sonimate.errors import SonimateError, TooFewClips
 from sonimate.face.pose import mouth_opening
+from sonimate.media.files import replacing, write_errors
 
 READER = BUNDLED / "mouth_reader" / "model.safetensors"
 ENCODER = BUNDLED / "compact" / "audio_encoder"
@@ -70,55 +76,114 @@ def fit(rows: Sequence[np.ndarray], openings: Sequence[np.ndarray]) -> np.ndarra
     return (solved / deviation).astype(np.float32)
 
 
+@dataclass(frozen=True)
+class Trial:
+    """A clip, by index, judged with some sound by a reader that heard none of its speaker."""
+
+    clip: int
+    sound: str
+    found: Synchrony
+
+    @property
+    def passes(self) -> bool:
+        return fault(self.found) is None
+
+
+OWN = "own sound"
+
+
 def judge_strangers(
     rows: Sequence[np.ndarray], openings: Sequence[np.ndarray], speakers: Sequence[str]
-) -> Iterator[tuple[str, bool]]:
-    """What sound a clip is judged with, and whether it passes, by a reader fitted without its speaker.
+) -> Iterator[Trial]:
+    """Every clip with its own sound, with that shifted, and with others'.
 
     Pairs with another's sound are as long as the shorter of the two.
     """
-    for index, (opening, speaker) in enumerate(zip(openings, speakers, strict=True)):
+    for speaker in dict.fromkeys(speakers):
         others = [i for i, other in enumerate(speakers) if other != speaker]
         weights = fit([rows[i] for i in others], [openings[i] for i in others])
-        expected = rows[index] @ weights
-        yield "own sound", _passes(opening, expected)
-        yield (
-            f"own, {SHIFT_FRAMES / FPS:.2f} s late",
-            _passes(opening[:-SHIFT_FRAMES], expected[SHIFT_FRAMES:]),
+        for index in (i for i, other in enumerate(speakers) if other == speaker):
+            opening, expected = openings[index], rows[index] @ weights
+            late = synchrony(opening[:-SHIFT_FRAMES], expected[SHIFT_FRAMES:])
+            early = synchrony(opening[SHIFT_FRAMES:], expected[:-SHIFT_FRAMES])
+            yield Trial(index, OWN, synchrony(opening, expected))
+            yield Trial(index, f"own, {SHIFT_FRAMES / FPS:.2f} s late", late)
+            yield Trial(index, f"own, {SHIFT_FRAMES / FPS:.2f} s early", early)
+            for other in others:
+                count = min(len(opening), len(rows[other]))
+                length = "longer" if count > LONG_FRAMES else "shorter"
+                kind = f"another's sound, {length} than {LONG_FRAMES / FPS:.0f} s"
+                yield Trial(index, kind, synchrony(opening[:count], rows[other][:count] @ weights))
+
+
+def fit_and_judge(clips: Sequence[ShardClip]) -> tuple[np.ndarray, list[Trial]]:
+    """The weights of a reader of all clips, and the trials of readers of all speakers but one.
+
+    Raises TooFewClips.
+    """
+    speakers = [clip.record["speaker"] for clip in clips]
+    if len(set(speakers)) < 2:
+        raise TooFewClips(
+            f"{len(clips)} clips of {len(set(speakers))} speakers: judging one needs another. Prepare more "
+            "footage."
         )
-        yield (
-            f"own, {SHIFT_FRAMES / FPS:.2f} s early",
-            _passes(opening[SHIFT_FRAMES:], expected[:-SHIFT_FRAMES]),
-        )
-        for other in others:
-            count = min(len(opening), len(rows[other]))
-            length = "longer" if count > LONG_FRAMES else "shorter"
-            kind = f"another's sound, {length} than {LONG_FRAMES / FPS:.0f} s"
-            yield kind, _passes(opening[:count], rows[other][:count] @ weights)
+    encoder = WhisperHiddenStates.from_folder(ENCODER)
+    rows = [rows_around(encoder, clip.sound()) for clip in clips]
+    openings = [mouth_opening(clip.landmarks()) for clip in clips]
+    return fit(rows, openings), list(judge_strangers(rows, openings, speakers))
 
 
-def _passes(opening: np.ndarray, expected: np.ndarray) -> bool:
-    return fault(synchrony(opening, expected)) is None
+def own_sound_table(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> list[dict[str, Any]]:
+    """What was found of each clip with its own sound, in the clips' order."""
+    own = {trial.clip: trial for trial in trials if trial.sound == OWN}
+    return [
+        {
+            "source": clip.record["source"],
+            "start_seconds": clip.record["start_seconds"],
+            "speaker": clip.record["speaker"],
+            **rounded(asdict(own[index].found)),
+            "passes": own[index].passes,
+        }
+        for index, clip in enumerate(clips)
+    ]
 
 
-def main(argv: Sequence[str] | None = None) -> None:
-    """Fit, cross-validate over speakers, write."""
+def main(argv: Sequence[str] | None = None) -> int:
+    """Fit, cross-validate over speakers, write; returns the exit code."""
     parser = argparse.ArgumentParser(prog="python -m sonimate.data.mouth_reader", description=__doc__)
     parser.add_argument("shards", type=Path, help="folder that sonimate prepare has written")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.safetensors")
     arguments = parser.parse_args(argv)
-    encoder = WhisperHiddenStates.from_folder(ENCODER)
-    clips = list(read_shards(arguments.shards))
-    rows = [rows_around(encoder, clip.sound()) for clip in clips]
-    openings = [mouth_opening(clip.landmarks()) for clip in clips]
+    try:
+        _run(arguments.shards, arguments.output)
+    except SonimateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+    return 0
+
+
+def _run(shards: Path, output: Path) -> None:
+    with write_errors(output):
+        output.parent.mkdir(parents=True, exist_ok=True)
+    clips = list(read_shards(shards))
+    weights, trials = fit_and_judge(clips)
+    table = own_sound_table(clips, trials)
+    for row in table:
+        verdict = "passes" if row["passes"] else "FAILS"
+        print(
+            f"{row['source']} from {row['start_seconds']:.2f} s: r {row['r']:.2f} at "
+            f"{row['offset_frames']:+d} frames, confidence {row['confidence']:.2f}, {verdict}"
+        )
     verdicts: dict[str, list[bool]] = defaultdict(list)
-    for kind, passed in judge_strangers(rows, openings, [clip.record["speaker"] for clip in clips]):
-        verdicts[kind].append(passed)
+    for trial in trials:
+        verdicts[trial.sound].append(trial.passes)
     for kind, passed in sorted(verdicts.items()):
         print(f"{kind}: {sum(passed)} of {len(passed)} pass")
-    arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    save_file({"weights": fit(rows, openings).astype(np.float16)}, arguments.output)
+    with replacing(output) as partial:
+        save_file({"weights": weights.astype(np.float16)}, partial)
+    with replacing(output.with_suffix(".json")) as partial:
+        partial.write_text(json.dumps(table, indent=1) + "\n")
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
