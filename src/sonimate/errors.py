@@ -55,6 +55,22 @@ class OptionOutOfRange(SonimateError):
     """An option's value lies outside its documented range."""
 
 
+class InvalidManifest(SonimateError):
+    """The table of footage is not UTF-8, or lacks a column."""
+
+
+class FolderInUse(SonimateError):
+    """Another run is writing the folder."""
+
+
+class LibraryFailed(SonimateError):
+    """A library failed on a file of footage in a way of its own; `reason` names its exception."""
+
+    def __init__(self, error: Exception):
+        super().__init__(f"{' '.join(str(error).split())}. Check that the file plays, or convert it to mp4.")
+        self.reason = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+
+
 class TooFewClips(SonimateError):
     """The footage holds too few usable clips to train on."""
 

@@ -8,12 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from av.error import InvalidDataError
 from faces import canonical_landmarks, example, poses
 
 from sonimate.data import quality
 from sonimate.data.buckets import label_buckets
 from sonimate.data.crop import square_box, wav_bytes, write_mp4
 from sonimate.data.face_box import add_face_box
+from sonimate.data.footage import ForwardReader
+from sonimate.data.probe import probe
 from sonimate.data.quality import gate_quality, head_angles
 from sonimate.data.sample import SAMPLES_PER_FRAME, Sample, each, rounded
 from sonimate.data.shots import MAX_FRAMES, detect_shots, shot_bounds
@@ -29,7 +32,8 @@ from sonimate.data.tracks import (
 from sonimate.errors import UnreadableVideo, UnusableClip
 from sonimate.face.mesh import landmark_box
 from sonimate.face.pose import Pose, rotation_matrix
-from sonimate.media.video import read_frames
+from sonimate.media.audio import Sound
+from sonimate.media.video import VideoInfo, read_frames
 from sonimate.types import Face
 
 FRAMES = 75
@@ -168,6 +172,68 @@ def test_an_error_in_one_file_rejects_it_and_stops_nothing(talking):
     assert good.rejection is None
     assert torn.rejection is not None
     assert (torn.rejection.reason, torn.rejection.detail) == ("UnreadableVideo", "a/clip.mp4 is torn")
+
+
+LIBRARY_ERRORS = {
+    "av.error.InvalidDataError": InvalidDataError(1094995529, "Invalid data"),
+    "OSError": OSError(5, "Input/output error"),
+    "ValueError": ValueError("Conversion from format\n`x` is not supported"),
+    "ZeroDivisionError": ZeroDivisionError("no frame rate"),
+}
+
+
+@pytest.mark.parametrize("name", LIBRARY_ERRORS)
+@pytest.mark.parametrize("reader", ["shots", "footage"])
+def test_a_file_in_which_a_library_fails_midway_is_rejected_by_the_exceptions_name(
+    talking, monkeypatch, reader, name
+):
+    def torn(*_: object, **__: object) -> Iterator[np.ndarray]:
+        yield from shots(3)
+        raise LIBRARY_ERRORS[name]
+
+    def read(sample: Sample) -> Iterator[Sample]:
+        list(ForwardReader().read(sample.source, 0, FRAMES))
+        yield sample
+
+    monkeypatch.setattr(f"sonimate.data.{reader}.read_frames", torn)
+    samples = iter([talking])
+    rejection = only(detect_shots(samples) if reader == "shots" else each("tracks", read, samples)).rejection
+    assert rejection is not None
+    assert rejection.reason == name
+    assert "\n" not in rejection.detail
+
+
+def test_sound_in_which_a_library_fails_midway_rejects_its_file(talking, monkeypatch):
+    def blocks() -> Iterator[np.ndarray]:
+        yield np.zeros((RATE_HZ, 1), np.float32)
+        raise ValueError("channels changed")
+
+    info = VideoInfo(320, 240, 25.0, 3.0, 0.0, True)
+    monkeypatch.setattr("sonimate.data.probe.read_video", lambda *_, **__: (info, iter(())))
+    monkeypatch.setattr("sonimate.data.probe.stream_sound", lambda *_, **__: Sound(blocks(), RATE_HZ, 1))
+    rejection = only(probe(iter([talking]))).rejection
+    assert rejection is not None
+    assert rejection.reason == "ValueError"
+
+
+def test_a_picture_that_opencv_cannot_take_rejects_its_file(talking):
+    def work(sample: Sample) -> Iterator[Sample]:
+        cv2.resize(np.empty((0, 0, 3), np.uint8), (4, 4))
+        yield sample
+
+    rejection = only(each("crop", work, iter([talking]))).rejection
+    assert rejection is not None
+    assert rejection.reason == "cv2.error"
+
+
+@pytest.mark.parametrize("fault", [ValueError("of ours"), OSError(28, "No space left on device")])
+def test_what_is_not_the_files_fault_stops_everything(talking, fault):
+    def work(sample: Sample) -> Iterator[Sample]:
+        raise fault
+        yield sample
+
+    with pytest.raises(type(fault), match=str(fault.args[-1])):
+        list(each("crop", work, iter([talking])))
 
 
 def test_keys_are_unique_and_hold_no_dot(talking):

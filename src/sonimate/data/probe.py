@@ -7,6 +7,7 @@ from dataclasses import asdict
 
 import numpy as np
 
+from sonimate.data.footage import reading, safely
 from sonimate.data.sample import MIN_SECONDS, SOUND_RATE_HZ, Sample, each
 from sonimate.media.audio import stream_sound
 from sonimate.media.video import read_video
@@ -23,15 +24,17 @@ def probe(samples: Iterator[Sample]) -> Iterator[Sample]:
 
 
 def _probe(sample: Sample) -> Iterator[Sample]:
-    info, _ = read_video(sample.source)
+    with reading():
+        info, _ = read_video(sample.source)
     known = sample.knowing(STAGE, **asdict(info))
     if not info.has_sound:
         yield known.rejected(STAGE, "no sound")
         return
-    sound = stream_sound(sample.source, max_channels=None).at_rate(SOUND_RATE_HZ)
+    with reading():
+        sound = stream_sound(sample.source, max_channels=None).at_rate(SOUND_RATE_HZ)
     count = 0
     with sample.sound_file.open("wb") as file:
-        for block in sound.blocks:
+        for block in safely(sound.blocks):
             block.mean(axis=1, dtype=np.float32).tofile(file)
             count += len(block)
     seconds = min(info.seconds, count / SOUND_RATE_HZ)

@@ -9,9 +9,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 
-from sonimate.errors import SonimateError
+from sonimate.errors import LibraryFailed, SonimateError
 
 FPS = 25.0
 """Clock of all clips: frame i shows the moment i / FPS after the file's first sound."""
@@ -123,7 +124,8 @@ def each(
 ) -> Iterator[Sample]:
     """Let `work` turn every sample that is still wanted into none, one or more; pass on the rejected ones.
 
-    What the user could fix in one file, such as a torn download, rejects its sample and stops nothing.
+    What the user could fix in one file, such as a torn download, or what a library cannot take of its
+    pictures, rejects its sample and stops nothing. Other exceptions are faults of ours and stop everything.
     """
     for sample in samples:
         if sample.rejection is not None:
@@ -131,9 +133,10 @@ def each(
             continue
         try:
             yield from work(sample)
-        except SonimateError as error:
-            detail = str(error).replace(str(sample.source), sample.name)
-            yield sample.rejected(stage, type(error).__name__, detail)
+        except (SonimateError, cv2.error) as error:
+            told = LibraryFailed(error) if isinstance(error, cv2.error) else error
+            reason = told.reason if isinstance(told, LibraryFailed) else type(told).__name__
+            yield sample.rejected(stage, reason, str(told).replace(str(sample.source), sample.name))
 
 
 def name_digest(name: str) -> str:

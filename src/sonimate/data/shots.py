@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 from scenedetect import AdaptiveDetector, FrameTimecode
 
+from sonimate.data.footage import safely
 from sonimate.data.sample import FPS, Sample, each
 from sonimate.media.video import read_frames
 
@@ -33,7 +34,7 @@ def detect_shots(samples: Iterator[Sample]) -> Iterator[Sample]:
 
 
 def _shots(sample: Sample) -> Iterator[Sample]:
-    bounds = shot_bounds(read_frames(sample.source, fps=FPS))
+    bounds = shot_bounds(safely(read_frames(sample.source, fps=FPS)))
     for index, (start, end) in enumerate(pairwise(bounds)):
         parts = -(-(end - start) // MAX_FRAMES)
         for first, last in pairwise(start + (end - start) * part // parts for part in range(parts + 1)):
