@@ -4,6 +4,7 @@ processes, the shards are the same bytes."""
 import argparse
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -94,13 +95,27 @@ def test_rejected_samples_are_kept_apart_with_their_reasons(prepared):
     assert set(rejected["torn.mp4"].members) == {".json"}
 
 
-def test_preparing_again_does_nothing_twice_and_changes_no_byte(prepared, footage):
+def test_preparing_again_into_another_folder_gives_the_same_bytes(prepared, footage, tmp_path):
+    out, report = prepared
+    assert prepare(footage, tmp_path, OPTIONS) == report
+    assert digests(tmp_path) == digests(out)
+
+
+def test_preparing_again_into_the_same_folder_does_nothing_twice_and_changes_no_byte(prepared, footage):
     out, report = prepared
     before, done = digests(out), []
     (out / "clips-000007.tar").write_bytes(b"of an older run")
     assert prepare(footage, out, OPTIONS, progress=lambda *told: done.append(told)) == report
     assert digests(out) == before
     assert done == []
+
+
+def test_a_second_run_into_a_folder_of_the_footage_leaves_out_what_the_first_has_made(footage, tmp_path):
+    shutil.copytree(footage, tmp_path / "footage", ignore=shutil.ignore_patterns("two.mp4"))
+    out = tmp_path / "footage" / "shards"
+    report = prepare(tmp_path / "footage", out, OPTIONS)
+    next(path for path in (out / "cache").iterdir()).joinpath("crop.mp4").write_bytes(b"a crop")
+    assert prepare(tmp_path / "footage", out, OPTIONS) == report
 
 
 def test_a_stopped_run_shows_no_shard_and_is_finished_by_the_next(prepared, footage, tmp_path):
@@ -157,8 +172,20 @@ def test_a_folder_without_videos_is_an_error(tmp_path):
 def test_a_missing_package_is_told_with_its_extra(monkeypatch, footage, tmp_path):
     monkeypatch.delitem(sys.modules, "sonimate.distributed.prepare_ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ExtraMissing, match=r"pip install 'sonimate\[ray\]'"):
+        command.run(parsed(footage, tmp_path, "--ray", "local"))
+
+
+def test_a_package_that_only_the_report_needs_is_missed_before_any_work(monkeypatch, footage, tmp_path):
+    for name in ("sonimate.data.prepare", "sonimate.data.report"):
+        monkeypatch.delitem(sys.modules, name, raising=False)
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(ExtraMissing, match=r"matplotlib is not installed.*pip install 'sonimate\[prepare\]'"):
+        command.run(parsed(footage, tmp_path / "out"))
+    assert not (tmp_path / "out").exists()
+
+
+def parsed(footage: Path, out: Path, *more: str) -> argparse.Namespace:
     parser = argparse.ArgumentParser()
     command.add_parser(parser.add_subparsers())
-    args = parser.parse_args(["prepare", str(footage), "-o", str(tmp_path), "--ray", "local"])
-    with pytest.raises(ExtraMissing, match=r"pip install 'sonimate\[ray\]'"):
-        command.run(args)
+    return parser.parse_args(["prepare", str(footage), "-o", str(out), *more])

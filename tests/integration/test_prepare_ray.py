@@ -42,13 +42,15 @@ def test_two_workers_write_the_same_shards(footage, tmp_path):
     assert digests(tmp_path / "ray") == digests(tmp_path / "here")
 
 
-def test_a_worker_leaves_finished_files_in_the_cache(footage, tmp_path):
-    sources = list_sources(footage)
-    brief = next(source for source in sources if source.name == "brief.mp4")
-    worker = prepare_ray._Worker(tmp_path, OPTIONS)
-    row = {"name": brief.name, "path": str(brief.path), "speaker": brief.speaker}
+def test_a_worker_leaves_finished_files_where_the_driver_expects_them(footage, tmp_path):
+    """Machines may see other dates on shared storage: only the driver's fingerprint counts."""
+    brief = next(source for source in list_sources(footage) if source.name == "brief.mp4")
+    worker = prepare_ray._Worker(OPTIONS)
+    done = tmp_path / "by the driver"
+    row = {"name": brief.name, "path": str(brief.path), "speaker": brief.speaker, "done": str(done)}
     assert worker(row) == {"name": "brief.mp4"}
-    assert [path.name for path in tmp_path.iterdir()] == [brief.fingerprint(OPTIONS)]
+    assert list(tmp_path.iterdir()) == [done]
+    assert (done / "keys.json").exists()
 
 
 def test_a_cluster_that_does_not_answer_is_named(footage, tmp_path, monkeypatch):
@@ -58,4 +60,10 @@ def test_a_cluster_that_does_not_answer_is_named(footage, tmp_path, monkeypatch)
     monkeypatch.setattr(prepare_ray.ray, "init", refuse)
     run = partial(prepare_ray.run_on_ray, address="10.0.0.1:6379")
     with pytest.raises(ClusterUnreachable, match=r"10\.0\.0\.1:6379.*ray start"):
+        prepare(footage, tmp_path, OPTIONS, run=run)
+
+
+def test_what_is_no_address_is_named(footage, tmp_path):
+    run = partial(prepare_ray.run_on_ray, address="nonsense")
+    with pytest.raises(ClusterUnreachable, match=r"at nonsense .*--ray local"):
         prepare(footage, tmp_path, OPTIONS, run=run)

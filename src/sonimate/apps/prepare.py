@@ -96,6 +96,7 @@ def _extra_missing(extra: str, error: ModuleNotFoundError) -> ExtraMissing:
     """The error for a package that is not installed. Raises `error` itself if the package is our own."""
     if not error.name or error.name.startswith("sonimate"):
         raise error
+    package = error.name.partition(".")[0]
     return ExtraMissing(
-        f"The package {error.name} is not installed. Install it with: pip install 'sonimate[{extra}]'"
+        f"The package {package} is not installed. Install it with: pip install 'sonimate[{extra}]'"
     )

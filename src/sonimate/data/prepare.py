@@ -22,6 +22,7 @@ from sonimate.data.buckets import label_buckets
 from sonimate.data.crop import crop
 from sonimate.data.face_box import add_face_box
 from sonimate.data.footage import find_footage, read_speakers
+from sonimate.data.lock import locked
 from sonimate.data.mouth_reader import MouthReader
 from sonimate.data.probe import probe
 from sonimate.data.quality import gate_quality
@@ -33,10 +34,12 @@ from sonimate.data.speech import gate_speech
 from sonimate.data.sync import gate_sync
 from sonimate.data.tracks import track_faces
 from sonimate.face.mesh import FaceMesh
+from sonimate.media.files import write_errors
 
 RECIPE = 2
 """To be raised when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
+CACHE = "cache"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,8 +75,10 @@ class Source:
         return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:24]
 
 
-Runner = Callable[[Sequence[Source], Path, PrepareOptions], Iterator[str]]
-"""Finishes sources in a cache folder, in any order, and yields the name of each as it is done."""
+Task = tuple[Source, Path]
+"""A file of footage and the folder that is to appear when it is finished."""
+Runner = Callable[[Sequence[Task], PrepareOptions], Iterator[str]]
+"""Finishes tasks in any order, and yields the name of each source as it is done."""
 
 
 class Preparer:
@@ -82,7 +87,6 @@ class Preparer:
     def __init__(self, options: PrepareOptions):
         # Sums over threads differ in their last digits; one thread makes runs and machines agree.
         torch.set_num_threads(1)
-        self._options = options
         self.stages: tuple[Stage, ...] = (
             probe,
             detect_shots,
@@ -95,12 +99,11 @@ class Preparer:
             label_buckets,
         )
 
-    def __call__(self, source: Source, cache: Path) -> None:
-        """Leave a source's finished folder in `cache`, complete or not at all."""
-        done = cache / source.fingerprint(self._options)
+    def __call__(self, source: Source, done: Path) -> None:
+        """Leave what was found of a source in the folder `done`, complete or not at all."""
         if done.exists():
             return
-        folder = cache / f".{done.name}.{os.getpid()}"
+        folder = done.with_name(f".{done.name}.{os.getpid()}")
         folder.mkdir(parents=True)
         samples = iter([Sample(name=source.name, source=source.path, speaker=source.speaker, folder=folder)])
         for stage in self.stages:
@@ -120,11 +123,11 @@ def _finish(sample: Sample) -> str:
     return sample.key
 
 
-def run_here(sources: Sequence[Source], cache: Path, options: PrepareOptions) -> Iterator[str]:
+def run_here(tasks: Sequence[Task], options: PrepareOptions) -> Iterator[str]:
     """Do one source after another in this process."""
     preparer = Preparer(options)
-    for source in sources:
-        preparer(source, cache)
+    for source, done in tasks:
+        preparer(source, done)
         yield source.name
 
 
@@ -139,18 +142,37 @@ def prepare(
     """Prepare all videos of a folder; writes shards, report.json, report.md and distributions.png to `out`.
 
     progress: called with the numbers of sources done and to do, and the name of the last one.
-    Raises FileMissing when the folder holds no video.
+    Raises FileMissing when the folder holds no video, InvalidManifest, OutputNotWritable, and FolderInUse
+    while another run writes to `out`.
     """
-    sources = list_sources(footage)
-    cache = out / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
+    sources = list_sources(footage, without=own_videos(footage, out))
+    with write_errors(out):
+        (out / CACHE).mkdir(parents=True, exist_ok=True)
+    with locked(out):
+        return _prepare(sources, out.absolute(), options, run, progress)
+
+
+def own_videos(footage: Path, out: Path) -> Path:
+    """The folder below which videos are the work of `prepare` itself, wherever `out` lies."""
+    return out / CACHE if footage.resolve().is_relative_to(out.resolve()) else out
+
+
+def _prepare(
+    sources: Sequence[Source],
+    out: Path,
+    options: PrepareOptions,
+    run: Runner,
+    progress: Callable[[int, int, str], None],
+) -> Report:
+    cache = out / CACHE
     for unfinished in cache.glob(".*"):
         shutil.rmtree(unfinished)
-    folders = [cache / source.fingerprint(options) for source in sources]
-    left = [source for source, folder in zip(sources, folders, strict=True) if not folder.exists()]
+    tasks = [(source, cache / source.fingerprint(options)) for source in sources]
+    folders = [folder for _, folder in tasks]
+    left = [(source, folder) for source, folder in tasks if not folder.exists()]
     done = len(sources) - len(left)
     if left:
-        for name in run(left, cache, options):
+        for name in run(left, options):
             done += 1
             progress(done, len(sources), name)
     for stale in set(cache.iterdir()) - set(folders):
@@ -162,10 +184,14 @@ def prepare(
     return write_report(out, [record for _, record in records], sources=len(sources))
 
 
-def list_sources(footage: Path) -> list[Source]:
-    """The videos of a folder, by name, with their speakers. Raises FileMissing when there is none."""
+def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
+    """The videos of a folder, but for those in the folder `without`, by name, with their speakers.
+
+    Raises FileMissing when there is none, and InvalidManifest.
+    """
     speakers = read_speakers(footage)
-    names = {path.relative_to(footage).as_posix(): path.absolute() for path in find_footage(footage)}
+    videos = find_footage(footage, without=without)
+    names = {path.relative_to(footage).as_posix(): path.absolute() for path in videos}
     return [Source(name, path, speakers.get(name, Path(name).stem)) for name, path in sorted(names.items())]
 
 

@@ -9,6 +9,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from matplotlib.figure import Figure
+
 STAGES = ("probe", "shots", "tracks", "quality", "speech", "sync", "crop", "face_box", "buckets")
 HISTOGRAMS = (
     ("Head motion, m_t", lambda record: record["buckets"]["head"]),
@@ -100,8 +102,6 @@ def _markdown(report: Report) -> str:
 
 def plot_distributions(path: Path, accepted: Sequence[dict[str, Any]]) -> None:
     """Histograms of buckets, lengths and offsets of the accepted clips, as png."""
-    from matplotlib.figure import Figure
-
     figure = Figure(figsize=(10, 6), layout="constrained")
     for axes, (title, value) in zip(figure.subplots(2, 2).flat, HISTOGRAMS, strict=True):
         axes.hist([value(record) for record in accepted], bins=20)

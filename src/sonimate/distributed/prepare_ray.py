@@ -14,7 +14,7 @@ from typing import Any, cast
 import ray
 import ray.data
 
-from sonimate.data.prepare import PrepareOptions, Preparer, Source
+from sonimate.data.prepare import PrepareOptions, Preparer, Source, Task
 from sonimate.errors import ClusterUnreachable
 
 LOCAL = "local"
@@ -23,18 +23,17 @@ LOCAL = "local"
 class _Worker:
     """Loads the networks once and finishes one source a call."""
 
-    def __init__(self, cache: Path, options: PrepareOptions):
-        self._preparer, self._cache = Preparer(options), cache
+    def __init__(self, options: PrepareOptions):
+        self._preparer = Preparer(options)
 
     def __call__(self, row: dict[str, str]) -> dict[str, str]:
         source = Source(row["name"], Path(row["path"]), row["speaker"])
-        self._preparer(source, self._cache)
+        self._preparer(source, Path(row["done"]))
         return {"name": source.name}
 
 
 def run_on_ray(
-    sources: Sequence[Source],
-    cache: Path,
+    tasks: Sequence[Task],
     options: PrepareOptions,
     *,
     address: str,
@@ -47,11 +46,14 @@ def run_on_ray(
     """
     _connect(address, workers)
     try:
-        limit = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(sources))
-        rows = [{"name": s.name, "path": str(s.path), "speaker": s.speaker} for s in sources]
+        limit = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(tasks))
+        rows = [
+            {"name": source.name, "path": str(source.path), "speaker": source.speaker, "done": str(done)}
+            for source, done in tasks
+        ]
         prepared = ray.data.from_items(rows, override_num_blocks=len(rows)).map(
             cast(Any, _Worker),
-            fn_constructor_args=(cache.absolute(), options),
+            fn_constructor_args=(options,),
             compute=ray.data.ActorPoolStrategy(size=limit),
             num_cpus=1,
         )
@@ -69,8 +71,8 @@ def _connect(address: str, workers: int | None) -> None:
             ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
         else:
             ray.init(address, **quiet)
-    except ConnectionError as error:
+    except (ConnectionError, ValueError) as error:
         raise ClusterUnreachable(
-            f"No Ray cluster answers at {address} ({error}). Start one with `ray start --head`, or use "
-            "--ray local."
+            f"No Ray cluster answers at {address} ({error}). Give an address such as 10.0.0.1:6379, start "
+            "one with `ray start --head`, or use --ray local."
         ) from error

@@ -1,0 +1,87 @@
+"""Where footage is and who speaks in it; what cannot be prepared is told before any work."""
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sonimate.apps.cli import main
+from sonimate.data.footage import find_footage, read_speakers
+from sonimate.data.lock import locked
+from sonimate.data.prepare import PrepareOptions, own_videos, prepare
+from sonimate.errors import FolderInUse, InvalidManifest
+
+OPTIONS = PrepareOptions()
+
+
+@pytest.fixture
+def footage(tmp_path: Path) -> Path:
+    folder = tmp_path / "footage"
+    (folder / "more").mkdir(parents=True)
+    for name in ("a.mp4", "more/b.MOV"):
+        (folder / name).write_bytes(b"no video")
+    return folder
+
+
+def names(folder: Path, out: Path) -> set[str]:
+    found = find_footage(folder, without=own_videos(folder, out))
+    return {path.relative_to(folder).as_posix() for path in found}
+
+
+@pytest.mark.parametrize("inside", [".", "shards", "more/shards", "../elsewhere", ".."])
+def test_what_prepare_writes_is_no_footage_wherever_it_lies(footage, inside):
+    out = footage / inside
+    (out / "cache" / "0123").mkdir(parents=True)
+    (out / "cache" / "0123" / "clip.mp4").write_bytes(b"a crop")
+    assert names(footage, out) == {"a.mp4", "more/b.MOV"}
+
+
+def test_speakers_are_read_of_what_spreadsheets_write(footage):
+    (footage / "MANIFEST.tsv").write_bytes("\ufefffile\tspeaker\r\na.mp4\tZoë\r\n".encode())
+    assert read_speakers(footage) == {"a.mp4": "Zoë"}
+
+
+MANIFESTS = {
+    "no column `file`": b"name\tspeaker\na.mp4\tsomeone\n",
+    "Save it as UTF-8": "file\tspeaker\na.mp4\tZo\u00eb\n".encode("latin-1"),
+}
+
+
+@pytest.mark.parametrize("told", MANIFESTS)
+def test_a_manifest_that_cannot_be_understood_is_told(footage, told):
+    (footage / "MANIFEST.tsv").write_bytes(MANIFESTS[told])
+    with pytest.raises(InvalidManifest, match=told):
+        read_speakers(footage)
+
+
+def test_a_file_in_the_outputs_place_is_told_with_exit_code_2(footage, tmp_path, capsys):
+    out = tmp_path / "out"
+    out.write_bytes(b"a file")
+    assert main(["prepare", str(footage), "-o", str(out)]) == 2
+    assert f"{out} cannot be written" in capsys.readouterr().err
+    assert out.read_bytes() == b"a file"
+
+
+def test_a_second_run_in_the_same_folder_is_refused_and_touches_nothing(footage, tmp_path):
+    work = tmp_path / "out" / "cache" / ".0123.77"
+    work.mkdir(parents=True)
+    with locked(tmp_path / "out"), pytest.raises(FolderInUse, match=r"process \d+ on .* is writing"):
+        prepare(footage, tmp_path / "out", OPTIONS)
+    assert work.exists()
+
+
+def test_the_lock_of_a_killed_run_is_no_obstacle(tmp_path):
+    code = (
+        "import sys, time; from pathlib import Path; from sonimate.data.lock import locked\n"
+        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(100)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"held\n"
+        with pytest.raises(FolderInUse, match=f"process {process.pid} "), locked(tmp_path):
+            pass
+        process.send_signal(signal.SIGKILL)
+    with locked(tmp_path):
+        pass
