@@ -1,5 +1,7 @@
-"""Does `sonimate prepare` give the same bytes, whatever happens? Prepares footage four times: undisturbed,
-again, killed half-way and started again, and on a local Ray cluster of two workers.
+"""Does `sonimate prepare` give the same bytes, whatever happens? Prepares footage four times from nothing:
+undisturbed, again, killed half-way and started again, and on a local Ray cluster of two workers.
+
+Folders of these names in OUT are removed first.
 """
 
 from __future__ import annotations
@@ -7,6 +9,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,6 +23,7 @@ from sonimate.distributed.prepare_ray import LOCAL, run_on_ray
 from sonimate.evaluate.report import Check, publish
 
 WORKERS = 2
+RUNS = ("here", "again", "killed", "ray")
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,17 +34,18 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, default=Path("out/prepare"))
     arguments = parser.parse_args(argv)
     footage, out = arguments.footage, arguments.out
+    for name in RUNS:
+        if (out / name).exists():
+            shutil.rmtree(out / name)
     run(footage, out / "here")
-    first = digests(out / "here")
-    run(footage, out / "here")
-    again = digests(out / "here")
+    run(footage, out / "again")
     finished = killed(footage, out / "killed")
     run(footage, out / "killed")
     on_ray = partial(run_on_ray, address=LOCAL, workers=WORKERS)
     prepare(footage, out / "ray", PrepareOptions(), run=on_ray)
-    others = {"again": again, "killed": digests(out / "killed"), "ray": digests(out / "ray")}
+    first = digests(out / "here")
     checks = [
-        Check(name=f"{name}: same shards", value=digest == first, low=1) for name, digest in others.items()
+        Check(name=f"{name}: same shards", value=digests(out / name) == first, low=1) for name in RUNS[1:]
     ]
     rows = json.loads((out / "here" / "report.json").read_text())["samples"]
     publish(
