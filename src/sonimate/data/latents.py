@@ -7,7 +7,8 @@ KEY.latents.npy   (f, 4, h, w)  the autoencoder's latents of every second frame,
 KEY.image.npy     (f, c)        CLIP's embedding of each of these frames, any of which may be the reference
 KEY.hidden.npy    (t, l, d)     Whisper's hidden states, 50 a second
 
-Shards appear when complete: a run that was stopped goes on with those that are left.
+Shards appear when complete: a run that was stopped goes on with those that are left. DATA/features.json knows
+which model and which shards of clips they were made of; where clips have changed since, they are made again.
 """
 
 from __future__ import annotations
@@ -36,7 +37,7 @@ from sonimate.codecs.preparation import clip_input, face_mask, resize_to_multipl
 from sonimate.codecs.svd import ENCODE_FRAMES, SVDCodec
 from sonimate.data.shards import CLIPS, ShardClip, read_shards
 from sonimate.errors import FileMissing, InvalidCheckpoint, SonimateError
-from sonimate.media.files import replacing
+from sonimate.media.files import replacing, write_errors
 from sonimate.media.video import read_frames
 from sonimate.models.clip import ClipImageEncoder
 from sonimate.pipeline import choose_device, choose_dtype
@@ -130,20 +131,30 @@ class LatentClip:
 
 def write_latents(shards: Path, out: Path, model: Path, *, device: torch.device, size_px: int | None) -> int:
     """Write the features of all clips; returns how many shards were written now. Raises FileMissing,
-    InvalidCheckpoint."""
-    out.mkdir(parents=True, exist_ok=True)
-    about = {"frozen": digest_of_frozen(model), "size_px": size_px}
-    if (out / ABOUT).exists() and json.loads((out / ABOUT).read_text()) != about:
-        raise InvalidCheckpoint(f"{out} holds features of another model or size. Choose another folder.")
-    (out / ABOUT).write_text(json.dumps(about, indent=1) + "\n")
+    InvalidCheckpoint, OutputNotWritable."""
     by_shard: dict[Path, list[ShardClip]] = {}
     for clip in read_shards(shards, CLIPS):
         by_shard.setdefault(clip.shard, []).append(clip)
-    todo = {out / path.name.replace(CLIPS, LATENTS, 1): clips for path, clips in by_shard.items()}
-    todo = {path: clips for path, clips in todo.items() if not path.exists()}
+    with write_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
+    about = {"frozen": digest_of_frozen(model), "size_px": size_px}
+    known = json.loads((out / ABOUT).read_text()) if (out / ABOUT).exists() else about
+    if any(known[name] != value for name, value in about.items()):
+        raise InvalidCheckpoint(f"{out} holds features of another model or size. Choose another folder.")
+    sources = {path.name.replace(CLIPS, LATENTS, 1): digest_of_file(path) for path in by_shard}
+    made = {name: digest for name, digest in known.get("shards", {}).items() if sources.get(name) == digest}
+    for stale in out.glob(f"{LATENTS}-*.tar"):
+        if stale.name not in made:
+            stale.unlink()
+    todo = [
+        (path, clips)
+        for path, clips in zip((out / name for name in sources), by_shard.values(), strict=True)
+        if not path.exists()
+    ]
     if todo:
         frozen = FrozenNetworks.load(model, device)
-    for path, clips in todo.items():
+    _remember(out, about, made)
+    for path, clips in todo:
         with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
             for clip in clips:
                 for suffix in KEPT:
@@ -153,6 +164,8 @@ def write_latents(shards: Path, out: Path, model: Path, *, device: torch.device,
                     np.save(buffer, array)
                     _add(tar, clip.key + suffix, buffer.getvalue())
                 print(f"{path.name}: {clip.key}", file=sys.stderr, flush=True)
+        made[path.name] = sources[path.name]
+        _remember(out, about, made)
     return len(todo)
 
 
@@ -187,9 +200,20 @@ def digest_of_frozen(model: Path) -> str:
     digest = hashlib.sha256()
     for name in FROZEN:
         for path in sorted((model / name).glob("*.safetensors")):
-            with path.open("rb") as file:
-                digest.update(hashlib.file_digest(file, "sha256").digest())
+            digest.update(bytes.fromhex(digest_of_file(path)))
     return digest.hexdigest()
+
+
+def digest_of_file(path: Path) -> str:
+    """sha256 in hexadecimal digits."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remember(out: Path, about: dict[str, Any], made: dict[str, str]) -> None:
+    """made: shard of features -> digest of the shard of clips it was made of."""
+    with replacing(out / ABOUT) as partial:
+        partial.write_text(json.dumps(about | {"shards": made}, indent=1) + "\n")
 
 
 def _frames(clip: ShardClip) -> Iterator[np.ndarray]:

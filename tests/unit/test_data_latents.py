@@ -1,0 +1,95 @@
+"""Features are those of the clips that lie in the shards now, whatever lay there before."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from sonimate.data import latents
+from sonimate.data.latents import ABOUT, FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.data.shards import ShardClip
+
+CPU = torch.device("cpu")
+
+
+class Frozen:
+    """In the place of the networks: features tell the speaker."""
+
+    def features(self, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
+        return {".image.npy": np.full((1, 1), clip.record["speaker"], np.float16)}
+
+
+@pytest.fixture(autouse=True)
+def networks(monkeypatch):
+    monkeypatch.setattr(FrozenNetworks, "load", lambda *_: Frozen())
+
+
+def write_clips(folder: Path, *speakers: int) -> None:
+    """One shard of one clip for every speaker, all with the same names as before."""
+    folder.mkdir(exist_ok=True)
+    for stale in folder.glob("*.tar"):
+        stale.unlink()
+    for index, speaker in enumerate(speakers):
+        with tarfile.open(folder / f"clips-{index:06d}.tar", "w") as tar:
+            for suffix in latents.KEPT:
+                content = json.dumps({"speaker": speaker}).encode()
+                member = tarfile.TarInfo(f"clip{index}{suffix}")
+                member.size = len(content)
+                tar.addfile(member, io.BytesIO(content))
+
+
+def write(folder: Path) -> int:
+    return write_latents(folder / "shards", folder / "data", folder / "model", device=CPU, size_px=None)
+
+
+def told(clips: list[LatentClip]) -> list[tuple[int, float]]:
+    """Of every clip: who speaks, and what its features tell."""
+    return [(int(clip.speaker), float(clip.image[0, 0])) for clip in clips]
+
+
+def test_features_of_clips_prepared_anew_are_made_anew_and_no_others(tmp_path):
+    write_clips(tmp_path / "shards", 1, 2)
+    assert write(tmp_path) == 2
+    assert write(tmp_path) == 0
+    write_clips(tmp_path / "shards", 1, 3)
+    assert write(tmp_path) == 1
+    assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1), (3, 3)]
+
+
+def test_features_of_shards_that_are_gone_go_too(tmp_path):
+    write_clips(tmp_path / "shards", 1, 2)
+    write(tmp_path)
+    write_clips(tmp_path / "shards", 1)
+    assert write(tmp_path) == 0
+    assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
+
+
+def test_features_whose_clips_nobody_noted_are_made_again(tmp_path):
+    """As earlier versions left them: they can be trained on, but not be trusted to be of these clips."""
+    write_clips(tmp_path / "shards", 1)
+    write(tmp_path)
+    about = json.loads((tmp_path / "data" / ABOUT).read_text())
+    del about["shards"]
+    (tmp_path / "data" / ABOUT).write_text(json.dumps(about))
+    assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
+    assert write(tmp_path) == 1
+
+
+def test_a_stopped_run_goes_on_with_what_is_left(tmp_path, monkeypatch):
+    write_clips(tmp_path / "shards", 1, 2)
+
+    def stop(self: Frozen, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
+        if clip.record["speaker"] == 2:
+            raise KeyboardInterrupt
+        return {}
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Frozen, "features", stop)
+        with pytest.raises(KeyboardInterrupt):
+            write(tmp_path)
+    assert [path.name for path in (tmp_path / "data").glob("*.tar")] == ["latents-000000.tar"]
+    assert write(tmp_path) == 1
