@@ -1,6 +1,7 @@
 """Shards whose faces and voices are known become the compact model's training samples."""
 
 import json
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ from footage import EXAMPLES, loudness, opening
 
 from sonimate.checkpoints.folder import BUNDLED
 from sonimate.codecs.mesh import MeshCodec
+from sonimate.data.compact.__main__ import main
 from sonimate.data.compact.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
 from sonimate.data.compact.features import load_reducers
 from sonimate.data.compact.hidden_states import HiddenStates
@@ -151,3 +153,13 @@ def test_shards_without_an_accepted_clip_are_refused(shards, tmp_path):
     (tmp_path / shard.name).write_bytes(shard.read_bytes())
     with pytest.raises(TooFewClips, match="No clip"):
         derive(tmp_path, tmp_path / "out", None, seed=0)
+
+
+@pytest.mark.parametrize("name", ["missing", "empty"])
+def test_speech_that_was_asked_for_and_is_not_there_is_told(shards, tmp_path, name, monkeypatch, capsys):
+    (tmp_path / "empty").mkdir()
+    arguments = [str(shards), "-o", str(tmp_path / "out"), "--speech", str(tmp_path / name)]
+    monkeypatch.setattr(sys, "argv", ["compact", *arguments])
+    assert main() == 2
+    assert f"{tmp_path / name} holds no utterances" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

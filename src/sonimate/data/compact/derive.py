@@ -25,10 +25,11 @@ from sonimate.data.compact.samples import MotionSample
 from sonimate.data.sample import FPS
 from sonimate.data.shards import REJECTED, ShardClip, read_shards
 from sonimate.data.synthesis.augment import degrade
-from sonimate.errors import TooFewClips
+from sonimate.errors import FileMissing, TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, apply_motion, fit_pose, rotation_matrix, to_canonical, to_image
 from sonimate.media.audio import MODEL_RATE_HZ, resample
+from sonimate.media.files import write_errors
 from sonimate.types import Waveform
 
 TOKEN_DIM, BUCKET_DIM = 128, 32
@@ -56,14 +57,16 @@ def derive(
 ) -> Derived:
     """Write `out`/codec, reducers.npz, samples/*.npz and derived.json. Hidden states are kept in `out`/cache.
 
-    utterances: a folder of `python -m sonimate.data.synthesis`. Raises FileMissing and TooFewClips.
+    utterances: a folder of `python -m sonimate.data.synthesis`. Raises FileMissing, TooFewClips and
+    OutputNotWritable.
     """
+    spoken = find_utterances(utterances) if utterances else []
     clips = list(read_shards(shards))
     if not clips:
         raise TooFewClips(f"No clip in {shards} was accepted; give more footage. Its report.md tells why.")
-    out.mkdir(parents=True, exist_ok=True)
+    with write_errors(out):
+        out.mkdir(parents=True, exist_ok=True)
     states = HiddenStates(out / "cache" / "hidden")
-    spoken = sorted(utterances.glob("[0-9]*.npz")) if utterances else []
     tokens, buckets = _fit_reducers(states, clips, spoken)
     save_reducers(out / "reducers.npz", tokens, buckets)
     known = _strangers(clips, shards) or clips
@@ -223,6 +226,17 @@ def _speech(clips: list[ShardClip], utterances: list[Path]) -> Iterator[tuple[st
         yield f"{_name(clip)}@1.0v0", clip.sound()
     for path in utterances:
         yield path.stem, read_utterance(path)["samples"]
+
+
+def find_utterances(folder: Path) -> list[Path]:
+    """The synthetic utterances of a folder, in order. Raises FileMissing when there is none."""
+    found = sorted(folder.glob("[0-9]*.npz"))
+    if not found:
+        raise FileMissing(
+            f"{folder} holds no utterances. Make them with python -m sonimate.data.synthesis {folder}, or "
+            "leave --speech out."
+        )
+    return found
 
 
 def read_utterance(path: Path) -> dict[str, np.ndarray]:
