@@ -71,6 +71,14 @@ class LibraryFailed(SonimateError):
         self.reason = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
 
 
+class RecordingsMissing(SonimateError):
+    """Recordings of human speech, which synthetic speech is made of, are not installed."""
+
+
+class OtherCorpus(SonimateError):
+    """The folder holds utterances of another seed, or more than were asked for."""
+
+
 class TooFewClips(SonimateError):
     """The footage holds too few usable clips to train on."""
 

@@ -25,7 +25,8 @@ from sonimate.data.compact.samples import MotionSample
 from sonimate.data.sample import FPS
 from sonimate.data.shards import REJECTED, ShardClip, read_shards
 from sonimate.data.synthesis.augment import degrade
-from sonimate.errors import FileMissing, TooFewClips
+from sonimate.data.synthesis.folder import find_utterances
+from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, apply_motion, fit_pose, rotation_matrix, to_canonical, to_image
 from sonimate.media.audio import MODEL_RATE_HZ, resample
@@ -226,17 +227,6 @@ def _speech(clips: list[ShardClip], utterances: list[Path]) -> Iterator[tuple[st
         yield f"{_name(clip)}@1.0v0", clip.sound()
     for path in utterances:
         yield path.stem, read_utterance(path)["samples"]
-
-
-def find_utterances(folder: Path) -> list[Path]:
-    """The synthetic utterances of a folder, in order. Raises FileMissing when there is none."""
-    found = sorted(folder.glob("[0-9]*.npz"))
-    if not found:
-        raise FileMissing(
-            f"{folder} holds no utterances. Make them with python -m sonimate.data.synthesis {folder}, or "
-            "leave --speech out."
-        )
-    return found
 
 
 def read_utterance(path: Path) -> dict[str, np.ndarray]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +16,7 @@ import av
 import numpy as np
 import soxr
 
-from sonimate.errors import UnusableClip
+from sonimate.errors import RecordingsMissing, UnusableClip
 from sonimate.types import Waveform
 
 RATE_HZ = 16000
@@ -55,6 +56,30 @@ def read(recording: Recording) -> Waveform:
         samples = samples.astype(np.float32) / np.iinfo(samples.dtype).max
     samples = soxr.resample(samples, rate_hz, RATE_HZ) if rate_hz != RATE_HZ else samples
     return Waveform(samples.astype(np.float32), RATE_HZ)
+
+
+def packaged(
+    languages: Iterable[str], *, sounds: Path, documents: Path, testdata: Path
+) -> dict[str, list[Recording]]:
+    """All recordings, by language. Raises RecordingsMissing when those of a package are not there."""
+    found = {language: asterisk(sounds, documents, language) for language in languages}
+    missing = [
+        f"asterisk-core-sounds-{language}{part}"
+        for language, recordings in found.items()
+        if not recordings
+        for part in ("", "-g722")
+    ]
+    if "en" in found:
+        tests = pocketsphinx_tests(testdata)
+        missing += [] if tests else ["pocketsphinx-testdata"]
+        found["en"] += tests
+    if missing:
+        raise RecordingsMissing(
+            f"Recordings of human speech are missing below {sounds}, {documents} and {testdata}. Install "
+            f"these packages of Debian: {' '.join(missing)}. Their texts lie in {documents}, which slim "
+            "images leave out."
+        )
+    return found
 
 
 def asterisk(sounds: Path, documents: Path, language: str) -> list[Recording]:

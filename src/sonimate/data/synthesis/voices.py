@@ -26,6 +26,14 @@ from sonimate.types import Waveform
 RATE_HZ = 16000
 
 
+PACKAGES = {
+    "flite": "flite",
+    "festival": "festival festvox-kallpc16k festvox-us-slt-hts",
+    "espeak-ng": "espeak-ng",
+}
+"""Of Debian, by program."""
+
+
 class EngineMissing(SonimateError):
     """A speech engine is not installed; the message names the package."""
 
@@ -90,13 +98,15 @@ def _from_ends(ends: list[tuple[str, float]], seconds: float) -> list[Phone]:
     return [*phones, Phone(SILENCE, start, seconds)] if start < seconds else phones
 
 
-def _require(program: str, package: str) -> None:
-    if shutil.which(program) is None:
-        raise EngineMissing(f"{program} is not installed: apt install {package}")
+def require_engines(*programs: str) -> None:
+    """Raises EngineMissing unless these programs, by default all, are installed."""
+    for program in programs or PACKAGES:
+        if shutil.which(program) is None:
+            raise EngineMissing(f"{program} is not installed: apt install {PACKAGES[program]}")
 
 
-def _run(command: list[str], package: str, stdin: str | None = None) -> str:
-    _require(command[0], package)
+def _run(command: list[str], stdin: str | None = None) -> str:
+    require_engines(command[0])
     done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
     if done.returncode:
         raise SynthesisFailed(f"{command[0]} failed ({done.returncode}): {done.stderr.strip()[:300]}")
@@ -116,7 +126,7 @@ def _flite(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarr
         command = ["flite", "-voice", voice.name, "-psdur", "--setf", f"duration_stretch={1 / rate:.4f}"]
         command += ["--setf", f"int_f0_target_mean={voice.pitch_hz * pitch:.1f}"]
         command += ["--setf", f"f0_shift={pitch:.4f}", "-t", text, "-o", str(path)]
-        listing = _run(command, "flite")
+        listing = _run(command)
         samples, rate_hz = _read_wav(path)
     pairs = (item.rsplit(":", 1) for item in listing.split())
     ends = [(from_radio(name), float(end)) for name, end in pairs]
@@ -134,7 +144,7 @@ def _festival(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.nd
             (set! spoken (utt.synth (Utterance Text "{spoken}")))
             (utt.save.wave spoken "{sound}" 'riff)
             (utt.save.segs spoken "{segments}")"""
-        _run(["festival", "--pipe"], "festival festvox-kallpc16k festvox-us-slt-hts", script)
+        _run(["festival", "--pipe"], script)
         if not (sound.exists() and segments.exists()):
             raise SynthesisFailed(
                 f"festival voice {voice.name} spoke nothing for {text!r}; choose other text"
@@ -146,5 +156,5 @@ def _festival(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.nd
 
 
 def _espeak(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarray, int, list[Phone]]:
-    _require("espeak-ng", "espeak-ng")
+    require_engines("espeak-ng")
     return espeak.speak(text, voice.name, words_per_minute=round(165 * rate), pitch=round(50 * pitch))

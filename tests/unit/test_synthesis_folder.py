@@ -1,0 +1,112 @@
+"""A folder holds one corpus or none: what would mix two, or make one without its voices, is refused."""
+
+import json
+import shutil
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonimate.data.synthesis import __main__ as command
+from sonimate.data.synthesis import voices
+from sonimate.data.synthesis.corpus import plan
+from sonimate.data.synthesis.folder import RECORD, claim, find_utterances, utterance_path
+from sonimate.data.synthesis.phones import Phone
+from sonimate.data.synthesis.pool import Phrase, save_pool
+from sonimate.data.synthesis.recordings import ASTERISK_FOLDERS
+from sonimate.errors import OtherCorpus
+from sonimate.types import Waveform
+
+
+def phrase(seconds: float) -> Phrase:
+    samples = np.zeros(round(seconds * 16_000), np.float32)
+    return Phrase(Waveform(samples, 16_000), [Phone("aa", 0.0, seconds)], "someone", "en", "ah")
+
+
+def with_utterances(folder: Path, count: int, seed: int | None) -> Path:
+    """As a run left it; seed None: of a version that kept no record."""
+    for index in range(count):
+        utterance_path(folder, index).touch()
+    if seed is not None:
+        claim(folder, seed=seed, count=count)
+    return folder
+
+
+def run(out: Path, *more: object) -> int:
+    """The command, on a machine without any recording."""
+    nowhere = out.parent / "nowhere"
+    folders = ["--asterisk", nowhere, "--documents", nowhere, "--testdata", nowhere]
+    return command.main(list(map(str, [out, *folders, *more])))
+
+
+def test_without_recordings_their_packages_are_named_and_nothing_is_left(tmp_path, capsys):
+    assert run(tmp_path / "out") == 2
+    told = capsys.readouterr().err
+    for language in ASTERISK_FOLDERS:
+        assert f" asterisk-core-sounds-{language} asterisk-core-sounds-{language}-g722" in told
+    assert " pocketsphinx-testdata" in told
+    assert not (tmp_path / "out").exists()
+
+
+def test_without_a_voice_its_package_is_named_and_nothing_is_left(tmp_path, capsys, monkeypatch):
+    out = tmp_path / "out"
+    out.mkdir()
+    for language in ASTERISK_FOLDERS:
+        save_pool([phrase(1.0)], Counter(), out / f"pool-{language}.npz")
+    before = sorted(out.iterdir())
+    found = shutil.which
+    monkeypatch.setattr(
+        voices.shutil, "which", lambda name: None if name == "festival" else found(name) or name
+    )
+    assert run(out) == 2
+    assert "apt install festival festvox-kallpc16k festvox-us-slt-hts" in capsys.readouterr().err
+    assert sorted(out.iterdir()) == before
+
+
+def test_an_empty_pool_of_an_earlier_version_is_not_used(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(command, "require_engines", lambda: None)
+    for language in ASTERISK_FOLDERS:
+        save_pool([], Counter(), tmp_path / f"pool-{language}.npz")
+    assert run(tmp_path) == 2
+    assert "pool-en.npz holds no phrases" in capsys.readouterr().err
+    with pytest.raises(Exception, match="holds no utterances"):
+        find_utterances(tmp_path)
+
+
+@pytest.mark.parametrize("made_with", [0, None])
+def test_another_seed_in_the_same_folder_is_refused(tmp_path, made_with):
+    with_utterances(tmp_path, 3, made_with)
+    with pytest.raises(OtherCorpus, match="made with --seed 0"):
+        claim(tmp_path, seed=1, count=3)
+
+
+def test_fewer_utterances_than_there_are_is_refused(tmp_path):
+    with_utterances(tmp_path, 3, 0)
+    with pytest.raises(OtherCorpus, match="3 utterances, more than the 2"):
+        claim(tmp_path, seed=0, count=2)
+
+
+@pytest.mark.parametrize("made_with", [0, None])
+def test_the_same_seed_goes_on_and_may_add(tmp_path, made_with):
+    with_utterances(tmp_path, 3, made_with)
+    for count in (3, 5):
+        claim(tmp_path, seed=0, count=count)
+    assert json.loads((tmp_path / RECORD).read_text()) == {"seed": 0}
+
+
+def test_what_is_added_is_what_a_longer_run_would_have_made():
+    pools = {"en": [phrase(1 + 0.1 * k) for k in range(20)], "it": [phrase(2.0), phrase(3.0)]}
+    assert plan(pools, 100, seed=2)[:40] == plan(pools, 40, seed=2)
+
+
+def test_an_empty_folder_takes_any_seed(tmp_path):
+    claim(tmp_path, seed=1, count=3)
+    claim(tmp_path, seed=2, count=3)
+    with_utterances(tmp_path, 3, 2)
+
+
+def test_unfinished_utterances_are_none(tmp_path):
+    with_utterances(tmp_path, 2, 0)
+    (tmp_path / "0002.part.npz").touch()
+    assert [path.name for path in find_utterances(tmp_path)] == ["0000.npz", "0001.npz"]
