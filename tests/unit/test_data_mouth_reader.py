@@ -1,0 +1,91 @@
+"""The bundled reader's judgement is of strangers: no clip is judged by a reader that heard its speaker."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sonimate.data import mouth_reader
+from sonimate.data.crop import wav_bytes
+from sonimate.data.mouth_reader import OWN, judge_strangers, main
+from sonimate.data.shards import CLIPS, write_shards
+
+FRAMES = 90
+
+
+def voices(*people: str) -> list[np.ndarray]:
+    """Rows (FRAMES, 2) for every clip."""
+    return [
+        np.random.default_rng([ord(person), i]).normal(size=(FRAMES, 2)) for i, person in enumerate(people)
+    ]
+
+
+def test_a_clip_is_judged_by_what_others_taught():
+    """Mouths of `a` move against everyone else's rule: a reader that had heard them would know."""
+    people = ["a", "a", "b", "c", "c"]
+    rows = voices(*people)
+    openings = [row[:, 0] * (-1 if person == "a" else 1) for person, row in zip(people, rows, strict=True)]
+    own = {t.clip: t for t in judge_strangers(rows, openings, people) if t.sound == OWN}
+    assert sorted(own) == [0, 1, 2, 3, 4]
+    assert not own[0].passes
+    assert not own[1].passes
+
+
+def test_every_clip_is_judged_with_every_strangers_sound():
+    people = ["a", "b", "c", "b"]
+    rows = voices(*people)
+    trials = list(judge_strangers(rows, [row[:, 0] for row in rows], people))
+    strangers = sum(person != other for person in people for other in people)
+    assert len(trials) == 3 * len(people) + strangers
+    assert {t.passes for t in trials if t.sound == OWN} == {True}
+
+
+def add_clip(folder: Path, speaker: str, row: np.ndarray) -> Path:
+    """Its sound's loudness and its mouth's opening follow the row."""
+    stem = folder / f"{speaker}-0"
+    record = {"source": f"{speaker}.mp4", "speaker": speaker, "start_seconds": 0.0}
+    stem.with_suffix(".json").write_text(json.dumps(record))
+    stem.with_suffix(".wav").write_bytes(wav_bytes(np.repeat(0.1 + 0.05 * np.tanh(row), 640)))
+    np.save(folder / f"{speaker}-0.landmarks.npy", row)
+    return stem
+
+
+@pytest.fixture
+def plain_ears(monkeypatch):
+    """Loudness in the place of Whisper, and clips that hold the opening itself for landmarks."""
+    monkeypatch.setattr(mouth_reader, "mouth_opening", lambda opening: opening)
+    monkeypatch.setattr(
+        mouth_reader, "rows_around", lambda _, sound: sound.reshape(FRAMES, 640)[:, :1].astype(np.float64)
+    )
+    monkeypatch.setattr(mouth_reader, "RIDGE", 1.0)
+
+
+@pytest.mark.usefixtures("plain_ears")
+def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
+    rows = {person: row[:, 0] for person, row in zip("abc", voices(*"abc"), strict=True)}
+    (tmp_path / "clips").mkdir()
+    stems = [add_clip(tmp_path / "clips", *item) for item in rows.items()]
+    np.save(tmp_path / "clips" / "c-0.landmarks.npy", np.roll(rows["c"], 6))
+    write_shards(tmp_path, CLIPS, stems, max_bytes=1 << 30)
+    assert main([str(tmp_path), "-o", str(tmp_path / "reader.safetensors")]) == 0
+    told = capsys.readouterr().out
+    table = json.loads((tmp_path / "reader.json").read_text())
+    assert [(row["source"], row["passes"]) for row in table] == [
+        ("a.mp4", True),
+        ("b.mp4", True),
+        ("c.mp4", False),
+    ]
+    assert all(row["r"] > 0.8 for row in table)
+    assert table[2]["offset_frames"] == 6
+    assert f"c.mp4 from 0.00 s: r {table[2]['r']:.2f} at +6 frames" in told
+    assert "own sound: 2 of 3 pass" in told
+
+
+def test_a_folder_that_cannot_be_judged_is_told(tmp_path, capsys):
+    assert main([str(tmp_path / "missing"), "-o", str(tmp_path / "reader.safetensors")]) == 2
+    assert "holds no shards" in capsys.readouterr().err
+    (tmp_path / "clips").mkdir()
+    write_shards(tmp_path, CLIPS, [add_clip(tmp_path / "clips", "a", np.zeros(FRAMES))], max_bytes=1 << 30)
+    assert main([str(tmp_path), "-o", str(tmp_path / "reader.safetensors")]) == 2
+    assert "1 clips of 1 speakers" in capsys.readouterr().err
