@@ -1,5 +1,7 @@
 """What samples carry: motion buckets, reduced features, gestures; and samples on disk."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from faces import canonical_landmarks, codec, poses
@@ -8,6 +10,7 @@ from sonimate.data.buckets import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, mo
 from sonimate.data.compact.features import Reducer, ReducerFit, load_reducers, save_reducers
 from sonimate.data.compact.gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
 from sonimate.data.compact.samples import MotionSample, load_samples
+from sonimate.data.sample import rounded
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
 
@@ -30,13 +33,52 @@ def buckets(pose: Pose, expression: np.ndarray) -> np.ndarray:
     return motion_buckets(canonical_landmarks(pose, expression), expression)
 
 
+def zoom(amplitude: float) -> Pose:
+    """A head that comes nearer and goes, by a share of its size."""
+    return replace(head(0.0), scale=10.0 * (1 + amplitude * np.sin(2 * np.pi * TIME)))
+
+
+def nod(amplitude_cm: float) -> Pose:
+    """A head that goes up and down."""
+    swaying = head(amplitude_cm)
+    return replace(swaying, translation=swaying.translation[:, [1, 0, 2]])
+
+
 def test_a_still_face_has_no_motion():
-    np.testing.assert_allclose(buckets(head(0.0), face(0.0)), 0, atol=1e-9)
+    """Wherever it is, however it is turned, whatever it expresses: exactly 0, as labels are recorded."""
+    assert buckets(head(0.0), face(0.0)).tolist() == [0, 0]
+    still = poses(1, np.random.default_rng(3))
+    pose = Pose(*(np.repeat(part, FRAMES, 0) for part in (still.scale, still.rotation, still.translation)))
+    smiling = np.repeat(face(1.0)[5:6], FRAMES, 0)
+    assert rounded(buckets(pose, smiling).tolist()) == [0, 0]
 
 
-def test_doubling_a_movement_doubles_its_bucket():
-    assert buckets(head(1.0), face(0.0))[0] == pytest.approx(2 * buckets(head(0.5), face(0.0))[0])
-    assert buckets(head(0.0), face(2.0))[1] == pytest.approx(2 * buckets(head(0.0), face(1.0))[1])
+@pytest.mark.parametrize("move", [head, nod, lambda size: zoom(size / 10)], ids=["sideways", "up", "nearer"])
+def test_doubling_a_movement_of_the_head_doubles_its_bucket_and_leaves_the_other(move):
+    small, large = buckets(move(0.5), face(0.0)), buckets(move(1.0), face(0.0))
+    assert large[0] == pytest.approx(2 * small[0], rel=1e-9)
+    assert small[0] > 0
+    assert small[1] == large[1] == 0
+
+
+def test_doubling_an_expression_doubles_its_bucket():
+    small, large = buckets(head(1.0), face(1.0)), buckets(head(1.0), face(2.0))
+    assert large[1] == pytest.approx(2 * small[1], rel=1e-9)
+    assert small[1] > 0
+
+
+def test_the_size_of_the_box_counts_half_as_much_a_coordinate_as_its_place():
+    """m_t as its formula has it, of a box that goes and grows at once."""
+    both = replace(zoom(0.1), translation=head(1.0).translation)
+    points = canonical_landmarks(both, face(0.0))
+    box = np.stack([edge(points[..., axis], 1) for axis in (0, 1) for edge in (np.min, np.max)])
+    left, right, top, bottom = box
+    place = ((left + right) / 2).var() + ((top + bottom) / 2).var()
+    size = ((right - left).var() + (bottom - top).var()) / 2
+    height = np.median(np.linalg.norm(points[:, 10] - points[:, 152], axis=1))
+    expected = np.sqrt(place + size) / height / HEAD_UNIT
+    assert buckets(both, face(0.0))[0] == pytest.approx(expected)
+    assert size > 0.1 * place
 
 
 def test_head_and_expression_are_told_apart():

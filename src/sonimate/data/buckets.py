@@ -47,9 +47,14 @@ def motion_buckets(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
     """Labels (m_t, m_e) of one clip; values above MAX_BUCKET mean that the clip should be dropped.
 
     landmarks: (n, v, 3) px. expression: (n, v, 3) cm, pose-normalised vertices (relative to any fixed face).
-    m_t: standard deviation over time of the face box's centre and size, in steps of HEAD_UNIT face heights.
-    m_e: that of the landmarks relative to the face, in steps of EXPRESSION_UNIT face heights; each the root
-    mean square over coordinates. A still face gives (0, 0).
+    With var over the clip's frames, (cx, cy) the centre and (w, h) the sides of the box around the landmarks
+    in px, and H the median distance from forehead to chin (landmarks 10 and 152, with depth) in px:
+
+    m_t (eq. 3) = sqrt(var cx + var cy + (var w + var h) / 2) / H / HEAD_UNIT
+    m_e (eq. 4) = sqrt(mean over vertices of (var x + var y + var z)) / FACE_HEIGHT_CM / EXPRESSION_UNIT
+
+    The paper speaks of variances; the square root makes labels proportional to movement. A still face has
+    (0, 0), up to rounding errors below 1e-11.
     """
     low, high = landmarks[:, :, :2].min(1), landmarks[:, :, :2].max(1)
     box = np.concatenate([(low + high) / 2, high - low], axis=1)
