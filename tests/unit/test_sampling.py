@@ -43,7 +43,7 @@ class IdealUNet:
         self.images_shown: set[bool] = set()
 
     def __call__(self, sample, timestep, image_embeds, audio_tokens, added_time_ids, mask):
-        sigma = torch.tensor(4 * timestep).exp()
+        sigma = (4 * timestep).exp()
         self.batch_sizes.append(len(sample))
         shown = image_embeds[..., 0, 0]
         assert torch.equal(shown, sample[:, :, CHANNELS, 0, 0])
@@ -118,7 +118,7 @@ def test_motion_frames_are_those_of_the_window_before():
         clean = torch.full_like(sample[:, :, :CHANNELS], 5.0)
         if audio_tokens.max() > 5:
             clean[:] = -5.0
-        sigma = torch.tensor(4 * timestep).exp()
+        sigma = (4 * timestep).exp()
         noisy = sample[:, :, :CHANNELS] * (sigma**2 + 1).sqrt()
         return (noisy / (sigma**2 + 1) - clean) * (sigma**2 + 1).sqrt() / sigma
 

@@ -205,6 +205,23 @@ def test_branches_may_come_and_go_within_a_block(unet):
     assert run(unet, options, frames=5).isfinite().all()
 
 
+@pytest.mark.parametrize(("reuse", "compilations"), [(1, 1), (3, 2)])
+def test_a_compiled_network_is_compiled_once_for_all_steps(unet, reuse, compilations):
+    """With reuse twice: with an empty cache and with a filled one."""
+    compiled = []
+
+    def backend(graph, _):
+        compiled.append(graph)
+        return graph.forward
+
+    torch.compiler.reset()
+    options = replace(SMALL, reuse=reuse)
+    expected = run(unet, options, frames=10)
+    unet.compile(dynamic=False, backend=backend)
+    assert_close(run(unet, options, frames=10), expected, atol=1e-3, rtol=1e-3)
+    assert len(compiled) == compilations
+
+
 def test_progress_counts_the_steps_of_a_block_at_once():
     seen = []
     options = replace(SMALL, reuse=4)

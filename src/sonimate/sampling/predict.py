@@ -99,13 +99,14 @@ def guided_velocity(
     noisy = network_input(latents, sigma)
     parts = [_branch_inputs(noisy, conditions, index, branch) for branch in weights]
     time_ids = added_time_ids(conditions, index, options.dynamic_scale)
+    timestep = torch.tensor(timestep_of(sigma), device=latents.device)  # torch.compile takes floats for code
     mask = conditions.mask[None, None]
 
     def predict(branches: tuple[Branch, ...], *inputs: Tensor) -> Tensor:
         sample, image_embeds, audio_tokens = inputs
         cached = {} if caches is None else {"cache": caches.setdefault(branches, DeepFeatures())}
         ids = time_ids.repeat(len(branches), 1)
-        return unet(sample, timestep_of(sigma), image_embeds, audio_tokens, ids, mask, **cached).float()
+        return unet(sample, timestep, image_embeds, audio_tokens, ids, mask, **cached).float()
 
     if options.batch_branches:
         branches = predict(tuple(weights), *map(torch.cat, zip(*parts, strict=True))).chunk(len(parts))
