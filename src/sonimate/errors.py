@@ -107,6 +107,10 @@ class NonFiniteOutput(SonimateError):
     """A network computed infinities or no numbers at all; no black frame is ever written silently."""
 
 
+class CompilationFailed(SonimateError):
+    """torch.compile cannot compile a network here: most often a compiler is missing."""
+
+
 class NotEnoughMemory(SonimateError):
     """The run would need more memory than the device has free."""
 

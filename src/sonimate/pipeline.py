@@ -28,13 +28,14 @@ from sonimate.configs import (
     Precision,
     SamplingOptions,
 )
-from sonimate.errors import AudioTooShort, OptionOutOfRange
+from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import Box
-from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs
+from sonimate.inputs import DEFAULT_SIZE_PX, MAX_SIZE_PX, MIN_SIZE_PX, Inputs, read_inputs
 from sonimate.media.audio import MIN_SECONDS, MODEL_RATE_HZ, stream_sound
 from sonimate.media.video import VideoWriter
 from sonimate.sampling import sample
+from sonimate.sampling.compiled import compilation_errors_told, compile_network
 from sonimate.sampling.guidance import remaining_guidance
 from sonimate.types import Conditions, Portrait, Waveform
 
@@ -121,7 +122,7 @@ class SonicPipeline:
         folder, chosen = model_folder(model), choose_device(device)
         components = load_components(folder, choose_dtype(dtype, chosen, full=is_full(folder)))
         if compile_unet:
-            components.unet.compile(dynamic=False)
+            compile_network(components.unet)
         return cls(components, device=device, offload=offload)
 
     def save_pretrained(self, folder: str | Path) -> None:
@@ -176,7 +177,9 @@ class SonicPipeline:
 
     def set_size(self, size: int | None) -> int | None:
         """Give a size in px to whoever scales the picture: returns it for `read_inputs` of the compact model,
-        None for the full one, whose codec does that itself."""
+        None for the full one, whose codec does that itself. Raises OptionOutOfRange."""
+        if size is not None and not MIN_SIZE_PX <= size <= MAX_SIZE_PX:
+            raise OptionOutOfRange(f"size = {size}; choose from {MIN_SIZE_PX} to {MAX_SIZE_PX} px.")
         codec = self.components.codec
         if codec.image_size is None:
             return size or DEFAULT_SIZE_PX
@@ -210,7 +213,10 @@ class SonicPipeline:
         progress: Progress = _no_progress,
     ) -> tuple[Tensor, EncodedReference]:
         """Latents (n, c, h, w) that move `portrait` to a 16 kHz `waveform`, and the reference to decode them
-        with. The sound is continued by silence to whole windows, so n may exceed what it fills."""
+        with. The sound is continued by silence to whole windows, so n may exceed what it fills.
+
+        Raises AudioTooShort, NonFiniteOutput, CompilationFailed.
+        """
         options = sampling or self.sampling
         if waveform.seconds < MIN_SECONDS:
             raise AudioTooShort(
@@ -225,7 +231,7 @@ class SonicPipeline:
         progress("move", 0, options.steps)
         noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
         mean = torch.as_tensor(reference.initial_mean, device=self.device)
-        with self._mover:
+        with self._mover, compilation_errors_told():
             latents = sample(
                 self.components.unet,
                 conditions,
@@ -233,6 +239,11 @@ class SonicPipeline:
                 remaining_guidance(options, self.components.unet.config.audio_guidance),
                 initial_mean=mean,
                 progress=lambda step, total: progress("move", step, total),
+            )
+        if not latents.isfinite().all():
+            raise NonFiniteOutput(
+                "The UNet's motion is not finite. Try --dtype bfloat16 or float32, or less guidance; if that "
+                "does not help, check the model: sonimate models verify."
             )
         return latents.cpu(), reference
 

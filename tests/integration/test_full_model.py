@@ -15,7 +15,7 @@ from safetensors.torch import load_file, save_file
 from sonimate.apps import forecast
 from sonimate.apps.cli import main
 from sonimate.configs import FULL
-from sonimate.errors import InvalidCheckpoint
+from sonimate.errors import InvalidCheckpoint, OptionOutOfRange
 from sonimate.face.geometry import rounded_size
 from sonimate.inputs import read_inputs
 from sonimate.media.image import read_image
@@ -111,6 +111,12 @@ def test_how_much_runs_at_once_changes_nothing(
 def test_offloading_changes_nothing(model: Path, words: Path, latents: torch.Tensor) -> None:
     lean = SonicPipeline.from_pretrained(model, device="cpu", offload=True)
     torch.testing.assert_close(generate(lean, words), latents, atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("size", [0, 10, 8193])
+def test_sizes_out_of_range(size: int, pipeline: SonicPipeline, words: Path) -> None:
+    with pytest.raises(OptionOutOfRange, match=f"size = {size}; choose from 64 to 8192 px"):
+        pipeline.animate(PORTRAIT, words, size=size)
 
 
 def test_bfloat16_is_near(model: Path, words: Path, latents: torch.Tensor) -> None:

@@ -6,6 +6,7 @@ import tracemalloc
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import pytest
@@ -14,10 +15,17 @@ from media_samples import EXAMPLES
 from safetensors.torch import load_file, save_file
 
 from sonimate.configs import COMPACT, MotionOptions
-from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel
+from sonimate.errors import (
+    AudioTooShort,
+    CompilationFailed,
+    InvalidCheckpoint,
+    NonFiniteOutput,
+    OptionOutOfRange,
+    UnknownModel,
+)
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
-from sonimate.pipeline import SonicPipeline, choose_device, pad_to_windows, window_count
+from sonimate.pipeline import SonicPipeline, Stage, choose_device, pad_to_windows, window_count
 from sonimate.types import Portrait, Waveform
 
 SPEECH = EXAMPLES / "speech/librivox_ss_0890.wav"
@@ -107,6 +115,83 @@ def test_too_short_a_sound(pipeline: SonicPipeline, portrait: Portrait) -> None:
         pipeline.generate(portrait, speech(0.19))
 
 
+def test_what_the_compiler_lacks_is_told(
+    pipeline: SonicPipeline, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from torch._inductor.exc import InductorError
+
+    def uncompiled(*_: object) -> None:
+        raise InductorError(FileNotFoundError("c++"), None)
+
+    monkeypatch.setattr(pipeline.components.unet, "forward", uncompiled)
+    with pytest.raises(CompilationFailed, match=r"c\+\+.*leave out --compile"):
+        pipeline.generate(portrait, speech(0.5), sampling=ONE_STEP)
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_motion_that_is_not_finite_is_refused(
+    value: float, pipeline: SonicPipeline, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(sample: torch.Tensor, *_: object) -> torch.Tensor:
+        return value * sample[:, :, :18]
+
+    monkeypatch.setattr(pipeline.components.unet, "forward", broken)
+    with pytest.raises(NonFiniteOutput, match=r"UNet.*--dtype bfloat16"):
+        pipeline.generate(portrait, speech(0.5), sampling=ONE_STEP)
+
+
+class Recorder(torch.nn.Linear):
+    """Writes into `log` where it is sent."""
+
+    def __init__(self, name: str, log: list[tuple[str, str]]) -> None:
+        super().__init__(1, 1)
+        self.name, self.log = name, log
+
+    def to(self, device: torch.device | str) -> Self:
+        self.log.append((self.name, str(device)))
+        return self
+
+
+def test_offloaded_networks_are_on_the_device_only_while_they_work(
+    pipeline: SonicPipeline, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In turn: the autoencoder for the portrait, the listeners, the UNet, the autoencoder for the frames."""
+    log: list[tuple[str, str]] = []
+
+    def stage(*names: str) -> Stage:
+        return Stage([Recorder(name, log) for name in names], torch.device("meta"), offload=True)
+
+    monkeypatch.setattr(pipeline, "_drawer", stage("vae", "rife"))
+    monkeypatch.setattr(pipeline, "_listeners", stage("listener"))
+    monkeypatch.setattr(pipeline, "_mover", stage("unet"))
+    assert {device for _, device in log} == {"cpu"}
+    log.clear()
+    latents, reference = pipeline.generate(portrait, speech(0.5), sampling=ONE_STEP)
+    drawer = [("vae", "meta"), ("rife", "meta"), ("vae", "cpu"), ("rife", "cpu")]
+    turns = [("listener", "meta"), ("listener", "cpu"), ("unet", "meta"), ("unet", "cpu")]
+    assert log == drawer + turns
+    log.clear()
+    frames = pipeline.decode(latents, reference)
+    next(frames)
+    assert log == drawer[:2]
+    frames.close()
+    assert log == drawer
+
+
+def test_a_stage_leaves_the_device_when_its_last_user_does() -> None:
+    log: list[tuple[str, str]] = []
+    kept = Stage([Recorder("kept", log)], torch.device("meta"), offload=False)
+    shared = Stage([Recorder("shared", log)], torch.device("meta"), offload=True)
+    assert log == [("kept", "meta"), ("shared", "cpu")]
+    with kept, shared:
+        log.clear()
+        with pytest.raises(RuntimeError), shared:
+            raise RuntimeError
+        assert ("shared", "cpu") not in log
+    assert ("kept", "cpu") not in log
+    assert log[-1] == ("shared", "cpu")
+
+
 @pytest.mark.parametrize(("samples", "windows"), [(1, 1), (31_999, 1), (32_000, 1), (32_001, 2), (96_000, 3)])
 def test_padding_fills_whole_windows(samples: int, windows: int) -> None:
     padded = pad_to_windows(np.ones(samples, np.float32), 12.5, 25)
@@ -126,6 +211,12 @@ def test_a_saved_model_is_the_same_model(pipeline: SonicPipeline, portrait: Port
     again = SonicPipeline.from_pretrained(model, device="cpu")
     first, second = (each.generate(portrait, speech(1), sampling=TWO_STEPS)[0] for each in (pipeline, again))
     torch.testing.assert_close(first, second, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("size", [-1, 0, 10, 63, 8193])
+def test_sizes_out_of_range(size: int, pipeline: SonicPipeline) -> None:
+    with pytest.raises(OptionOutOfRange, match=f"size = {size}; choose from 64 to 8192 px"):
+        pipeline.animate(PICTURE, SPEECH, size=size)
 
 
 def test_unknown_models(tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import torch
 from torch.testing import assert_close
 
 from sonimate.configs import FULL, SamplingOptions
-from sonimate.errors import OptionOutOfRange
+from sonimate.errors import CompilationFailed, OptionOutOfRange
 from sonimate.evaluate.memory import peak_activation_bytes
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
 from sonimate.sampling import sample
+from sonimate.sampling.compiled import compilation_errors_told, compile_network
 from sonimate.sampling.guidance import AUDIO, branch_weights, denoising_steps
 from sonimate.sampling.predict import mean_velocity
 from sonimate.sampling.schedule import euler_step, sampling_sigmas
@@ -220,6 +221,27 @@ def test_a_compiled_network_is_compiled_once_for_all_steps(unet, reuse, compilat
     unet.compile(dynamic=False, backend=backend)
     assert_close(run(unet, options, frames=10), expected, atol=1e-3, rtol=1e-3)
     assert len(compiled) == compilations
+
+
+class Exponential(torch.nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x.exp() + 1
+
+
+@pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
+def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
+    from torch._inductor import config
+
+    monkeypatch.setattr(config.cpp, "cxx", (None, "/nonexistent"))
+    monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
+    torch.compiler.reset()
+    network = Exponential()
+    compile_network(network)
+    told = pytest.raises(CompilationFailed, match=r"InvalidCxxCompiler.*leave out --compile")
+    with told, compilation_errors_told():
+        network(torch.ones(2, 3))
+    with pytest.raises(RuntimeError, match="a defect"), compilation_errors_told():
+        raise RuntimeError("a defect")
 
 
 def test_progress_counts_the_steps_of_a_block_at_once():
