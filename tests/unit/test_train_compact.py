@@ -15,7 +15,7 @@ from sonimate.configs import COMPACT
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.models.unet import FIXED_BUCKET
 from sonimate.train.compact import CompactTask, outside_rows
-from sonimate.train.config import CompactConfig, FullConfig, read_config
+from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_config
 from sonimate.train.validate import gap_cm, generate, lip_scores
 
 RECIPES = Path(__file__).parents[2] / "configs"
@@ -114,6 +114,14 @@ def test_recipes_are_read_and_changed():
         ("sampling: {step: 3}", "sampling: step"),
         ("model: huge", "model = 'huge'; choose one of compact, full"),
         ("a: b: c", "is no YAML"),
+        ("sampling: {steps: 0}", "sampling = {'steps': 0}: Out of range among steps = 0"),
+        ("sampling: {steps: many}", "sampling = {'steps': 'many'}"),
+        ("sampling: 3", "sampling = 3; give a value of type dict"),
+        ("checkpoint_every: 0", "checkpoint_every = 0; give none below 1"),
+        ("validate_every: 0", "validate_every = 0; give none below 1"),
+        ("learning_rate: .nan", "learning_rate = nan; give a finite number"),
+        ("mixed_precision: bf8", "mixed_precision = 'bf8'; choose one of no, bf16, fp16"),
+        ("real_share: 2", "real_share = 2.0; give a share from 0 to 1"),
     ],
 )
 def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
@@ -125,3 +133,18 @@ def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
         read_config(recipe)
     with pytest.raises(FileMissing, match="absent"):
         read_config(tmp_path / "absent.yaml")
+
+
+def test_settings_of_the_command_line_are_read_as_meant():
+    """YAML makes a truth value of no, and letters of a name that is alone."""
+    changes = read_changes(["mixed_precision=no", "held_out=id01", "sampling={audio_guidance: [1, 5]}"])
+    config = read_config(RECIPES / "compact.yaml", **changes)
+    assert (config.mixed_precision, config.held_out) == ("no", ("id01",))
+    assert config.sampling_options == replace(COMPACT, audio_guidance=(1, 5))
+    names = [
+        read_config(RECIPES / "full.yaml", **read_changes([f"held_out={x}"])).held_out for x in ("", "[1, b]")
+    ]
+    assert names == [(), ("1", "b")]
+    for setting, message in (("sampling={a", "is no YAML"), ("steps", "is not KEY=VALUE")):
+        with pytest.raises(OptionOutOfRange, match=message):
+            read_changes([setting])

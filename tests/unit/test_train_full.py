@@ -16,7 +16,7 @@ from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.configs import FULL
 from sonimate.data.latents import ABOUT, read_latents
-from sonimate.errors import FileMissing, InvalidCheckpoint, TooFewClips
+from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
@@ -114,6 +114,13 @@ def test_a_batch_shows_stretches_of_clips_and_what_was_heard_then(start, tmp_pat
 def test_held_out_speakers_are_never_drawn_and_too_short_clips_told(start, tmp_path):
     held = task(start, tmp_path, held_out=("s0",))
     assert {name for step in range(5) for name in held.batch(step, range(4)).names} == {"clip1"}
+    assert [clip.speaker for clip in task(start, tmp_path, held_out=("s1",), validation_clips=4)._judged] == [
+        "s1"
+    ]
+    with pytest.raises(OptionOutOfRange, match="nobody is named 's2'; there are s0, s1"):
+        task(start, tmp_path, held_out=("s2",))
+    with pytest.raises(TooFewClips, match="all 2 speakers"):
+        task(start, tmp_path, held_out=("s0", "s1"))
     with pytest.raises(TooFewClips, match="Of 2 clips none to train on lasts 15 frames"):
         task(start, tmp_path, frames=15)
 

@@ -11,8 +11,10 @@ from train_samples import CONFIG
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE, token_windows
 from sonimate.data.compact.samples import MotionSample
+from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
 from sonimate.sampling.schedule import denoised
+from sonimate.train.held_out import divide
 from sonimate.train.loss import draw, sample_sigmas, velocity_target
 from sonimate.train.windows import HEAD_MIRROR, WindowSampler, mirror_matrix, windows_of
 
@@ -83,7 +85,7 @@ def sample(name: str, *, source: str = "real", frames: int = 40, seed: int = 0) 
     )
 
 
-def sampler(samples: list[MotionSample], *, seed: int = 0, real_share: float = 0.5) -> WindowSampler:
+def sampler(samples: list[MotionSample], *, seed: int = 0, real_share: float = 1.0) -> WindowSampler:
     return WindowSampler(
         samples,
         codec(),
@@ -180,8 +182,37 @@ def test_real_and_synthetic_samples_come_in_their_shares():
     samples = [sample("a", seed=1), sample("b", source="synthetic", seed=2)]
     batch = sampler(samples, real_share=0.25).batch(0, range(300))
     assert (batch.buckets[:, 0] == 1).float().mean().item() == pytest.approx(0.25, abs=0.08)
-    only_real = sampler(samples[:1], real_share=0.25).batch(0, range(20))
-    assert (only_real.buckets[:, 0] == 1).all()
+
+
+def test_a_kind_of_sample_that_is_asked_for_must_be_there():
+    """A share is never filled up with samples of the other kind."""
+    real, synthetic = sample("a", seed=1), sample("b", source="synthetic", seed=2)
+    assert (sampler([real, synthetic], real_share=0.0).batch(0, range(9)).buckets[:, 0] == 2).all()
+    assert (sampler([real], real_share=1.0).batch(0, range(9)).buckets[:, 0] == 1).all()
+    for share in (0.0, 0.25):
+        with pytest.raises(OptionOutOfRange, match=f"real_share = {share}, but there is no synthetic sample"):
+            sampler([real], real_share=share)
+    for share in (0.25, 1.0):
+        with pytest.raises(OptionOutOfRange, match=f"real_share = {share}, but there is no real sample"):
+            sampler([synthetic], real_share=share)
+    with pytest.raises(TooFewClips, match="none lasts 9 frames"):
+        sampler([sample("tiny", frames=8)], real_share=1.0)
+
+
+@pytest.mark.parametrize(
+    ("held_out", "error", "message"),
+    [
+        (("ann", "eve"), OptionOutOfRange, "nobody is named 'eve'; there are ann, bob"),
+        (("",), OptionOutOfRange, "nobody is named ''"),
+        (("bob", "ann"), TooFewClips, "all 2 speakers"),
+    ],
+)
+def test_held_out_speakers_are_known_and_not_all(held_out, error, message):
+    samples = [sample("ann"), sample("bob")]
+    assert divide(samples, ()) == (samples, [])
+    assert divide(samples, ("bob",)) == (samples[:1], samples[1:])
+    with pytest.raises(error, match=message):
+        divide(samples, held_out)
 
 
 def test_long_samples_are_drawn_more_often_and_short_ones_never():

@@ -1,11 +1,13 @@
 """A compact model so tiny that it trains in a second, and faces that move with their sound."""
 
-from dataclasses import replace
+from dataclasses import asdict, replace
+from pathlib import Path
 
 import numpy as np
+import yaml
 from faces import codec, poses
 
-from sonimate.data.compact.features import Reducer
+from sonimate.data.compact.features import Reducer, save_reducers
 from sonimate.data.compact.samples import MotionSample
 from sonimate.train.compact import CompactData
 from sonimate.train.config import CompactConfig
@@ -47,6 +49,7 @@ CONFIG = CompactConfig(
     checkpoint_every=4,
     validate_every=100,
     learning_rate=3e-3,
+    real_share=1.0,
 )
 REDUCERS = (
     Reducer(np.ones(5 * CHANNELS, np.float32), np.ones((TOKEN_DIM, 5 * CHANNELS), np.float32)),
@@ -75,6 +78,24 @@ def sample(name: str, seed: int) -> MotionSample:
         bucket_rows=np.full((60, BUCKET_DIM), head / 30 - 1),
         buckets=np.array([head, 30.0]),
     )
+
+
+def write_data(folder: Path) -> Path:
+    """`DATA` as python -m sonimate.data.compact would have written it."""
+    (folder / "samples").mkdir(parents=True)
+    for some in DATA.samples:
+        some.save(folder / "samples")
+    DATA.codec.save(folder / "codec")
+    save_reducers(folder / "reducers.npz", *DATA.reducers)
+    return folder
+
+
+def write_recipe(path: Path, config: CompactConfig) -> Path:
+    """A configuration as a recipe."""
+    path.write_text(
+        yaml.safe_dump({"model": "compact"} | asdict(config) | {"held_out": list(config.held_out)})
+    )
+    return path
 
 
 SAMPLES = [sample(name, seed) for seed, name in enumerate("abcdef")]

@@ -5,9 +5,8 @@ from __future__ import annotations
 import argparse
 from argparse import Namespace
 from pathlib import Path
-from typing import Any
 
-from sonimate.errors import ExtraMissing, OptionOutOfRange
+from sonimate.errors import ExtraMissing
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -42,8 +41,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate train` command line. Raises SonimateError."""
     try:
-        import yaml
-
+        from sonimate.train.config import read_changes
         from sonimate.train.run import train
     except ModuleNotFoundError as error:
         if not error.name or error.name.startswith("sonimate"):
@@ -52,13 +50,8 @@ def run(args: Namespace) -> None:
             f"The package {error.name} is not installed. Install it with: pip install 'sonimate[train]'"
         ) from error
 
-    changes: dict[str, Any] = {}
-    for change in args.changes:
-        key, equals, value = change.partition("=")
-        if not equals:
-            raise OptionOutOfRange(f"--set {change!r} is not KEY=VALUE.")
-        changes[key] = yaml.safe_load(value)
-    if args.hold_out:
-        changes["held_out"] = tuple(args.hold_out.split(","))
+    changes = read_changes(args.changes)
+    if args.hold_out is not None:
+        changes["held_out"] = args.hold_out.split(",")
     model = train(args.config, args.data, args.out, init=args.init, changes=changes)
     print(f"The model is {model}")

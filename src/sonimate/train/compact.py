@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,10 +12,10 @@ from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS, write_index
 from sonimate.codecs.mesh import MeshCodec
-from sonimate.configs import COMPACT
 from sonimate.data.compact.features import Reducer, load_reducers
 from sonimate.data.compact.samples import MotionSample, load_samples
 from sonimate.data.mouth_reader import ENCODER
+from sonimate.errors import FileMissing
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens, WindowNetwork
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
@@ -23,6 +23,7 @@ from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.buckets import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import CompactConfig
 from sonimate.train.denoiser import Denoiser
+from sonimate.train.held_out import divide
 from sonimate.train.loss import draw
 from sonimate.train.student import Student
 from sonimate.train.task import Batch
@@ -40,8 +41,15 @@ class CompactData:
 
     @classmethod
     def load(cls, folder: Path) -> CompactData:
+        """Raises FileMissing."""
+        samples = load_samples(folder / "samples")
+        if not (samples and (folder / "codec").is_dir() and (folder / "reducers.npz").is_file()):
+            raise FileMissing(
+                f"{folder} holds no data of the compact model. Give the folder that "
+                "python -m sonimate.data.compact has written."
+            )
         return cls(
-            load_samples(folder / "samples"),
+            samples,
             MeshCodec.from_folder(folder / "codec"),
             load_reducers(folder / "reducers.npz"),
         )
@@ -58,8 +66,10 @@ class CompactTask:
     without any, all real ones are."""
 
     def __init__(self, config: CompactConfig, data: CompactData, init: Path | None = None):
-        """init: a model folder to start from."""
+        """init: a model folder to start from. Raises OptionOutOfRange and TooFewClips: samples are not what
+        the settings ask for."""
         self.config, self._data = config, data
+        trained, self._held_out = divide(data.samples, config.held_out)
         torch.manual_seed(config.seed)
         self.networks = _networks(config, audio_guidance=config.distil_guidance or 1.0)
         self.audio_to_bucket = AudioToBucket(AudioToBucketConfig(**config.audio_bucket))
@@ -74,7 +84,7 @@ class CompactTask:
         _set_reducer(self.networks.audio_to_tokens, data.reducers[0])
         _set_reducer(self.audio_to_bucket, data.reducers[1])
         self.windows = WindowSampler(
-            [sample for sample in data.samples if sample.speaker not in config.held_out],
+            trained,
             data.codec,
             frames=config.frames,
             real_share=config.real_share,
@@ -98,10 +108,10 @@ class CompactTask:
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
         """Correlation and amplitude of generated mouths, on real samples as they are."""
-        judged = [s for s in self._data.samples if _plain(s) and self._held_out(s)]
+        judged = [s for s in self._held_out or self._data.samples if _plain(s)]
         if not judged:
             return {}
-        options = replace(COMPACT, **self.config.sampling)
+        options = self.config.sampling_options
         outside = self._data.outside[0]
         return lip_scores([generate(networks, self._data.codec, s, outside, options) for s in judged])
 
@@ -113,9 +123,6 @@ class CompactTask:
         self._data.codec.save(model / "codec")
         WhisperHiddenStates.from_folder(ENCODER).save(model / "audio_encoder")
         write_index(model)
-
-    def _held_out(self, sample: MotionSample) -> bool:
-        return not self.config.held_out or sample.speaker in self.config.held_out
 
     def bucket_task(self, trained: Path) -> BucketTask:
         """The second stage, which sees portraits through the image encoder of the model in `trained`."""

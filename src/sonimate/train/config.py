@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
 import yaml
 
-from sonimate.configs import SamplingOptions
+from sonimate.configs import COMPACT, FULL, SamplingOptions
 from sonimate.errors import FileMissing, OptionOutOfRange
+
+PRECISIONS = ("no", "bf16", "fp16")
+AT_LEAST_ONE = (
+    *("batch_size", "accumulation", "frames", "bucket_batch_size"),
+    *("checkpoint_every", "validate_every"),
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,7 +33,7 @@ class TrainConfig:
     temporal_audio, motion_controller: whether the model has them (table 3 of the paper); a model trained
     without says so in its UNet's config.json, and animates so.
     sampling: settings of SamplingOptions for validation that differ from the size's own.
-    held_out: speakers not to train on, but to validate on.
+    held_out: speakers not to train on, but to validate on; a string is one of them.
     """
 
     steps: int
@@ -58,12 +66,31 @@ class TrainConfig:
     held_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        if self.mixed_precision is False:  # what YAML makes of no
+            object.__setattr__(self, "mixed_precision", "no")
         for spec in fields(self):
             self._check(spec.name, spec.type, getattr(self, spec.name))
-        object.__setattr__(self, "held_out", tuple(self.held_out))
+        if self.mixed_precision not in PRECISIONS:
+            raise OptionOutOfRange(
+                f"mixed_precision = {self.mixed_precision!r}; choose one of {', '.join(PRECISIONS)}."
+            )
+        object.__setattr__(self, "held_out", _names(self.held_out))
+        _ = self.sampling_options
+
+    @property
+    def sampling_options(self) -> SamplingOptions:
+        """For validation. Raises OptionOutOfRange."""
         unknown = set(self.sampling) - {spec.name for spec in fields(SamplingOptions)}
         if unknown:
             raise OptionOutOfRange(f"sampling: {', '.join(sorted(unknown))}; see SamplingOptions.")
+        ramps = {name: tuple(x) if isinstance(x, list) else x for name, x in self.sampling.items()}
+        try:
+            return replace(self._usual_sampling(), **ramps)
+        except (TypeError, ValueError, OptionOutOfRange) as error:
+            raise OptionOutOfRange(f"sampling = {self.sampling}: {error}") from error
+
+    def _usual_sampling(self) -> SamplingOptions:
+        return FULL
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -78,20 +105,26 @@ class TrainConfig:
             except (TypeError, ValueError):
                 raise OptionOutOfRange(f"{name} = {value!r}; give a number.") from None
             object.__setattr__(self, name, value)
-        right = {"int": int, "float": float, "bool": bool, "str": str}.get(kind, object)
+        right = {"int": int, "float": float, "bool": bool, "str": str, "dict[str, Any]": dict}.get(
+            kind, object
+        )
         if not isinstance(value, right) or (kind == "int" and isinstance(value, bool)):
             raise OptionOutOfRange(f"{name} = {value!r}; give a value of type {kind}.")
-        if kind in ("int", "float") and name != "sigma_mean" and value < 0:
-            raise OptionOutOfRange(f"{name} = {value!r}; give none below 0.")
+        if kind == "float" and not math.isfinite(value):
+            raise OptionOutOfRange(f"{name} = {value!r}; give a finite number.")
+        least = 1 if name in AT_LEAST_ONE else 0
+        if kind in ("int", "float") and name != "sigma_mean" and value < least:
+            raise OptionOutOfRange(f"{name} = {value!r}; give none below {least}.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompactConfig(TrainConfig):
     """unet, audio_tokens, audio_bucket, reference_encoder: keyword arguments of those classes' configs.
 
-    real_share: part of each batch that comes from real clips. reference_noise: standard deviation in cm,
-    added to the reference's coefficients. distil_guidance: audio guidance that the network learns to predict
-    in one call, from the model of --init in two; 0 learns from the data.
+    real_share: part of each batch that comes from real clips, in [0, 1]; the rest is synthetic.
+    reference_noise: standard deviation in cm, added to the reference's coefficients. distil_guidance: audio
+    guidance that the network learns to predict in one call, from the model of --init in two; 0 learns from
+    the data.
     """
 
     unet: dict[str, Any]
@@ -102,6 +135,14 @@ class CompactConfig(TrainConfig):
     reference_noise: float = 0.1
     distil_guidance: float = 0.0
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.real_share > 1:
+            raise OptionOutOfRange(f"real_share = {self.real_share}; give a share from 0 to 1.")
+
+    def _usual_sampling(self) -> SamplingOptions:
+        return COMPACT
+
 
 @dataclass(frozen=True, kw_only=True)
 class FullConfig(TrainConfig):
@@ -111,6 +152,9 @@ class FullConfig(TrainConfig):
     """
 
     validation_clips: int = 4
+
+    def _usual_sampling(self) -> SamplingOptions:
+        return replace(FULL, window_frames=self.frames)
 
 
 SIZES: dict[str, type[TrainConfig]] = {"compact": CompactConfig, "full": FullConfig}
@@ -138,3 +182,25 @@ def read_config(path: Path, **changes: Any) -> TrainConfig:
         ) from error
     except OptionOutOfRange as error:
         raise OptionOutOfRange(f"{path}: {error}") from error
+
+
+def read_changes(settings: Sequence[str]) -> dict[str, Any]:
+    """Settings as the command line has them, KEY=VALUE with a VALUE of YAML. Raises OptionOutOfRange."""
+    changes = {}
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise OptionOutOfRange(f"--set {setting!r} is not KEY=VALUE.")
+        try:
+            changes[key] = yaml.safe_load(value)
+        except yaml.YAMLError as error:
+            reason = " ".join(str(error).split())
+            raise OptionOutOfRange(f"--set {setting!r}: {value!r} is no YAML ({reason}).") from error
+    return changes
+
+
+def _names(given: Any) -> tuple[str, ...]:
+    """Names as YAML may have them: a list, one alone, or none; and numbers are names too."""
+    if given is None:
+        return ()
+    return tuple(map(str, given)) if isinstance(given, list | tuple) else (str(given),)

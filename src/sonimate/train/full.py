@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,6 @@ from sonimate.checkpoints.folder import INDEX
 from sonimate.checkpoints.full import load_svd_codec
 from sonimate.checkpoints.network import load_network, read_config, save_network
 from sonimate.checkpoints.saved import NETWORKS
-from sonimate.configs import FULL
 from sonimate.data.latents import FRAME_STEP, LatentClip
 from sonimate.errors import TooFewClips
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
@@ -24,6 +22,7 @@ from sonimate.train.buckets import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import FullConfig
 from sonimate.train.denoiser import Denoiser
 from sonimate.train.film import film_clips
+from sonimate.train.held_out import divide
 from sonimate.train.loss import draw
 from sonimate.train.task import Batch
 from sonimate.train.windows import windows_of
@@ -40,24 +39,23 @@ class FullTask:
         """init: folder of the full model to start from, whose frozen networks made `clips`. films: folder for
         videos of validation.
 
-        Raises TooFewClips: none is as long as a window.
+        Raises OptionOutOfRange: a speaker to hold out is unknown. TooFewClips: none is as long as a window.
         """
         self.config, self._init, self._films = config, init, films
+        trained, held_out = divide(clips, config.held_out)
         unet = load_network(init / "unet", SpatioTemporalUNet, self._unet_config)
         unet.enable_gradient_checkpointing(config.gradient_checkpointing)
         tokens = load_network(init / "audio_to_tokens", *NETWORKS["audio_to_tokens"])
         self.networks = Denoiser(unet, tokens, nn.Identity())
         self.audio_to_bucket = load_network(init / BUCKETS, *NETWORKS[BUCKETS])
         self._scaling = float(read_config(init / "vae")["scaling_factor"])
-        long_enough = [clip for clip in clips if len(clip.latents) >= config.frames]
-        self._clips = [clip for clip in long_enough if clip.speaker not in config.held_out]
+        self._clips = [clip for clip in trained if len(clip.latents) >= config.frames]
         if not self._clips:
             raise TooFewClips(
                 f"Of {len(clips)} clips none to train on lasts {config.frames} frames at 12.5 a second. "
                 "Prepare longer footage, lower frames, or hold out fewer speakers."
             )
-        judged = [clip for clip in clips if clip.speaker in config.held_out] or self._clips
-        self._judged = judged[: config.validation_clips]
+        self._judged = (held_out or self._clips)[: config.validation_clips]
         starts = np.array([len(clip.latents) - config.frames + 1 for clip in self._clips], float)
         self._chances = starts / starts.sum()
 
@@ -80,11 +78,12 @@ class FullTask:
         """Films of clips' first frames animated by their own sound, and how well their mouths follow it."""
         if not self._judged:
             return {}
-        options = replace(FULL, **{"window_frames": self.config.frames} | self.config.sampling)
         codec = load_svd_codec(self._init, torch.float32)
         for network in codec.networks:
             network.to(next(networks.parameters()).device)
-        return film_clips(networks, codec, self._judged, options, self._films / f"step-{step:06d}")
+        return film_clips(
+            networks, codec, self._judged, self.config.sampling_options, self._films / f"step-{step:06d}"
+        )
 
     def save(self, networks: Denoiser, folder: Path) -> None:
         """The trained networks, and copies of the others."""

@@ -12,6 +12,7 @@ from torch import Tensor
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.codecs.mesh import MeshCodec, Motion
 from sonimate.data.compact.samples import MotionSample
+from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion
 
@@ -42,7 +43,11 @@ class MotionWindows:
 
 
 class WindowSampler:
-    """Draws windows from samples. Each is a pure function of (seed, step, row of the step's batch)."""
+    """Draws windows from samples. Each is a pure function of (seed, step, row of the step's batch).
+
+    Raises TooFewClips: no sample is as long as a window. OptionOutOfRange: a kind of sample that `real_share`
+    asks for is missing.
+    """
 
     def __init__(
         self,
@@ -57,10 +62,15 @@ class WindowSampler:
     ):
         span = (frames - 1) * STRIDE + 1
         usable = [sample for sample in samples if len(sample.expression) >= span]
+        if not usable:
+            raise TooFewClips(
+                f"Of {len(samples)} samples to train on none lasts {span} frames at 25 a second. Prepare "
+                "longer footage, lower frames, or hold out fewer speakers."
+            )
         self._pools = [[s for s in usable if s.source == source] for source in ("real", "synthetic")]
+        _check_share(real_share, *self._pools)
         self._chances = [_chances(pool, span) for pool in self._pools]
-        real, synthetic = map(bool, self._pools)
-        self._real_share = real_share if real and synthetic else float(real)
+        self._real_share = real_share
         self._codec, self._frames, self._span = codec, frames, span
         self._noise, self._seed = reference_noise, seed
         self._mirror = mirror_matrix(codec)
@@ -152,3 +162,16 @@ def _chances(pool: list[MotionSample], span: int) -> np.ndarray:
     """Samples are drawn in proportion to the windows they hold."""
     weights = np.array([len(sample.expression) - span + 1 for sample in pool], float)
     return weights / weights.sum() if len(pool) else weights
+
+
+def _check_share(real_share: float, real: list[MotionSample], synthetic: list[MotionSample]) -> None:
+    if real_share > 0 and not real:
+        raise OptionOutOfRange(
+            f"real_share = {real_share}, but there is no real sample to train on that is long enough. "
+            "Prepare footage, hold out fewer speakers, or set real_share=0."
+        )
+    if real_share < 1 and not synthetic:
+        raise OptionOutOfRange(
+            f"real_share = {real_share}, but there is no synthetic sample. Give python -m "
+            "sonimate.data.compact some by --speech, or set real_share=1."
+        )
