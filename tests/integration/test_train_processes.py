@@ -7,17 +7,20 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import pytest
 import yaml
-from train_samples import CONFIG, DATA
+from train_samples import CONFIG, write_data, write_recipe
 
-from sonimate.data.compact.features import save_reducers
 from sonimate.train.record import LOSSES, read_losses
 
 STEPS, DIES_AT = 20, 11
+HERE = Path(__file__).parent
+CONFIGS = HERE.parents[1] / "configs"
 CALM = replace(
     CONFIG,
     steps=STEPS,
@@ -36,20 +39,23 @@ CALM = replace(
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Data and recipe of a tiny compact model."""
     folder = tmp_path_factory.mktemp("prepared")
-    (folder / "samples").mkdir()
-    for sample in DATA.samples:
-        sample.save(folder / "samples")
-    DATA.codec.save(folder / "codec")
-    save_reducers(folder / "reducers.npz", *DATA.reducers)
-    recipe = {"model": "compact"} | asdict(CALM) | {"held_out": []}
-    (folder / "recipe.yaml").write_text(yaml.safe_dump(recipe))
+    write_data(folder)
+    write_recipe(folder / "recipe.yaml", CALM)
     return folder
 
 
-def start(prepared: Path, out: Path, processes: int = 1) -> list[subprocess.Popen]:
+def start(
+    prepared: Path,
+    out: Path,
+    processes: int = 1,
+    *,
+    program: tuple[str, ...] = ("-m", "sonimate"),
+    settings: tuple[str, ...] = (),
+    variables: Mapping[str, str] = MappingProxyType({}),
+) -> list[subprocess.Popen]:
     """`sonimate train` in one process, or in several as `accelerate launch` and torchrun start them."""
-    command = [sys.executable, "-m", "sonimate", "train", str(prepared / "recipe.yaml")]
-    command += ["--data", str(prepared), "--out", str(out)]
+    command = [sys.executable, *program, "train", str(prepared / "recipe.yaml")]
+    command += ["--data", str(prepared), "--out", str(out), "--set", *settings]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -58,14 +64,19 @@ def start(prepared: Path, out: Path, processes: int = 1) -> list[subprocess.Pope
     started = []
     for rank in range(processes):
         own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(processes)}
-        variables = os.environ | common | (group | own if processes > 1 else {})
-        started.append(subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL))
+        every = os.environ | common | dict(variables) | (group | own if processes > 1 else {})
+        started.append(
+            subprocess.Popen(command, env=every, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        )
     return started
 
 
-def finish(processes: list[subprocess.Popen]) -> None:
+def finish(processes: list[subprocess.Popen], code: int = 0) -> list[str]:
+    """What each had to complain of."""
     try:
-        assert [process.wait(timeout=270) for process in processes] == [0] * len(processes)
+        told = [process.communicate(timeout=270)[1] for process in processes]
+        assert [process.returncode for process in processes] == [code] * len(processes), told
+        return told
     finally:
         for process in processes:
             process.kill()
@@ -102,3 +113,28 @@ def test_a_run_that_was_killed_has_the_losses_of_one_that_was_not(prepared, alon
     assert 0 < checkpoint <= len((tmp_path / LOSSES).read_text().splitlines())
     finish(start(prepared, tmp_path))
     assert read_losses(tmp_path) == pytest.approx(alone, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_both_stages_run_in_several_processes_and_under_fsdp(prepared, tmp_path):
+    """FSDP as configs/accelerate/fsdp.yaml has it: the second stage has none of the parts to gather."""
+    settings = ("steps=6", "bucket_steps=4", "bucket_batch_size=4", "mixed_precision=bf16")
+    fsdp = yaml.safe_load((CONFIGS / "accelerate" / "fsdp.yaml").read_text())["fsdp_config"]
+    fsdp["fsdp_transformer_cls_to_wrap"] = fsdp.pop("fsdp_transformer_layer_cls_to_wrap")
+    variables = {name.upper(): str(value) for name, value in fsdp.items()} | {"ACCELERATE_USE_FSDP": "true"}
+    sharded = (str(HERE / "fsdp_on_cpu.py"),)
+    finish(start(prepared, tmp_path / "plain", 2, settings=settings))
+    finish(start(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables))
+    assert (tmp_path / "fsdp" / "checkpoint" / "pytorch_model_fsdp_0").is_dir()
+    for stage, steps in ((".", 6), ("audio_to_bucket", 4)):
+        one, other = (read_losses(tmp_path / name / stage) for name in ("plain", "fsdp"))
+        assert list(one) == list(range(steps))
+        assert other == pytest.approx(one, rel=0.02)
+    finish(start(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables))
+
+
+@pytest.mark.slow
+def test_a_gradient_of_one_process_that_is_no_number_ends_all(prepared, tmp_path):
+    program = (str(HERE / "gradient_of_one_process.py"),)
+    for told in finish(start(prepared, tmp_path, 2, program=program, settings=("accumulation=2",)), code=2):
+        assert "gradient's norm is nan at step 3, of a batch of " in told

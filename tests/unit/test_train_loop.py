@@ -136,6 +136,31 @@ def test_divergence_stops_with_the_samples_name(tmp_path):
     assert error.value.exit_code == 2
 
 
+@pytest.mark.parametrize("accumulation", [1, 2])
+def test_a_gradient_that_is_not_finite_spoils_nothing(tmp_path, accumulation):
+    """The loss is finite; the run ends before the step, and names the whole batch."""
+    run = trainer(tmp_path, replace(CONFIG, batch_size=4, accumulation=accumulation))
+    parameter = next(p for p in run.networks.parameters() if p.requires_grad)
+    parameter.register_hook(lambda gradient: gradient * (math.nan if run.step == 5 else 1.0))
+    with pytest.raises(TrainingDiverged, match=r"gradient's norm is nan at step 5, of a batch of ") as error:
+        run.run()
+    assert run.step == 5
+    told = str(error.value).partition("a batch of ")[2].partition(".")[0].split(", ")
+    assert set(told) == set(run.task.batch(5, range(4)).names)
+    assert all(p.isfinite().all() for p in run.networks.parameters())
+    assert all(value.isfinite().all() for value in run.average.values.values())
+
+
+def test_a_launcher_does_not_change_the_accumulation(tmp_path, monkeypatch):
+    """DeepSpeed's sets a variable for the first stage, which the second would inherit."""
+    monkeypatch.setenv("ACCELERATE_GRADIENT_ACCUMULATION_STEPS", "2")
+    run = trainer(tmp_path)
+    assert run.accelerator.gradient_accumulation_steps == 1
+    before = {name: p.detach().clone() for name, p in run.networks.named_parameters()}
+    run._train_step()
+    assert any(not torch.equal(before[name], p) for name, p in run.networks.named_parameters())
+
+
 def test_the_average_lies_among_the_steps(tmp_path):
     run = trainer(tmp_path, replace(CONFIG, steps=3))
     steps: list[dict[str, torch.Tensor]] = []

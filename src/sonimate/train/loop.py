@@ -18,10 +18,12 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, gather_object
 from torch import Tensor
+from torch.distributed.tensor import DTensor
 
-from sonimate.errors import OptionOutOfRange, TrainingDiverged
+from sonimate.errors import TrainingDiverged
 from sonimate.train.average import Average
 from sonimate.train.config import TrainConfig
+from sonimate.train.division import set_up_division
 from sonimate.train.loss import row_generator
 from sonimate.train.record import (
     PARTIAL,
@@ -35,6 +37,11 @@ from sonimate.train.task import Task, on_device
 REPORT_EVERY = 20
 PATIENCE = timedelta(hours=3)
 """How long processes wait for the first one, which alone validates."""
+
+ADVICE = (
+    "If it is always the same sample, leave it out; else lower learning_rate. Either makes another run: "
+    "choose a new RUN folder."
+)
 
 
 class Trainer:
@@ -51,7 +58,7 @@ class Trainer:
             kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
         )
         self.accelerator.init_trackers("log")
-        self._check_division()
+        set_up_division(self.accelerator, config, task.networks)
         self._whole = copy.deepcopy(task.networks).cpu() if self.accelerator.is_main_process else None
         networks = task.networks.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(
@@ -87,7 +94,8 @@ class Trainer:
         if (networks := self.averaged()) is not None:
             self.task.save(networks, self.out)
         self.accelerator.wait_for_everyone()
-        self.accelerator.end_training()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
 
     def averaged(self) -> Any:
         """The averaged networks on the CPU in the first process, None in the others; all must call it."""
@@ -111,7 +119,7 @@ class Trainer:
         self.networks.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
-        means = []
+        means, names = [], []
         for part in range(self.config.accumulation):
             batch: Any = self.task.batch(self.step, self._rows(part))
             own = (self.config.seed, self.step, part, self.accelerator.process_index)
@@ -120,9 +128,11 @@ class Trainer:
                 with self.accelerator.autocast():
                     losses = self.networks(on_device(batch, self.accelerator.device))
                 means.append(self._mean(losses.detach(), batch.names))
+                names += batch.names
                 self.accelerator.backward(losses.mean())
                 if self.accelerator.sync_gradients:
-                    self.accelerator.clip_grad_norm_(self.networks.parameters(), self.config.gradient_clip)
+                    parameters, clip = self.networks.parameters(), self.config.gradient_clip
+                    self._check_gradient(self.accelerator.clip_grad_norm_(parameters, clip), names)
                 self.optimiser.step()
                 self.optimiser.zero_grad()
         self.average.update(self.accelerator.unwrap_model(self.networks))
@@ -142,11 +152,21 @@ class Trainer:
             finite = everyones.isfinite().tolist()
             wrong = [name for name, fine in zip(gather_object(list(names)), finite, strict=True) if not fine]
             raise TrainingDiverged(
-                f"The loss is {everyones.mean().item()} at step {self.step}, of {', '.join(wrong)}. If it is "
-                "always the same sample, leave it out; else lower learning_rate, and start from the last "
-                f"checkpoint in {self.out}."
+                f"The loss is {everyones.mean().item()} at step {self.step}, of {', '.join(wrong)}. " + ADVICE
             )
         return everyones.mean().item()
+
+    def _check_gradient(self, norm: Tensor | float | None, names: list[str]) -> None:
+        """Raise TrainingDiverged in all processes, before the step, unless the norm is finite. Half precision
+        overflows now and then, and its scaler skips such a step."""
+        norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
+        scaler = self.accelerator.scaler
+        if norm is None or math.isfinite(norm) or (scaler is not None and scaler.get_scale() > 1):
+            return
+        everyones = ", ".join(dict.fromkeys(gather_object(names)))
+        raise TrainingDiverged(
+            f"The gradient's norm is {float(norm)} at step {self.step}, of a batch of {everyones}. " + ADVICE
+        )
 
     def _validate(self) -> None:
         networks = self.averaged()
@@ -181,14 +201,3 @@ class Trainer:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             forget_losses_from(self.out, self.step)
-
-    def _check_division(self) -> None:
-        parts = self.accelerator.num_processes * self.config.accumulation
-        if self.config.batch_size % parts:
-            raise OptionOutOfRange(
-                f"batch_size = {self.config.batch_size} does not divide into {parts} parts: "
-                f"{self.accelerator.num_processes} processes, accumulation = {self.config.accumulation}."
-            )
-        plugin = self.accelerator.state.deepspeed_plugin
-        if plugin is not None:
-            plugin.deepspeed_config["train_micro_batch_size_per_gpu"] = self.config.batch_size // parts

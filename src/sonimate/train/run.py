@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from accelerate import PartialState
 
 from sonimate.checkpoints.folder import INDEX, is_full, model_folder
 from sonimate.errors import OptionOutOfRange
@@ -11,13 +15,15 @@ from sonimate.train.buckets import BUCKETS, bucket_config
 from sonimate.train.compact import CompactData, CompactTask
 from sonimate.train.config import CompactConfig, FullConfig, read_config
 from sonimate.train.full import FullTask
+from sonimate.train.identity import about_run, claim
 from sonimate.train.loop import Trainer
 
 
 def train(
     recipe: Path, data: Path, out: Path, *, init: str | None = None, changes: dict[str, Any] | None = None
 ) -> Path:
-    """Train by a recipe until done, from where a stopped run was; returns the model's folder.
+    """Train by a recipe until done, from where a stopped run was; returns the model's folder. A run that is
+    done is only written once more.
 
     data: of `python -m sonimate.data.compact` or `python -m sonimate.data.latents`. init: a bundled model's
     name, a model folder, or the folder of a run; the full size needs one. changes: settings that differ from
@@ -26,11 +32,16 @@ def train(
     config = read_config(recipe, **changes or {})
     start = None if init is None else starting_model(init)
     if isinstance(config, CompactConfig):
-        task = CompactTask(config, CompactData.load(data), start)
+        compact = CompactData.load(data)
+        claim(out, about_run(config, start, _rows_of_compact(compact)))
+        task = CompactTask(config, compact, start)
     elif isinstance(config, FullConfig) and start is not None and is_full(start):
         from sonimate.data.latents import read_latents
 
-        task = FullTask(config, read_latents(data, start), start, out / "validation")
+        clips = read_latents(data, start)
+        rows = ((clip.name, clip.speaker, clip.latents.shape, clip.buckets.tolist()) for clip in clips)
+        claim(out, about_run(config, start, rows))
+        task = FullTask(config, clips, start, out / "validation")
     else:
         raise OptionOutOfRange(
             "The full size starts from a full model. Give its folder by --init; docs/training.md tells how "
@@ -40,6 +51,7 @@ def train(
     model = out / "model"
     if config.bucket_steps:
         Trainer(task.bucket_task(model), bucket_config(config), out / BUCKETS).run()
+    PartialState().destroy_process_group()
     return model
 
 
@@ -47,3 +59,11 @@ def starting_model(init: str) -> Path:
     """The folder of a model, or of the model that a run has made. Raises UnknownModel."""
     made = Path(init) / "model"
     return made if (made / INDEX).is_file() else model_folder(init)
+
+
+def _rows_of_compact(data: CompactData) -> Iterator[tuple[object, ...]]:
+    """What tells samples, and the features they are reduced to, from others."""
+    features = [hashlib.sha256(reducer.components.tobytes()).hexdigest() for reducer in data.reducers]
+    for sample in data.samples:
+        shapes = sample.expression.shape, sample.token_rows.shape
+        yield sample.name, sample.speaker, sample.source, shapes, sample.buckets.tolist(), features

@@ -1,0 +1,21 @@
+"""`sonimate`, whose second process has a gradient that is no number at step 3."""
+
+import math
+import os
+import sys
+
+from sonimate.apps.cli import main
+from sonimate.train.loop import Trainer
+
+_init = Trainer.__init__
+
+
+def _init_with_hook(self, *arguments):
+    _init(self, *arguments)
+    parameter = next(p for p in self.networks.parameters() if p.requires_grad)
+    if os.environ["RANK"] == "1":
+        parameter.register_hook(lambda gradient: gradient * (math.nan if self.step == 3 else 1.0))
+
+
+Trainer.__init__ = _init_with_hook
+sys.exit(main())

@@ -1,0 +1,141 @@
+"""A run's folder goes on as the run that it is of, through both stages, and as no other."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from train_samples import CONFIG, DATA, write_data, write_recipe
+
+from sonimate.apps.cli import main
+from sonimate.checkpoints.network import load_network
+from sonimate.checkpoints.saved import NETWORKS
+from sonimate.errors import OptionOutOfRange
+from sonimate.train import run as runs
+from sonimate.train.identity import ABOUT, about_run, claim, differences
+from sonimate.train.loop import Trainer
+from sonimate.train.record import LOSSES, read_losses
+from sonimate.train.run import train
+
+SHORT = replace(CONFIG, steps=2, bucket_steps=2, bucket_batch_size=2)
+
+
+@pytest.fixture(autouse=True)
+def one_thread() -> Iterator[None]:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_data(tmp_path_factory.mktemp("prepared") / "data")
+
+
+@pytest.fixture(scope="module")
+def recipe(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_recipe(tmp_path_factory.mktemp("recipe") / "recipe.yaml", SHORT)
+
+
+@pytest.fixture(scope="module")
+def done(data: Path, recipe: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a run of both stages."""
+    out = tmp_path_factory.mktemp("run")
+    train(recipe, data, out)
+    return out
+
+
+def test_a_run_repeated_is_the_same_run(data, recipe, done):
+    losses = (done / LOSSES).read_text()
+    train(recipe, data, done, changes={"checkpoint_every": 1, "validate_every": 7, "sampling": {"steps": 2}})
+    assert (done / LOSSES).read_text() == losses
+
+
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"learning_rate": 1.0}, r"learning_rate \(0\.003 there, 1\.0 here\)"),
+        ({"steps": 3, "seed": 4}, r"steps \(2 there, 3 here\), seed \(0 there, 4 here\)"),
+        ({"unet": {**CONFIG.unet, "block_out_channels": [8, 16]}}, "unet"),
+        ({"held_out": ["b"]}, "held_out"),
+        ({"bucket_steps": 1}, "bucket_steps"),
+    ],
+)
+def test_other_settings_are_another_run(data, recipe, done, changes, told):
+    before = (done / ABOUT).read_text()
+    with pytest.raises(OptionOutOfRange, match=f"{told}.* Choose another RUN folder"):
+        train(recipe, data, done, changes=changes)
+    assert (done / ABOUT).read_text() == before
+
+
+def test_other_data_and_another_start_are_another_run(data, recipe, done, tmp_path):
+    fewer = write_data(tmp_path / "fewer")
+    (fewer / "samples" / "f.npz").unlink()
+    with pytest.raises(OptionOutOfRange, match=r"differs in data \('6 samples, .* there, '5 samples, "):
+        train(recipe, fewer, done)
+    with pytest.raises(OptionOutOfRange, match=r"differs in init \(None there, "):
+        train(recipe, data, done, init=str(done))
+
+
+def test_a_folder_without_a_checkpoint_is_free_and_one_without_a_record_refused(tmp_path):
+    one, other = (about_run(replace(SHORT, seed=seed), None, ["a"]) for seed in (0, 1))
+    claim(tmp_path, one)
+    claim(tmp_path, other)
+    assert json.loads((tmp_path / ABOUT).read_text()) == other
+    (tmp_path / "checkpoint").mkdir()
+    (tmp_path / "checkpoint" / "step.json").write_text('{"step": 1}')
+    claim(tmp_path, other)
+    (tmp_path / ABOUT).unlink()
+    with pytest.raises(OptionOutOfRange, match=r"run\.json is missing"):
+        claim(tmp_path, other)
+
+
+def test_the_record_does_not_depend_on_the_order_of_samples():
+    about = about_run(SHORT, None, DATA.samples[:2])
+    assert differences(about, about_run(SHORT, None, DATA.samples[1::-1])) == []
+
+
+def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
+    data, recipe, done, tmp_path, monkeypatch
+):
+    class Killed(Trainer):
+        def __init__(self, task, config, out):
+            if out.name == "audio_to_bucket":
+                raise KeyboardInterrupt
+            super().__init__(task, config, out)
+
+    with monkeypatch.context() as patches:
+        patches.setattr(runs, "Trainer", Killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(recipe, data, tmp_path)
+    assert (tmp_path / "model" / "model_index.json").exists()
+    model = train(recipe, data, tmp_path)
+    assert list(read_losses(tmp_path / "audio_to_bucket")) == [0, 1]
+    networks = [
+        load_network(x / "audio_to_bucket", *NETWORKS["audio_to_bucket"]) for x in (model, done / "model")
+    ]
+    one, other = (network.state_dict() for network in networks)
+    assert all(torch.equal(one[name], other[name]) for name in one)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--data", "absent"], "absent holds no data of the compact model"),
+        (["--data", "."], "holds no data of the compact model"),
+        (["--set", "sampling={a"], "is no YAML"),
+        (["--set", "held_out=ida"], "nobody is named 'ida'; there are a, b, c, d, e, f"),
+        (["--hold-out", ""], "nobody is named ''"),
+        (["--hold-out", "a,b,c,d,e,f"], "all 6 speakers"),
+    ],
+)
+def test_what_the_user_can_mend_is_told_in_a_line(
+    data, recipe, tmp_path, monkeypatch, capsys, arguments, message
+):
+    monkeypatch.chdir(tmp_path)
+    command = ["train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]
+    assert main([*command, *arguments]) == 2
+    assert message in capsys.readouterr().err
