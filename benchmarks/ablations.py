@@ -108,8 +108,7 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace) -> None:
     ]
     command = [sys.executable, "-m", "sonimate", "train", str(RECIPE), "--data", str(arguments.data)]
     command += ["-o", str(run), "--set", *settings, *variant.training]
-    if not (run / "model" / "model_index.json").exists():
-        subprocess.run(command, check=True)
+    subprocess.run(command, check=True)
 
 
 def summary(readings: Sequence[Reading]) -> dict[str, str]:

@@ -1,10 +1,16 @@
 """The one command behind the bundled model, and folds over speakers."""
 
-from dataclasses import fields
+import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from subprocess import CompletedProcess
 
-from sonimate.train.config import CompactConfig, read_config
+from train_samples import write_data
+
+from sonimate.data.compact.samples import MotionSample
+from sonimate.train import folds
+from sonimate.train.config import read_changes, read_config
 from sonimate.train.folds import speaker_folds
 from sonimate.train.recipe import STAGES, commands
 
@@ -22,11 +28,11 @@ def test_every_command_is_a_module_and_uses_what_was_made_before(tmp_path):
 
 
 def test_stages_change_settings_that_exist():
-    known = {spec.name for spec in fields(CompactConfig)}
     for settings in STAGES.values():
-        changes = dict(setting.split("=") for setting in settings)
-        assert set(changes) <= known
-        read_config(CONFIG, **{name: float(value) for name, value in changes.items() if "rate" in name})
+        changes = read_changes(settings)
+        config = read_config(CONFIG, **changes)
+        assert len(changes) == len(settings)
+        assert {name: getattr(config, name) for name in changes} == {n: float(x) for n, x in changes.items()}
 
 
 def test_folds_hold_every_speaker_once_and_about_as_much_footage():
@@ -36,3 +42,34 @@ def test_folds_hold_every_speaker_once_and_about_as_much_footage():
     lengths = sorted(sum(seconds[name] for name in group) for group in groups)
     assert lengths[-1] == 20.0
     assert lengths[-2] - lengths[0] <= 3.0
+
+
+def test_folds_tell_what_they_lack(tmp_path, capsys):
+    command = [str(CONFIG), "--data", str(tmp_path / "absent"), "--out", str(tmp_path), "--init", "compact"]
+    assert folds.main(command) == 2
+    assert "absent holds no real samples" in capsys.readouterr().err
+
+
+def test_folds_train_each_run_whatever_is_there_and_end_with_its_failure(tmp_path, monkeypatch):
+    """A model in a run's folder may lack its second stage, or be of other settings: the run itself knows."""
+    data = write_data(tmp_path / "data")
+    for path in sorted((data / "samples").glob("*.npz")):
+        some = MotionSample.load(path)
+        replace(some, name=some.name + folds.UNCHANGED).save(data / "samples")
+    (tmp_path / "fold0-real" / "model").mkdir(parents=True)
+    (tmp_path / "fold0-real" / "model" / "model_index.json").write_text("{}")
+    ran = []
+
+    def run(command: list[str]) -> CompletedProcess:
+        ran.append(command)
+        return CompletedProcess(command, 0 if len(ran) < 4 else 2)
+
+    monkeypatch.setattr(folds.subprocess, "run", run)
+    command = [str(CONFIG), "--data", str(data), "--out", str(tmp_path), "--init", "compact", "--folds", "3"]
+    assert folds.main(command) == 2
+    outs = [Path(command[command.index("--out") + 1]).name for command in ran]
+    assert outs == ["fold0-real", "fold1-real", "fold2-real", "fold0-student"]
+    held = [read_changes(command[command.index("--set") + 1 :])["held_out"] for command in ran[:3]]
+    assert sorted(name for names in held for name in names) == list("abcdef")
+    assert len(json.loads((tmp_path / "real.json").read_text())["folds"]) == 3
+    assert folds.main([*command[:-1], "7"]) == 2

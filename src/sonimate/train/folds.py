@@ -2,7 +2,7 @@
 
 `python -m sonimate.train.folds CONFIG --data DIR --out OUT --init RUN` trains one model a fold, without that
 fold's speakers, from a run that saw synthetic speech only, through the later stages of `train.recipe`. It
-writes OUT/STAGE.json for `benchmarks/lip_sync.py --folds`.
+writes OUT/STAGE.json for `benchmarks/lip_sync.py --folds`. Repeated, it goes on where it was stopped.
 """
 
 from __future__ import annotations
@@ -12,9 +12,11 @@ import json
 import subprocess
 import sys
 from collections import defaultdict
+from collections.abc import Iterable
 from pathlib import Path
 
-from sonimate.data.compact.samples import load_samples
+from sonimate.data.compact.samples import MotionSample, load_samples
+from sonimate.errors import FileMissing, SonimateError, TooFewClips
 from sonimate.train.recipe import STAGES
 
 UNCHANGED = "@1.0v0"
@@ -30,7 +32,17 @@ def speaker_folds(seconds: dict[str, float], count: int) -> list[list[str]]:
     return groups
 
 
-def main() -> None:
+def real_clips(samples: Iterable[MotionSample]) -> dict[str, dict[str, float]]:
+    """Seconds of each real clip, by speaker and clip."""
+    clips: dict[str, dict[str, float]] = defaultdict(dict)
+    for sample in samples:
+        if sample.source == "real" and sample.name.endswith(UNCHANGED):
+            clips[sample.speaker][sample.name.partition("#")[0]] = len(sample.expression) / 25
+    return clips
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command line; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m sonimate.train.folds", description=__doc__)
     parser.add_argument("config", type=Path)
     parser.add_argument("--data", type=Path, required=True)
@@ -39,35 +51,51 @@ def main() -> None:
     parser.add_argument("--folds", type=int, default=4)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--stages", nargs="+", default=list(STAGES), choices=list(STAGES))
-    arguments = parser.parse_args()
-    clips: dict[str, list[str]] = defaultdict(list)
-    seconds: dict[str, float] = defaultdict(float)
-    for sample in load_samples(arguments.data / "samples"):
-        if sample.source == "real" and sample.name.endswith(UNCHANGED):
-            clips[sample.speaker].append(sample.name.partition("#")[0])
-            seconds[sample.speaker] += len(sample.expression) / 25
-    groups = speaker_folds(seconds, arguments.folds)
+    try:
+        return train_folds(parser.parse_args(argv))
+    except SonimateError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return error.exit_code
+
+
+def train_folds(arguments: argparse.Namespace) -> int:
+    """Exit code of the first run that failed, or 0. Raises FileMissing, TooFewClips."""
+    clips = real_clips(load_samples(arguments.data / "samples"))
+    if not clips:
+        raise FileMissing(
+            f"{arguments.data} holds no real samples. Give the folder that python -m sonimate.data.compact "
+            "has written from footage."
+        )
+    if not 2 <= arguments.folds <= len(clips):
+        raise TooFewClips(
+            f"{len(clips)} speakers do not divide into {arguments.folds} folds. Set --folds from 2 to their "
+            "number, or prepare footage of more."
+        )
+    groups = speaker_folds(
+        {speaker: sum(seconds.values()) for speaker, seconds in clips.items()}, arguments.folds
+    )
     starts = [arguments.init] * len(groups)
     for stage in arguments.stages:
         runs = [arguments.out / f"fold{index}-{stage}" for index in range(len(groups))]
         for run, start, speakers in zip(runs, starts, groups, strict=True):
-            if not (run / "model" / "model_index.json").exists():
-                command = [sys.executable, "-m", "sonimate", "train", str(arguments.config)]
-                command += ["--data", str(arguments.data), "--out", str(run), "--init", str(start)]
-                command += ["--hold-out", ",".join(speakers)]
-                command += ["--set", f"seed={arguments.seed}", *STAGES[stage]]
-                subprocess.run(command, check=True)
+            command = [sys.executable, "-m", "sonimate", "train", str(arguments.config)]
+            command += ["--data", str(arguments.data), "--out", str(run), "--init", str(start), "--set"]
+            command += [f"seed={arguments.seed}", f"held_out={json.dumps(speakers)}", *STAGES[stage]]
+            done = subprocess.run(command)
+            if done.returncode:
+                return done.returncode
         entries = [
             {
                 "model": str(run / "model"),
                 "speakers": speakers,
-                "clips": sorted({name for speaker in speakers for name in clips[speaker]}),
+                "clips": sorted(name for speaker in speakers for name in clips[speaker]),
             }
             for run, speakers in zip(runs, groups, strict=True)
         ]
         (arguments.out / f"{stage}.json").write_text(json.dumps({"folds": entries}, indent=2) + "\n")
         starts = runs
+    return 0
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
