@@ -113,6 +113,28 @@ def test_list_names_the_bundled_models_then_those_of_folders(
         assert [entry["model"] for entry in output_of(capsys, "list", folder)] == ["compact", str(model)]
 
 
+def test_list_tells_of_what_is_no_model_and_goes_on(model: Path, tmp_path: Path, capsys: Capture) -> None:
+    """A folder of downloads also holds other pipelines, and models whose copy broke off."""
+    for name, index in {
+        "a foreign one": {"_class_name": "StableDiffusionPipeline", "safety_checker": [None, None]},
+        "another": {"unet": ["sonimate", "SpatioTemporalUNet"]},
+    }.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "model_index.json").write_text(json.dumps(index))
+    listed = {Path(entry["model"]).name: entry for entry in output_of(capsys, "list", tmp_path)}
+    assert [*listed] == ["compact", "a foreign one", "another", "mine"]
+    assert "StableDiffusionPipeline" in listed["a foreign one"]["problem"]
+    assert "another/unet" in listed["another"]["problem"]
+    assert listed["mine"]["size_bytes"] > 0
+    assert models("list", tmp_path) == 0
+    assert "describes a StableDiffusionPipeline" in capsys.readouterr().out
+
+
+def test_list_refuses_what_is_no_folder(tmp_path: Path, capsys: Capture) -> None:
+    assert models("list", tmp_path / "nowhere") == 2
+    assert "nowhere is not a folder" in capsys.readouterr().err
+
+
 def test_list_and_info_load_no_torch() -> None:
     code = (
         "import sys; from sonimate.apps.cli import main; main(['models', 'list']); "

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonimate.apps.report import Watch, peak_memory_mb
 from sonimate.checkpoints.folder import BUNDLED, model_folder
+from sonimate.errors import InvalidCheckpoint
 
 if TYPE_CHECKING:
     from sonimate.checkpoints.layout import ComponentInfo
@@ -50,16 +51,22 @@ def add_list(actions: Actions[ArgumentParser]) -> None:
 
 def list_models(args: Namespace) -> None:
     """Perform `models list`."""
-    from sonimate.checkpoints.layout import describe, find_models
+    from sonimate.checkpoints.layout import find_models
 
-    models = [
-        {
-            "model": folder.name if folder.parent == BUNDLED else str(folder),
-            "size_bytes": sum(component.size_bytes for component in describe(folder)),
-        }
-        for folder in find_models(args.folders)
-    ]
-    _print(args, models, table([[str(model["model"]), megabytes(model["size_bytes"])] for model in models]))
+    models = [_listed(folder) for folder in find_models(args.folders)]
+    rows = [[model["model"], model.get("problem") or megabytes(model["size_bytes"])] for model in models]
+    _print(args, models, table(rows))
+
+
+def _listed(folder: Path) -> dict[str, Any]:
+    """A model's name and size, or the problem because of which it is none."""
+    from sonimate.checkpoints.layout import describe
+
+    name = {"model": folder.name if folder.parent == BUNDLED else str(folder)}
+    try:
+        return name | {"size_bytes": sum(component.size_bytes for component in describe(folder))}
+    except InvalidCheckpoint as error:
+        return name | {"problem": str(error)}
 
 
 def add_info(actions: Actions[ArgumentParser]) -> None:

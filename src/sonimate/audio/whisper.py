@@ -179,12 +179,11 @@ def _load_encoder(folder: Path) -> WhisperEncoder:
             raise UnknownModel(f"{path} is missing; give the folder of a Whisper encoder.")
     try:
         config = WhisperConfig.from_dict({**json.loads(config_path.read_text())})
+        with torch.device("meta"):
+            encoder = WhisperEncoder(config)
         tensors = _encoder_tensors(load_file(weights_path))
-    except (SafetensorError, ValueError, TypeError) as error:
+    except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
         raise InvalidCheckpoint(f"{folder} holds a damaged file ({error}); copy it again.") from error
-
-    with torch.device("meta"):
-        encoder = WhisperEncoder(config)
     _check_same_tensors(tensors, encoder.state_dict(), weights_path)
     encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
     return encoder

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import nn
 
 from sonimate.audio.whisper_encoder import WhisperConfig, WhisperEncoder
 from sonimate.checkpoints.layout import Class
 from sonimate.checkpoints.manifest import Shapes, shapes_of
-from sonimate.errors import InvalidCheckpoint, SonimateError
+from sonimate.checkpoints.network import built_on_meta
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
@@ -32,15 +31,8 @@ def expected_shapes(kind: Class, config: Mapping[str, Any], source: str) -> Shap
 
     Raises InvalidCheckpoint, naming `source`, if the class is unknown or the config does not fit it.
     """
-    try:
-        with torch.device("meta"):
-            return shapes_of(_build(kind, config).state_dict())
-    except SonimateError:
-        raise
-    except Exception as error:  # libraries refuse settings with errors of their own, of all kinds
-        raise InvalidCheckpoint(
-            f"The config.json of {source} does not describe a {kind[1]} ({error}). Copy it again."
-        ) from error
+    with built_on_meta(kind[1], source):
+        return shapes_of(_build(kind, config).state_dict())
 
 
 def _build(kind: Class, config: Mapping[str, Any]) -> nn.Module:

@@ -23,7 +23,7 @@ from sonimate.checkpoints.manifest import Shapes, check_shapes
 from sonimate.checkpoints.release import CONFIG, Release
 from sonimate.checkpoints.saved import write_index
 from sonimate.checkpoints.verify import Progress, no_progress, verify_component
-from sonimate.checkpoints.writer import write_tensors
+from sonimate.checkpoints.writer import cast, write_tensors
 from sonimate.errors import InvalidCheckpoint, OutputNotWritable
 from sonimate.media.files import require_space, require_writable, write_errors
 from sonimate.models.rife import IFNetConfig
@@ -159,23 +159,6 @@ def check_fit(configs: Mapping[str, Mapping[str, Any]], found: Mapping[str, Shap
                 f"The files do not belong together: {what}: {made} made, {taken} taken. "
                 "Give whisper-tiny, Stable Video Diffusion XT, and the networks of one release."
             )
-
-
-def cast(tensor: Tensor, dtype: torch.dtype, source: str) -> Tensor:
-    """`tensor` as `dtype`.
-
-    Raises InvalidCheckpoint: it is not of floats, not finite, or beyond the type's range.
-    """
-    if not tensor.is_floating_point():
-        raise InvalidCheckpoint(f"{source} is {tensor.dtype}, not of floats. Give the released file.")
-    values = tensor.to(dtype)
-    if values.isfinite().all():
-        return values
-    if not tensor.isfinite().all():
-        raise InvalidCheckpoint(f"{source} holds NaN or infinity. Download the file again.")
-    raise InvalidCheckpoint(
-        f"{source} holds {tensor.abs().max():.3g}, beyond {dtype}. Convert with --dtype bfloat16 or float32."
-    )
 
 
 def write_part(part: Part, folder: Path, progress: Progress) -> None:

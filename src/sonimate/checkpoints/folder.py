@@ -24,6 +24,6 @@ def model_folder(model: str | Path) -> Path:
 def is_full(folder: Path) -> bool:
     """Whether a model's folder holds the full size, which has an autoencoder. Raises UnknownModel."""
     try:
-        return "vae" in json.loads((folder / INDEX).read_text())
-    except ValueError as error:
+        return "vae" in {**json.loads((folder / INDEX).read_text(encoding="utf-8"))}
+    except (OSError, ValueError, TypeError) as error:
         raise UnknownModel(f"{folder / INDEX} is damaged ({error}); copy the model again.") from error

@@ -10,7 +10,14 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
-from sonimate.checkpoints.network import fill, load_network, read_config, save_network, write_network
+from sonimate.checkpoints.network import (
+    built_on_meta,
+    fill,
+    load_network,
+    read_config,
+    save_network,
+    write_network,
+)
 from sonimate.codecs.svd import SVDCodec
 from sonimate.interpolate import FlowMiddle, RifeMiddle
 from sonimate.models.clip import ClipImageEncoder
@@ -21,9 +28,9 @@ VAE_WEIGHTS = "diffusion_pytorch_model.safetensors"
 
 def load_image_encoder(folder: Path, dtype: torch.dtype) -> ClipImageEncoder:
     """CLIP's image branch with its projection. Raises InvalidCheckpoint."""
-    config = CLIPVisionConfig(**read_config(folder))
-    with torch.device("meta"):
-        encoder = ClipImageEncoder(config)
+    values = read_config(folder)
+    with built_on_meta("CLIPVisionModelWithProjection", str(folder)):
+        encoder = ClipImageEncoder(CLIPVisionConfig(**values))
     fill(encoder, folder / "model.safetensors", dtype)
     encoder.number_positions()
     return encoder
@@ -34,8 +41,9 @@ def load_svd_codec(model: Path, dtype: torch.dtype) -> SVDCodec:
 
     Raises InvalidCheckpoint.
     """
-    with torch.device("meta"):
-        vae: Any = AutoencoderKLTemporalDecoder.from_config(read_config(model / "vae"))
+    values = read_config(model / "vae")
+    with built_on_meta("AutoencoderKLTemporalDecoder", str(model / "vae")):
+        vae: Any = AutoencoderKLTemporalDecoder.from_config(values)
     fill(vae, model / "vae" / VAE_WEIGHTS, dtype)
     if not (model / "interpolator").is_dir():
         return SVDCodec(vae, middle=FlowMiddle())

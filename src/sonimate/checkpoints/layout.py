@@ -10,8 +10,9 @@ from pathlib import Path
 from safetensors import SafetensorError, safe_open
 
 from sonimate.checkpoints.folder import BUNDLED, INDEX
-from sonimate.errors import InvalidCheckpoint
+from sonimate.errors import FileMissing, InvalidCheckpoint
 
+PIPELINE = "SonicPipeline"
 Class = tuple[str, str]
 """Library and name, as model_index.json states them."""
 
@@ -38,10 +39,14 @@ def read_index(folder: Path) -> dict[str, Class]:
     path = folder / INDEX
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
+        pipeline = index.get("_class_name", PIPELINE)
         components = [item for item in index.items() if not item[0].startswith("_")]
-        return {name: (str(library), str(class_name)) for name, (library, class_name) in components}
+        classes = {name: (str(library), str(class_name)) for name, (library, class_name) in components}
     except (OSError, ValueError, TypeError, AttributeError) as error:
         raise InvalidCheckpoint(f"{path} cannot be read ({error}). Copy the model again.") from error
+    if pipeline != PIPELINE:
+        raise InvalidCheckpoint(f"{path} describes a {pipeline}, not a {PIPELINE}. Give a model of sonimate.")
+    return classes
 
 
 def describe(folder: Path) -> list[ComponentInfo]:
@@ -50,7 +55,10 @@ def describe(folder: Path) -> list[ComponentInfo]:
 
 
 def find_models(folders: list[Path]) -> list[Path]:
-    """Bundled models, then those that are, or lie directly in, `folders`."""
+    """Bundled models, then those that are, or lie directly in, `folders`. Raises FileMissing."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise FileMissing(f"{folder} is not a folder. Check the spelling of the path.")
     return [
         path.parent
         for folder in (BUNDLED, *folders)

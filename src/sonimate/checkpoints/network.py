@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -12,9 +13,10 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
-from sonimate.checkpoints.manifest import load_strict, shapes_of
-from sonimate.checkpoints.writer import check_tensor, read_checksums, write_tensors
-from sonimate.errors import InvalidCheckpoint
+from sonimate.checkpoints.archive import SafetensorsFile
+from sonimate.checkpoints.manifest import check_shapes, load_strict, shapes_of
+from sonimate.checkpoints.writer import cast, check_tensor, read_checksums, write_tensors
+from sonimate.errors import InvalidCheckpoint, SonimateError
 
 CONFIG, WEIGHTS = "config.json", "model.safetensors"
 
@@ -23,14 +25,29 @@ def load_network(
     folder: Path, network: type[nn.Module], config: Callable[..., Any], dtype: torch.dtype = torch.float32
 ) -> Any:
     """Our own `network` of a folder, in `dtype`. Raises InvalidCheckpoint, naming file and tensors."""
-    try:
-        shape = config(**read_config(folder))
-    except TypeError as error:
-        raise InvalidCheckpoint(f"{folder / CONFIG} does not fit ({error}); copy the model again.") from error
-    with torch.device("meta"):
-        module = network(shape)
+    values = read_config(folder)
+    with built_on_meta(network.__name__, str(folder)):
+        module = network(config(**values))
     fill(module, folder / WEIGHTS, dtype)
     return module
+
+
+@contextmanager
+def built_on_meta(class_name: str, source: str) -> Iterator[None]:
+    """A block that builds a `class_name` from the config.json of `source`, without memory for its tensors.
+
+    Raises InvalidCheckpoint, naming `source`, for whatever the block raises.
+    """
+    try:
+        with torch.device("meta"):
+            yield
+    except SonimateError:
+        raise
+    except Exception as error:  # libraries refuse settings with errors of their own, of all kinds
+        reason = " ".join(str(error).split())
+        raise InvalidCheckpoint(
+            f"The config.json of {source} does not describe a {class_name} ({reason}). Copy it again."
+        ) from error
 
 
 def save_network(module: nn.Module, folder: Path, dtype: torch.dtype = torch.float16) -> None:
@@ -41,10 +58,13 @@ def save_network(module: nn.Module, folder: Path, dtype: torch.dtype = torch.flo
 
 
 def write_network(module: nn.Module, folder: Path, config: str, weights: str, dtype: torch.dtype) -> None:
-    """Write any network: its config.json as given, and its tensors into the file `weights`."""
+    """Write any network: its config.json as given, and its tensors into the file `weights`.
+
+    Raises InvalidCheckpoint, naming the tensor that `dtype` cannot hold.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = module.state_dict()
-    tensors = ((name, tensor.detach().to("cpu", dtype)) for name, tensor in state.items())
+    tensors = ((name, cast(tensor, dtype, f"{name} of {folder.name}")) for name, tensor in state.items())
     write_tensors(folder / weights, shapes_of(state), dtype, tensors)
     (folder / CONFIG).write_text(config)
 
@@ -62,8 +82,10 @@ def fill(module: nn.Module, path: Path, dtype: torch.dtype) -> None:
     """Give a network that was built on the meta device the tensors of `path` in `dtype`.
 
     Raises:
-        InvalidCheckpoint: names, shapes or checksums differ; the message names the tensors.
+        InvalidCheckpoint: names or shapes differ, which is told before a value is read, or checksums; the
+            message names the tensors.
     """
+    check_shapes(SafetensorsFile(path).shapes, shapes_of(module.state_dict()), str(path))
     load_strict(module, read_tensors(path, dtype), str(path))
 
 

@@ -13,8 +13,9 @@ from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.folder import INDEX, is_full, model_folder
+from sonimate.checkpoints.layout import PIPELINE
 from sonimate.checkpoints.manifest import check_shapes, shapes_of
-from sonimate.checkpoints.network import WEIGHTS, load_network, read_tensors, save_network
+from sonimate.checkpoints.network import WEIGHTS, load_network, read_tensors, save_network, write_network
 from sonimate.codecs.base import Codec
 from sonimate.codecs.mesh import LANDMARKS, MOTION, MeshCodec
 from sonimate.errors import InvalidCheckpoint
@@ -90,12 +91,15 @@ def load_codec(folder: Path) -> MeshCodec:
 
 
 def save_components(components: Components, folder: Path, dtype: torch.dtype = torch.float16) -> None:
-    """Write all components, in `dtype` but for the full model's audio networks and RIFE."""
+    """Write all components, in `dtype`; the full model's audio networks and RIFE are float32 (NOTES 1.7).
+
+    Raises InvalidCheckpoint, naming the tensor that `dtype` cannot hold, and OutputNotWritable.
+    """
     audio_dtype = torch.float32 if components.full else dtype
     save_network(components.unet, folder / "unet", dtype)
     save_network(components.audio_to_tokens, folder / "audio_to_tokens", audio_dtype)
     save_network(components.audio_to_bucket, folder / "audio_to_bucket", audio_dtype)
-    components.audio_encoder.save(folder / "audio_encoder")
+    save_audio_encoder(components.audio_encoder, folder / "audio_encoder", audio_dtype)
     if isinstance(components.codec, MeshCodec):
         save_network(components.image_encoder, folder / "image_encoder", dtype)
         components.codec.save(folder / "codec")
@@ -108,10 +112,16 @@ def save_components(components: Components, folder: Path, dtype: torch.dtype = t
     write_index(folder)
 
 
+def save_audio_encoder(encoder: WhisperHiddenStates, folder: Path, dtype: torch.dtype) -> None:
+    """Write Whisper's encoder as transformers and `from_folder` read it."""
+    config = json.dumps(encoder.encoder.config.to_dict(), indent=2) + "\n"
+    write_network(encoder.encoder, folder, config, WEIGHTS, dtype)
+
+
 def write_index(folder: Path) -> None:
     """Write model_index.json for a folder that holds all components."""
     classes = {name: ["sonimate", cls.__name__] for name, (cls, _) in NETWORKS.items()}
-    index = {"_class_name": "SonicPipeline", **classes, "audio_encoder": ["transformers", "WhisperEncoder"]}
+    index = {"_class_name": PIPELINE, **classes, "audio_encoder": ["transformers", "WhisperEncoder"]}
     if (folder / "vae").is_dir():
         index["image_encoder"] = ["transformers", "CLIPVisionModelWithProjection"]
         index["vae"] = ["diffusers", "AutoencoderKLTemporalDecoder"]

@@ -56,6 +56,23 @@ def write_tensors(
             file.flush()
 
 
+def cast(tensor: Tensor, dtype: torch.dtype, source: str) -> Tensor:
+    """`tensor` as `dtype`, on the CPU, as it may be written.
+
+    Raises InvalidCheckpoint: it is not of floats, not finite, or beyond the type's range.
+    """
+    if not tensor.is_floating_point():
+        raise InvalidCheckpoint(f"{source} is {tensor.dtype}, not of floats. Give the released file.")
+    values = tensor.detach().to("cpu", dtype)
+    if values.isfinite().all():
+        return values
+    if not tensor.isfinite().all():
+        raise InvalidCheckpoint(f"{source} holds NaN or infinity. Get a whole copy of it.")
+    raise InvalidCheckpoint(
+        f"{source} holds {tensor.abs().max():.3g}, beyond {dtype}. Choose bfloat16 or float32 (--dtype)."
+    )
+
+
 def read_checksums(path: Path) -> dict[str, int]:
     """CRC-32 by tensor, empty for files of other writers. Raises InvalidCheckpoint."""
     try:
