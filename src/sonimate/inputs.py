@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.errors import FaceTooSmall, OptionOutOfRange
-from sonimate.face.crop import Canvas, crop_box, move_face
+from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
 from sonimate.face.geometry import Box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
 from sonimate.media.audio import is_silent, read_audio
@@ -80,8 +80,9 @@ def read_portrait(
     """Read a picture, bring it to even sides with the longer one at most `size` px, and find its face.
 
     face: which one, counted from the left, 1 first; face_box: the one overlapping this box of the file's
-    picture; default the largest. size: None leaves the sides as they are, odd ones too. crop: the picture is
-    first cut to the face's surroundings (`crop_box`). mesh: one that is already loaded.
+    picture; default the largest. size: None, for the full model, leaves the sides as they are, odd ones too.
+    crop: the picture is first cut to the face's surroundings: `crop_box`, or for the full model
+    `reference_crop`. mesh: one that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
     return _read(_Choice(Path(path), face, face_box, mesh), size, crop=crop, paste_back=False)[0]
@@ -125,7 +126,8 @@ def _read(
     face, box = None, (0, 0, width, height)
     if crop:
         face = choice.find(picture, file_width)
-        box = crop_box(face.box, width=width, height=height)
+        surroundings = reference_crop if size is None else crop_box
+        box = surroundings(face.box, width=width, height=height)
 
     x0, y0, x1, y1 = box
     pixels = picture[y0:y1, x0:x1]

@@ -12,7 +12,7 @@ from PIL import Image
 
 from sonimate.codecs.mesh import MOTION, Motion
 from sonimate.errors import FaceTooSmall, NoFaceFound, OptionOutOfRange
-from sonimate.face.crop import FEATHER, Canvas, PasteBack, crop_box, move_face
+from sonimate.face.crop import FEATHER, Canvas, PasteBack, crop_box, move_face, reference_crop
 from sonimate.face.geometry import process_bbox
 from sonimate.face.mesh import face_size
 from sonimate.inputs import read_inputs, read_portrait
@@ -54,6 +54,30 @@ def test_an_ordinary_face_is_cut_as_the_released_model_was_shown_it(across, rati
     face = (x, y, x + across, y + ratio * across)
     expected = process_bbox(face, expand_ratio=0.5, width=2000, height=2000)
     assert crop_box(face, width=2000, height=2000) == expected
+
+
+@given(faces_in_images())
+def test_the_full_model_is_shown_the_reference_square_of_any_face(drawn):
+    face, width, height = drawn
+    expected = process_bbox(face, expand_ratio=0.5, width=width, height=height)
+    assert reference_crop(face, width=width, height=height) == expected
+
+
+def test_only_the_compact_model_gives_a_face_at_the_edge_more_room(tmp_path):
+    """size=None stands for the full model, which scales the picture itself."""
+    path = tmp_path / "edge.png"
+    picture = read_image(COLLINS)[:, 180:]
+    Image.fromarray(picture).save(path)
+    height, width = picture.shape[:2]
+    face = read_portrait(path, size=None, mesh=mesh()).face.box
+    squares = [find(face, width=width, height=height) for find in (reference_crop, crop_box)]
+    assert squares[0] != squares[1]
+    for size, (x0, y0, x1, y1) in zip((None, 1024), squares, strict=True):
+        inputs = read_inputs(path, SPEECH, size=size, crop=True, mesh=mesh())
+        expected = picture[y0:y1, x0:x1]
+        if size:
+            expected = expected[: (y1 - y0) // 2 * 2, : (x1 - x0) // 2 * 2]
+        np.testing.assert_array_equal(inputs.portrait.pixels, expected)
 
 
 def test_only_a_picture_too_narrow_for_a_square_is_cut_otherwise():

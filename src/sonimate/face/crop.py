@@ -12,9 +12,11 @@ from sonimate.face.geometry import Box, PixelBox, expanded_box, process_bbox
 from sonimate.face.mesh import landmark_box
 from sonimate.types import Face
 
-EXPAND_RATIOS = (0.5, 0.6, 0.75, 1.0)
-"""The crop reaches this share of the face's width and height beyond it: the first (NOTES 2.4) that gives
-the face room."""
+REFERENCE_RATIO = 0.5
+"""The crop reaches this share of the face's width and height beyond it (NOTES 2.4)."""
+
+WIDER_RATIOS = (0.6, 0.75, 1.0)
+"""Tried one after another until the face has room."""
 
 ROOM = 0.15
 """Share of the crop's side that a face needs beyond it: a head that moves nearer to the border drags along
@@ -34,17 +36,23 @@ class Canvas:
 
 
 def crop_box(face: Box, *, width: int, height: int) -> PixelBox:
-    """What to cut out around a face box of an image (height, width): the square of NOTES 2.4.
+    """What the compact model is shown of an image (height, width) around a face box: `reference_crop`, but
+    for faces that are narrow or at the image's edge.
 
-    Around faces that are narrow or at the image's edge the square is enlarged until there is room; where the
-    image is too narrow for that, it gives way to the expanded box.
+    Around these the square is enlarged until there is room; where the image is too narrow for that, it gives
+    way to the expanded box.
     """
-    for ratio in EXPAND_RATIOS:
+    for ratio in (REFERENCE_RATIO, *WIDER_RATIOS):
         square = process_bbox(face, expand_ratio=ratio, width=width, height=height)
         if all(_has_room(face[axis::2], square[axis::2], end) for axis, end in enumerate((width, height))):
             return square
-    x0, y0, x1, y1 = expanded_box(face, expand_ratio=EXPAND_RATIOS[0], width=width, height=height)
+    x0, y0, x1, y1 = expanded_box(face, expand_ratio=REFERENCE_RATIO, width=width, height=height)
     return round(x0), round(y0), round(x1), round(y1)
+
+
+def reference_crop(face: Box, *, width: int, height: int) -> PixelBox:
+    """What the full model is shown: the released weights were tuned on exactly this square (NOTES 2.4)."""
+    return process_bbox(face, expand_ratio=REFERENCE_RATIO, width=width, height=height)
 
 
 def move_face(face: Face, box: PixelBox, *, width: int, height: int) -> Face:
