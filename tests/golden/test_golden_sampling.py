@@ -15,7 +15,7 @@ from sonimate.configs import FULL, SamplingOptions
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.sampling import sample_joint
 from sonimate.sampling.guidance import branch_weights, ramp_values
-from sonimate.sampling.predict import added_time_ids
+from sonimate.sampling.predict import added_time_ids, guided_velocity
 from sonimate.sampling.schedule import (
     euler_step,
     karras_sigmas,
@@ -164,6 +164,26 @@ def test_guided_prediction():
         for branch, weight in branch_weights(2.0, 7.5).items()
     )
     torch.testing.assert_close(guided, expected["guided_first"][0], atol=3e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("step", "suffix"), [(0, "first"), (3, "last")])
+def test_a_step_of_the_pipeline(step, suffix, unet, shared):
+    """What goes into the network and what comes out of each branch, at the network's own tolerance."""
+    options, expected, calls = options_of("eq_clip"), golden("eq_clip"), []
+    index = torch.tensor(CASES["eq_clip"]["windows_mod"][step])
+    latents = expected["latents_init_and_per_step"][step, 0][index[0]][None]
+    sigma, next_sigma = sampling_sigmas(options)[step : step + 2]
+    weights = branch_weights(2.0, 7.5)
+    conditions = conditions_of("eq_clip", shared)
+    recorder = unet.register_forward_hook(lambda _, inputs, output: calls.append((inputs[0], output)))
+    with torch.no_grad(), recorder:
+        guided = guided_velocity(unet, latents, conditions, index, sigma, weights, options)
+    ((sample, branches),) = calls
+    torch.testing.assert_close(branches, expected[f"noise_pred_triple_{suffix}"], atol=3e-5, rtol=0)
+    if suffix == "first":
+        torch.testing.assert_close(sample, expected["model_input_first"], atol=1e-5, rtol=0)
+        stepped = euler_step(latents, guided, sigma, next_sigma)
+        torch.testing.assert_close(stepped, expected["clip_out_first"], atol=1e-4 * next_sigma, rtol=0)
 
 
 def run_pipeline(name, unet, shared, options, monkeypatch) -> list[torch.Tensor]:
