@@ -34,10 +34,8 @@ def verify_model(folder: Path, progress: Progress = no_progress) -> dict[str, in
     }
 
 
-def verify_component(
-    folder: Path, kind: Class, progress: Progress = no_progress, dtype: torch.dtype | None = None
-) -> int:
-    """Check one component, of type `dtype` if given, and count its tensors with a checksum.
+def open_component(folder: Path, kind: Class) -> SafetensorsFile:
+    """One component's tensors, unread, whose names and shapes are those that its config.json describes.
 
     Raises as `verify_model` does.
     """
@@ -48,6 +46,17 @@ def verify_component(
     else:
         expected = expected_shapes(kind, read_config(folder), str(folder))
         check_shapes(file.shapes, expected, str(file.path))
+    return file
+
+
+def verify_component(
+    folder: Path, kind: Class, progress: Progress = no_progress, dtype: torch.dtype | None = None
+) -> int:
+    """Check one component, of type `dtype` if given, and count its tensors with a checksum.
+
+    Raises as `verify_model` does.
+    """
+    file = open_component(folder, kind)
     checksums = read_checksums(file.path)
     for done, (name, tensor) in enumerate(file.read(file.shapes), start=1):
         if dtype not in (None, tensor.dtype):

@@ -1,0 +1,92 @@
+"""A UNet file of the full size is told from one that differs in a single tensor, without reading its 3 GB.
+
+The files are sparse: headers, and as many bytes that no disk holds as the values would take.
+"""
+
+import json
+import math
+import struct
+from dataclasses import asdict
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from sonimate.checkpoints import network, verify
+from sonimate.checkpoints.architecture import expected_shapes
+from sonimate.checkpoints.layout import Class
+from sonimate.checkpoints.manifest import Shapes, read_manifest
+from sonimate.checkpoints.network import load_network
+from sonimate.checkpoints.verify import open_component
+from sonimate.errors import InvalidCheckpoint
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+
+KIND = ("sonimate", "SpatioTemporalUNet")
+MANIFEST = Path(__file__).parents[1] / "golden/manifests/unet.pth.json.gz"
+PARAMETERS = 1_575_741_162
+NAME = "mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_k_ip.0.weight"
+FLOAT16_BYTES = 2
+
+
+@cache
+def built_once() -> Shapes:
+    return expected_shapes(KIND, asdict(UNetConfig()), "unet")
+
+
+def write_sparse(folder: Path, shapes: Shapes) -> Path:
+    """A component's folder whose tensors are float16 zeros."""
+    header, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + math.prod(shape) * FLOAT16_BYTES
+        header[name] = {"dtype": "F16", "shape": shape, "data_offsets": (begin, end)}
+    text = json.dumps(header).encode()
+    with (folder / network.WEIGHTS).open("wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        file.truncate(8 + len(text) + end)
+    (folder / network.CONFIG).write_text(json.dumps(asdict(UNetConfig())))
+    return folder
+
+
+def unread(*_: object) -> None:
+    raise AssertionError("the values were read")
+
+
+@pytest.fixture(autouse=True)
+def values_stay_unread(monkeypatch: pytest.MonkeyPatch) -> None:
+    def shapes_built_once(kind: Class, config: dict, source: str) -> Shapes:
+        assert (kind, config["block_out_channels"]) == (KIND, [320, 640, 1280, 1280])
+        return built_once()
+
+    monkeypatch.setattr(verify, "expected_shapes", shapes_built_once)
+    monkeypatch.setattr(network, "read_tensors", unread)
+
+
+def test_the_whole_unet_fits(tmp_path: Path) -> None:
+    file = open_component(write_sparse(tmp_path, read_manifest(MANIFEST)), KIND)
+    assert len(file.shapes) == 1492
+    assert sum(map(math.prod, file.shapes.values())) == PARAMETERS
+    assert file.path.stat().st_size > PARAMETERS * FLOAT16_BYTES
+    with pytest.raises(AssertionError, match="the values were read"):
+        load_network(tmp_path, SpatioTemporalUNet, UNetConfig)
+
+
+@pytest.mark.parametrize(
+    ("damage", "told"),
+    [
+        ("missing", f"1 missing from the file: {NAME}"),
+        ("renamed", f"1 missing from the file: {NAME}; 1 unknown to the model: module.{NAME}"),
+        ("transposed", f"1 of another shape: {NAME}"),
+    ],
+)
+def test_one_tensor_that_differs_is_refused_by_name(tmp_path: Path, damage: str, told: str) -> None:
+    shapes = read_manifest(MANIFEST)
+    shape = shapes.pop(NAME)
+    if damage != "missing":
+        shapes |= {f"module.{NAME}": shape} if damage == "renamed" else {NAME: shape[::-1]}
+    folder = write_sparse(tmp_path, shapes)
+    with pytest.raises(InvalidCheckpoint) as verified:
+        open_component(folder, KIND)
+    assert told in str(verified.value)
+    with pytest.raises(InvalidCheckpoint) as loaded:
+        load_network(folder, SpatioTemporalUNet, UNetConfig)
+    assert str(loaded.value) == str(verified.value)
