@@ -6,6 +6,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from subprocess import CompletedProcess
 
+import pytest
 from train_samples import write_data
 
 from sonimate.data.compact.samples import MotionSample
@@ -17,9 +18,11 @@ from sonimate.train.recipe import STAGES, commands
 CONFIG = Path(__file__).parents[2] / "configs" / "compact.yaml"
 
 
-def test_every_command_is_a_module_and_uses_what_was_made_before(tmp_path):
+@pytest.mark.parametrize("footage", [Path("footage"), None])
+def test_every_command_is_a_module_and_uses_what_was_made_before(tmp_path, footage):
+    """Without footage, public clips are fetched first."""
     made = {"footage", str(CONFIG)}
-    for module, *arguments in commands(Path("footage"), tmp_path, CONFIG, seed=3, jobs=2):
+    for module, *arguments in commands(footage, tmp_path, CONFIG, seed=3, jobs=2):
         assert find_spec(module) is not None
         made.add(arguments[arguments.index("-o") + 1] if "-o" in arguments else arguments[0])
         paths = [word for word in arguments if word.startswith(str(tmp_path))]

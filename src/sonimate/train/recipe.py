@@ -1,8 +1,9 @@
-"""From footage to the bundled model by one command: `python -m sonimate.train.recipe FOOTAGE -o OUT`.
+"""From public sources to the bundled model by one command: `python -m sonimate.train.recipe -o OUT`.
 
-Speech is made, footage prepared, both turned into training data, and the compact model trained in three
-stages: on synthetic speech alone, with real clips beside it, and as a student that predicts in one call what
-guidance makes of two. A run that was stopped goes on where it was. The model is OUT/student/model.
+Clips are fetched, unless a folder of others is given, and prepared, speech is made, and both are turned into
+training data. The compact model is trained in three stages: on synthetic speech alone, with real clips
+beside it, and as a student that predicts in one call what guidance makes of two. A run that was stopped goes
+on where it was. The model is OUT/student/model.
 """
 
 from __future__ import annotations
@@ -41,7 +42,12 @@ soon known by heart. The student: guidance of the sampler's default, over all no
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m sonimate.train.recipe", description=__doc__)
-    parser.add_argument("footage", type=Path, help="folder of videos of talking people")
+    parser.add_argument(
+        "footage",
+        type=Path,
+        nargs="?",
+        help="folder of videos of talking people; by default, those of sonimate.data.public_clips are fetched",
+    )
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path("configs/compact.yaml"))
     parser.add_argument("--seed", type=int, default=0, help="of training; the data's is 0")
@@ -54,9 +60,12 @@ def main() -> None:
             sys.exit(done.returncode)
 
 
-def commands(footage: Path, out: Path, config: Path, seed: int, jobs: int) -> Iterator[list[str]]:
+def commands(footage: Path | None, out: Path, config: Path, seed: int, jobs: int) -> Iterator[list[str]]:
     """The modules to run, each with its arguments."""
     speech, shards, data = (str(out / name) for name in ("speech", "shards", "data"))
+    if footage is None:
+        footage = out / "clips"
+        yield ["sonimate.data.public_clips", str(footage)]
     yield ["sonimate.data.synthesis", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
     yield ["sonimate", "prepare", str(footage), "-o", shards]
     yield ["sonimate.data.compact", shards, "-o", data, "--speech", speech]
