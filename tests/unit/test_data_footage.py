@@ -1,16 +1,13 @@
 """Where footage is and who speaks in it; what cannot be prepared is told before any work."""
 
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from filelock import FileLock
 
 from sonimate.apps.cli import main
 from sonimate.data.footage import find_footage, read_speakers
-from sonimate.data.lock import locked
-from sonimate.data.prepare import PrepareOptions, own_videos, prepare
+from sonimate.data.prepare import LOCK, PrepareOptions, own_videos, prepare
 from sonimate.errors import FolderInUse, InvalidManifest
 
 OPTIONS = PrepareOptions()
@@ -67,21 +64,6 @@ def test_a_file_in_the_outputs_place_is_told_with_exit_code_2(footage, tmp_path,
 def test_a_second_run_in_the_same_folder_is_refused_and_touches_nothing(footage, tmp_path):
     work = tmp_path / "out" / "cache" / ".0123.77"
     work.mkdir(parents=True)
-    with locked(tmp_path / "out"), pytest.raises(FolderInUse, match=r"process \d+ on .* is writing"):
+    with FileLock(tmp_path / "out" / LOCK), pytest.raises(FolderInUse, match="Another run is writing"):
         prepare(footage, tmp_path / "out", OPTIONS)
     assert work.exists()
-
-
-def test_the_lock_of_a_killed_run_is_no_obstacle(tmp_path):
-    code = (
-        "import sys, time; from pathlib import Path; from sonimate.data.lock import locked\n"
-        "with locked(Path(sys.argv[1])): print('held', flush=True); time.sleep(100)"
-    )
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"held\n"
-        with pytest.raises(FolderInUse, match=f"process {process.pid} "), locked(tmp_path):
-            pass
-        process.send_signal(signal.SIGKILL)
-    with locked(tmp_path):
-        pass

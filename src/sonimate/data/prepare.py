@@ -17,12 +17,12 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 
 from sonimate.data.buckets import label_buckets
 from sonimate.data.crop import crop
 from sonimate.data.face_box import add_face_box
 from sonimate.data.footage import find_footage, read_speakers
-from sonimate.data.lock import locked
 from sonimate.data.mouth_reader import MouthReader
 from sonimate.data.probe import probe
 from sonimate.data.quality import gate_quality
@@ -33,6 +33,7 @@ from sonimate.data.shots import detect_shots
 from sonimate.data.speech import gate_speech
 from sonimate.data.sync import gate_sync
 from sonimate.data.tracks import track_faces
+from sonimate.errors import FolderInUse
 from sonimate.face.mesh import FaceMesh
 from sonimate.media.files import write_errors
 
@@ -40,6 +41,7 @@ RECIPE = 2
 """To be raised when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
 CACHE = "cache"
+LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -148,7 +150,14 @@ def prepare(
     sources = list_sources(footage, without=own_videos(footage, out))
     with write_errors(out):
         (out / CACHE).mkdir(parents=True, exist_ok=True)
-    with locked(out):
+    lock = FileLock(out / LOCK, blocking=False)
+    try:
+        lock.acquire()
+    except Timeout as error:
+        raise FolderInUse(
+            f"Another run is writing {out}. Wait until it has ended, or choose another folder."
+        ) from error
+    with lock:
         return _prepare(sources, out.absolute(), options, run, progress)
 
 
