@@ -46,7 +46,7 @@ def main() -> None:
         "footage",
         type=Path,
         nargs="?",
-        help="folder of videos of talking people; by default, those of sonimate.data.public_clips are fetched",
+        help="folder of videos of talking people; by default, the public clips are fetched",
     )
     parser.add_argument("-o", "--out", type=Path, required=True)
     parser.add_argument("--config", type=Path, default=Path("configs/compact.yaml"))
