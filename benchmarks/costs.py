@@ -20,13 +20,19 @@ from pathlib import Path
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from torch import nn
+from torch.nn import functional
 
-from sonimate.apps.forecast import COMPACT_POSITIONS, product_rate
+from sonimate.apps.forecast import COMPACT_POSITIONS, FLOAT32_BYTES, predictions_per_window, product_rate
 from sonimate.checkpoints.folder import BUNDLED
 from sonimate.checkpoints.layout import describe
+from sonimate.checkpoints.network import load_network, read_config
 from sonimate.configs import COMPACT
 from sonimate.evaluate.memory import peak_activation_bytes
-from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.interpolate import FlowMiddle
+from sonimate.models.rife import IFNet, IFNetConfig
+from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
+from sonimate.sampling.guidance import denoising_steps, remaining_guidance
+from sonimate.sampling.schedule import sampling_sigmas
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE = 32
@@ -35,7 +41,7 @@ NARROW = 4
 ATTENTION_FLOP = 7_300
 """Of spatial self-attention, per position of every frame and position that it looks at: 4 times the channels
 of all its layers, each level's divided by the square of how many positions share one of its own."""
-FLOAT32_BYTES = 4
+FULL_UNET = UNetConfig()
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -46,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     print(f"matrix product: {rate / 1e9:.1f} GFLOP/s on {torch.get_num_threads()} threads")
     print("compact", json.dumps(compact(rate), indent=1))
     if arguments.full:
-        print("full", json.dumps(full_unet(rate) | full_decoder(rate), indent=1))
+        print("full", json.dumps(full_unet(rate) | full_decoder(rate) | interpolation(rate), indent=1))
 
 
 def compact(rate: float) -> dict[str, float]:
@@ -57,7 +63,9 @@ def compact(rate: float) -> dict[str, float]:
         account = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     stages = account["stages"]
     parameters = next(part.parameters for part in describe(BUNDLED / "compact") if part.name == "unet")
-    predictions = account["windows"] * COMPACT.steps * 2
+    sampling = remaining_guidance(COMPACT, read_config(BUNDLED / "compact/unet").get("audio_guidance", 1.0))
+    steps = denoising_steps(sampling, sampling_sigmas(sampling))
+    predictions = account["windows"] * predictions_per_window(steps, reuse=1)[0]
     seen = predictions * COMPACT.window_frames * COMPACT_POSITIONS
     drawn = account["frames"] * account["width"] * account["height"]
     return {
@@ -65,13 +73,14 @@ def compact(rate: float) -> dict[str, float]:
         "runtime_bytes": account["peak_memory_mb"] * 1e6,
         "unet_parameters": parameters,
         "unet_work": stages["move"] * rate / seen,
+        "reused_share": reused_share(load_network(BUNDLED / "compact/unet", SpatioTemporalUNet, UNetConfig)),
         "decoder_work": stages["draw"] * rate / drawn,
     }
 
 
 def full_unet(rate: float) -> dict[str, float]:
     """Time of one branch, of which attention's part is known from its products; live activations."""
-    unet = random_network(lambda: SpatioTemporalUNet(UNetConfig()))
+    unet = random_network(lambda: SpatioTemporalUNet(FULL_UNET))
     work = fastest(lambda: unet(*window(UNET_FRAMES))) * rate / (UNET_FRAMES * SIDE**2)
     parameters = sum(parameter.numel() for parameter in unet.parameters())
     del unet
@@ -79,21 +88,45 @@ def full_unet(rate: float) -> dict[str, float]:
     unet = random_network(lambda: SpatioTemporalUNet(narrow))
     frames = COMPACT.window_frames
     numbers = peak_activation_bytes(lambda: unet(*window(frames))) / FLOAT32_BYTES / (frames * SIDE**2)
+    share = reused_share(unet)
     return {
         "unet_parameters": parameters,
         "unet_numbers": NARROW * numbers,
         "unet_work": work - ATTENTION_FLOP * SIDE**2,
         "attention_work": ATTENTION_FLOP,
+        "reused_share": share,
     }
 
 
-def window(frames: int) -> tuple[torch.Tensor | float, ...]:
+def reused_share(unet: SpatioTemporalUNet) -> float:
+    """Time of a call that reuses deep features over that of a whole one."""
+    inputs, cache = window(UNET_FRAMES, unet.config), DeepFeatures()
+    unet(*inputs, cache=cache)
+    return fastest(lambda: unet(*inputs, cache=cache)) / fastest(lambda: unet(*inputs))
+
+
+def interpolation(rate: float) -> dict[str, float]:
+    """Time of a frame between two, per pixel: RIFE's, and optical flow's."""
+    rife = random_network(lambda: IFNet(IFNetConfig()))
+    noise = torch.rand(1, 3, 8 * SIDE, 8 * SIDE)
+    first = functional.avg_pool2d(noise, 9, 1, 4)
+    second = first.roll(4, 2)
+    flow = FlowMiddle("This is a benchmark")
+    pixels = first[0, 0].numel()
+    return {
+        "rife_work": fastest(lambda: rife(first, second)) * rate / pixels,
+        "flow_seconds": fastest(lambda: flow(first[0], second[0])) / pixels,
+    }
+
+
+def window(frames: int, config: UNetConfig = FULL_UNET) -> tuple[torch.Tensor | float, ...]:
     """Arguments of the UNet for one branch."""
+    width = config.cross_attention_dim
     return (
-        torch.randn(1, frames, 8, SIDE, SIDE),
+        torch.randn(1, frames, config.in_channels, SIDE, SIDE),
         0.5,
-        torch.randn(1, frames, 1, 1024),
-        torch.randn(1, frames, 32, 1024),
+        torch.randn(1, frames, 1, width),
+        torch.randn(1, frames, 32, width),
         torch.tensor([[12.5, 32.0, 32.0]]),
         torch.ones(1, 1, 8 * SIDE, 8 * SIDE),
     )

@@ -24,7 +24,7 @@ WindowStrategy = Literal["shift", "overlap", "motion-frames", "independent"]
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingOptions:
-    """How latents are sampled. The defaults are the released full model's.
+    """How latents are sampled, and decoded. The defaults are the released full model's.
 
     Raises:
         OptionOutOfRange: a value lies outside its range.
@@ -87,7 +87,12 @@ class SamplingOptions:
 
     as_reference: bool = False
     """Sound in separate pieces of 30 s, a last window that wraps into the first frames, unbounded motion
-    buckets and the order of random numbers as in the reference implementation, to compare with its videos."""
+    buckets, frame count, decoding and the order of random numbers as in the reference implementation, to
+    compare with its videos."""
+
+    decode_chunk: int | None = None
+    """Full model: frames decoded at once, which memory goes with. None: as SEAMLESS_DECODE, or
+    REFERENCE_DECODE where as_reference is set; other chunks overlap by the same share, at most by as much."""
 
     def __post_init__(self) -> None:
         positive = (
@@ -102,6 +107,7 @@ class SamplingOptions:
             "strength": 0 < self.strength <= 1,
             "dynamic_scale": 0 <= self.dynamic_scale <= 8,
             "shift_offset": self.shift_offset >= 0,
+            "decode_chunk": self.decode_chunk is None or self.decode_chunk > 0,
             "overlap": 0 <= self.overlap < self.window_frames,
             "initial_temperature": 0 <= self.initial_temperature < math.inf,
             "windows": self.windows in ("shift", "overlap", "motion-frames", "independent"),
@@ -119,6 +125,14 @@ class SamplingOptions:
             raise OptionOutOfRange(f"Out of range among {values}; see sonimate.configs.SamplingOptions.")
         if self.windows in ("overlap", "motion-frames") and self.overlap == 0:
             raise OptionOutOfRange(f"windows = {self.windows!r} needs overlap above 0; the paper takes 8.")
+
+    @property
+    def decoding(self) -> DecodeOptions:
+        """How the full model decodes."""
+        default = REFERENCE_DECODE if self.as_reference else SEAMLESS_DECODE
+        chunk = self.decode_chunk or default.chunk_frames
+        overlap = min(default.overlap_frames, default.overlap_frames * chunk // default.chunk_frames)
+        return DecodeOptions(chunk_frames=chunk, overlap_frames=overlap)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,8 +25,10 @@ class Costs:
     three were measured with; work goes with their number, activations with its square root.
     unet_numbers: live activations per latent position, frame and guidance branch.
     unet_work: FLOP of matrix product that last as long as one latent position of one frame; attention_work:
-    what that grows by with every position of the frame.
-    decoder_numbers, decoder_work: the same of the decoder, per output pixel.
+    what that grows by with every position of the frame. reused_share: of this in a step that uses the deep
+    features of an earlier one.
+    decoder_numbers, decoder_work: the same of the decoder, per output pixel. rife_work: of RIFE, per pixel
+    between two frames; flow_seconds: of optical flow, which is the CPU's everywhere.
     """
 
     start_seconds: float
@@ -35,8 +37,11 @@ class Costs:
     unet_numbers: float
     unet_work: float
     attention_work: float
+    reused_share: float
     decoder_numbers: float
     decoder_work: float
+    rife_work: float = 3.8e5
+    flow_seconds: float = 2.8e-7
 
 
 COMPACT_COSTS = Costs(
@@ -46,6 +51,7 @@ COMPACT_COSTS = Costs(
     unet_numbers=0.0,
     unet_work=6.9e6,
     attention_work=0.0,
+    reused_share=0.2,
     decoder_numbers=0.0,
     decoder_work=7.1e3,
 )
@@ -57,6 +63,7 @@ FULL_COSTS = Costs(
     unet_numbers=4_585.0,
     unet_work=3.7e8,
     attention_work=7.3e3,
+    reused_share=0.41,
     decoder_numbers=1_024.0,
     decoder_work=1.7e7,
 )
@@ -65,17 +72,22 @@ FULL_COSTS = Costs(
 @dataclass(frozen=True, kw_only=True)
 class Workload:
     """What is to be computed. positions: height times width of the latents. predictions: over all steps, of
-    one window by one guidance branch; `predictions_at_once` of them in one UNet call. drawn_frames: that the
-    decoder makes, of frame_pixels each, chunk_frames at once. bytes_per_number: of the large networks."""
+    one window by one guidance branch; reusing_predictions: those besides that reuse deep features;
+    `predictions_at_once` of them in one UNet call. drawn_frames: that the decoder makes, of frame_pixels
+    each, chunk_frames at once. frames_between: that are interpolated. bytes_per_number: of the large
+    networks' weights; bytes_per_activation: of what they compute. offload: networks leave the device."""
 
     window_frames: int
     positions: int
     predictions: int
+    reusing_predictions: int
     predictions_at_once: int
     drawn_frames: int
     frame_pixels: int
     chunk_frames: int
+    frames_between: int
     bytes_per_number: int
+    bytes_per_activation: int
     offload: bool
 
 
@@ -94,8 +106,8 @@ def predict(work: Workload, costs: Costs, parameters: Mapping[str, int], rate: f
     }
     size = parameters["unet"] / costs.unet_parameters
     in_call = work.predictions_at_once * work.window_frames * work.positions
-    moving = in_call * costs.unet_numbers * math.sqrt(size) * work.bytes_per_number
-    drawing = work.chunk_frames * work.frame_pixels * costs.decoder_numbers * work.bytes_per_number
+    moving = in_call * costs.unet_numbers * math.sqrt(size) * work.bytes_per_activation
+    drawing = work.chunk_frames * work.frame_pixels * costs.decoder_numbers * work.bytes_per_activation
     if work.offload:
         drawers = weights.get("vae", 0) + weights.get("interpolator", 0)
         listeners = sum(weights.values()) - weights["unet"] - drawers
@@ -103,21 +115,28 @@ def predict(work: Workload, costs: Costs, parameters: Mapping[str, int], rate: f
     else:
         peak = sum(weights.values()) + max(moving, drawing)
     per_position = (costs.unet_work + costs.attention_work * work.positions) * size
-    moves = work.predictions * work.window_frames * work.positions * per_position
+    predictions = work.predictions + costs.reused_share * work.reusing_predictions
+    moves = predictions * work.window_frames * work.positions * per_position
     draws = work.drawn_frames * work.frame_pixels * costs.decoder_work
-    return Prediction(costs.runtime_bytes + peak, costs.start_seconds + (moves + draws) / rate)
+    seconds = costs.start_seconds + (moves + draws) / rate
+    between = work.frames_between * work.frame_pixels
+    seconds += between * (costs.rife_work / rate if "interpolator" in parameters else costs.flow_seconds)
+    return Prediction(costs.runtime_bytes + peak, seconds)
 
 
-def require_memory(prediction: Prediction, available_bytes: float, work: Workload, device: str) -> None:
+def require_memory(
+    prediction: Prediction, available_bytes: float, work: Workload, device: str, *, cropped: bool
+) -> None:
     """Raise NotEnoughMemory, with what would help, if the prediction exceeds what the device has free."""
     if prediction.memory_bytes <= available_bytes:
         return
     helps = [
         (work.predictions_at_once > 1, "--sequential-guidance"),
         (work.bytes_per_number > 2, "--dtype bfloat16"),
-        (not work.offload and device != "cpu", "--offload"),
+        (not work.offload and device.startswith("cuda"), "--offload"),
+        (work.chunk_frames > 1, f"--decode-chunk below {work.chunk_frames}"),
         (True, "a smaller --size"),
-        (True, "--crop"),
+        (not cropped, "--crop"),
     ]
     advice = ", ".join(option for useful, option in helps if useful)
     raise NotEnoughMemory(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Iterator
 
 import cv2
@@ -19,6 +20,8 @@ UNSEEN_CHANGE = 2 / 255
 
 FLOW_SIDE_PX = 16
 """Two of the flow's 8 px patches: on wide frames lower than this, OpenCV 5.0 crashed."""
+
+_log = logging.getLogger("sonimate")
 
 
 def double_rate(frames: Iterable[Tensor], middle: Middle) -> Iterator[Tensor]:
@@ -38,31 +41,44 @@ def double_rate(frames: Iterable[Tensor], middle: Middle) -> Iterator[Tensor]:
 
 
 class RifeMiddle:
-    """The frame between two by a trained network, on the network's device."""
+    """The frame between two by a trained network, on the network's device.
+
+    Where that computes infinities or no numbers, which would be shown as black, it is `FlowMiddle`'s.
+    """
 
     name = "RIFE"
 
     def __init__(self, network: IFNet) -> None:
         self.network = network
+        self._flow = FlowMiddle("RIFE's output is not finite")
 
     @torch.no_grad()
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """As `Middle`."""
         device = next(self.network.parameters()).device
-        middle = self.network(first[None].to(device), second[None].to(device))[0]
-        return middle.clamp(0, 1).to(first.device)
+        found = self.network.motion(first[None].to(device), second[None].to(device))
+        if not all(part.isfinite().all() for part in found):  # the frame alone may be finite, but one colour
+            return self._flow(first, second)
+        return found.frame[0].clamp(0, 1).to(first.device)
 
 
 class FlowMiddle:
     """Both frames follow the optical flow between them halfway, on the CPU, and are averaged there.
 
     Pixels farther from any change than motion reaches stay as they are. What one frame hides is blended.
+    reason: why it stands in for RIFE, a warning with the first frame.
     """
 
     name = "optical flow (DIS)"
 
+    def __init__(self, reason: str = "The model has no RIFE weights") -> None:
+        self._reason: str | None = reason
+
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """As `Middle`."""
+        if self._reason is not None:
+            _log.warning("%s: frames between two are made by optical flow, which blends lips.", self._reason)
+            self._reason = None
         start, end = (np.ascontiguousarray(frame.permute(1, 2, 0).cpu().numpy()) for frame in (first, second))
         half = _motion(start, end) / 2
         # Cubic: bilinear sampling would blur every second frame.

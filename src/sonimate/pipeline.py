@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.folder import is_full, model_folder
 from sonimate.checkpoints.saved import Components, load_components, save_components
 from sonimate.codecs.base import EncodedReference
@@ -24,6 +25,7 @@ from sonimate.configs import (
     DEFAULT_IMAGE_SIZE_PX,
     FULL,
     MAX_BUCKET,
+    DecodeOptions,
     MotionOptions,
     Precision,
     SamplingOptions,
@@ -38,6 +40,9 @@ from sonimate.sampling import sample
 from sonimate.sampling.compiled import compilation_errors_told, compile_network
 from sonimate.sampling.guidance import remaining_guidance
 from sonimate.types import Conditions, Portrait, Waveform
+
+LATENT_FPS = 12.5
+"""Of both models."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); stages are "listen", "move" and "draw"."""
@@ -162,18 +167,17 @@ class SonicPipeline:
         progress: Progress = _no_progress,
     ) -> Animation:
         """`animate` for files that were read before."""
+        options = sampling or self.sampling
         latents, reference = self.generate(
-            inputs.portrait, inputs.waveform, sampling=sampling, motion=motion, progress=progress
+            inputs.portrait, inputs.waveform, sampling=options, motion=motion, progress=progress
         )
-        fps, count = self.components.codec.output_fps, self.frame_count(inputs.waveform)
+        fps, count = self.components.codec.output_fps, self.frame_count(inputs.waveform, options)
+        draw = partial(self.decode, latents, reference, options.decoding)
         if inputs.canvas is None:
-            draw = partial(self.decode, latents, reference)
             return Animation(reference.width, reference.height, count, fps, inputs.sound_path, draw)
         paste = PasteBack(inputs.canvas)
         height, width = inputs.canvas.pixels.shape[:2]
-        return Animation(
-            width, height, count, fps, inputs.sound_path, lambda: map(paste, self.decode(latents, reference))
-        )
+        return Animation(width, height, count, fps, inputs.sound_path, lambda: map(paste, draw()))
 
     def set_size(self, size: int | None) -> int | None:
         """Give a size in px to whoever scales the picture: returns it for `read_inputs` of the compact model,
@@ -186,21 +190,35 @@ class SonicPipeline:
         codec.image_size = size or DEFAULT_IMAGE_SIZE_PX
         return None
 
-    def frame_count(self, waveform: Waveform) -> int:
-        """Frames of the video that lasts as long as `waveform`."""
-        return round(waveform.seconds * self.components.codec.output_fps)
+    def frame_count(self, waveform: Waveform, sampling: SamplingOptions | None = None) -> int:
+        """Frames of the video; see `video_frames`."""
+        options = sampling or self.sampling
+        return video_frames(waveform, self.components.codec.output_fps, as_reference=options.as_reference)
 
-    def __call__(self, portrait: Portrait, waveform: Waveform, **options: Any) -> Iterator[np.ndarray]:
+    def __call__(
+        self,
+        portrait: Portrait,
+        waveform: Waveform,
+        *,
+        sampling: SamplingOptions | None = None,
+        **options: Any,
+    ) -> Iterator[np.ndarray]:
         """The same on arrays: uint8 frames (h, w, 3), 25 a second, as long as the 16 kHz `waveform`.
 
-        options: `sampling`, `motion` and `progress` of `generate`.
+        options: `motion` and `progress` of `generate`.
         """
-        return islice(self.decode(*self.generate(portrait, waveform, **options)), self.frame_count(waveform))
+        sampling = sampling or self.sampling
+        latents, reference = self.generate(portrait, waveform, sampling=sampling, **options)
+        frames = self.decode(latents, reference, sampling.decoding)
+        return islice(frames, self.frame_count(waveform, sampling))
 
-    def decode(self, latents: Tensor, reference: EncodedReference) -> Iterator[np.ndarray]:
-        """Frames of the latents that `generate` gave, one by one."""
+    def decode(
+        self, latents: Tensor, reference: EncodedReference, decoding: DecodeOptions | None = None
+    ) -> Iterator[np.ndarray]:
+        """Frames of the latents that `generate` gave, one by one. decoding: of the full model, by default its
+        codec's own."""
         with self._drawer:
-            yield from self.components.codec.decode(latents, reference.context)
+            yield from self.components.codec.decode(latents, reference.context, decoding)
 
     @torch.no_grad()
     def generate(
@@ -318,6 +336,14 @@ def pad_to_windows(samples: np.ndarray, fps: float, window_frames: int) -> np.nd
     otherwise show its end and its start as neighbours, for no saving."""
     whole = window_count(len(samples), fps, window_frames) * window_frames * round(MODEL_RATE_HZ / fps)
     return np.pad(samples, (0, whole - len(samples)))
+
+
+def video_frames(waveform: Waveform, fps: float, *, as_reference: bool) -> int:
+    """Frames at `fps` that last as long as the 16 kHz `waveform`; as the reference implementation counts,
+    those of whole latents and between them, up to 0.12 s less (NOTES 1.1, 5.2)."""
+    if not as_reference:
+        return round(waveform.seconds * fps)
+    return round((frame_count(len(waveform.samples), LATENT_FPS) - 1) * fps / LATENT_FPS) + 1
 
 
 def window_count(sample_count: int, fps: float, window_frames: int) -> int:

@@ -106,6 +106,32 @@ def test_a_dry_run_checks_all_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+def test_a_forecast_of_memory_is_near_what_a_run_takes(
+    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a process of its own: the peak of this one is of all tests."""
+    command = [PORTRAIT, words, "-o", tmp_path / "a.mp4", *QUICK, "--json"]
+    run = subprocess.run(
+        [sys.executable, "-m", "sonimate", "animate", *command], capture_output=True, text=True, timeout=250
+    )
+    assert animate(*command, "--dry-run") == 0
+    predicted_mb = json.loads(capsys.readouterr().out)["predicted_memory_mb"]
+    assert 0.7 < predicted_mb / json.loads(run.stdout)["peak_memory_mb"] < 1.5
+
+
+@pytest.mark.parametrize(("seconds", "frames"), [(0.2, 3), (1.119, 25)])
+def test_as_reference_report_forecast_and_file_agree_on_frames(
+    seconds: float, frames: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sound = wav(tmp_path / "a.wav", read_audio(SPEECH).samples[: round(16_000 * seconds)])
+    arguments = (PORTRAIT, sound, "-o", tmp_path / "a.mp4", *QUICK, "--as-reference", "--json")
+    assert animate(*arguments) == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == frames
+    assert animate(*arguments, "--dry-run") == 0
+    assert json.loads(capsys.readouterr().out)["frames"] == frames
+    assert len(list(read_frames(tmp_path / "a.mp4"))) == frames
+
+
 def test_silence_is_a_warning(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     silent = wav(tmp_path / "silent.wav", np.zeros(16_000))
     assert animate(PORTRAIT, silent, "-o", tmp_path / "a.mp4", *QUICK, "--json") == 0

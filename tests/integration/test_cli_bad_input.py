@@ -168,6 +168,8 @@ def test_a_full_disk(
             "There is no model 'nonesuch'. Give a folder with model_index.json, or one of:",
         ),
         (("--device", "quantum"), "device 'quantum' is not available; this machine has"),
+        (("--decode-chunk", "0"), "--decode-chunk: '0' is not a whole number from 1 to 1000"),
+        (("--decode-chunk", "8"), "--decode-chunk is for the full model"),
         (("--steps", "0"), "--steps: '0' is not a whole number from 1 to 1000"),
         (("--steps", "1001"), "--steps: '1001' is not"),
         (("--steps", "2.5"), "--steps: '2.5' is not"),

@@ -82,10 +82,72 @@ def test_without_rife_optical_flow_is_named(
             (copy / part.name).symlink_to(part)
     arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "--model", copy, *QUICK)
     assert animate(*arguments) == 0
-    assert json.loads(capsys.readouterr().out)["interpolation"] == "optical flow (DIS)"
+    account = json.loads(capsys.readouterr().out)
+    assert account["interpolation"] == "optical flow (DIS)"
+    assert [warning.split(":")[0] for warning in account["warnings"]] == ["The model has no RIFE weights"]
     assert animate(*arguments, "--fps", "12.5") == 0
     account = json.loads(capsys.readouterr().out)
-    assert (account["frames"], account["interpolation"]) == (16, None)
+    assert (account["frames"], account["interpolation"], account["warnings"]) == (16, None, [])
+    assert animate(*arguments[:-1]) == 0
+    assert "(frames between by optical flow (DIS))" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("options", "chunks", "frames"),
+    [
+        ((), [16, 16], 32),
+        (("--as-reference",), [8, 8], 31),
+        (("--decode-chunk", 8), [8, 8, 8, 8, 8], 32),
+        (("--as-reference", "--decode-chunk", 5, "--fps", "12.5"), [5, 5, 5, 1], 16),
+    ],
+    ids=str,
+)
+def test_what_is_decoded_at_once_is_forecast_and_done(
+    options: tuple,
+    chunks: list[int],
+    frames: int,
+    model: Path,
+    words: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """And the frames of the file are those of the report and of the forecast."""
+    from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+
+    decode, decoded = AutoencoderKLTemporalDecoder.decode, []
+    monkeypatch.setattr(
+        AutoencoderKLTemporalDecoder,
+        "decode",
+        lambda self, z, *args, **kwargs: decoded.append(len(z)) or decode(self, z, *args, **kwargs),
+    )
+    arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "--model", model, *QUICK, *options)
+    assert animate(*arguments) == 0
+    account = json.loads(capsys.readouterr().out)
+    assert animate(*arguments, "--dry-run") == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert decoded == chunks
+    assert plan["workload"]["chunk_frames"] == chunks[0]
+    assert account["frames"] == plan["frames"] == frames
+    with av.open(str(tmp_path / "a.mp4")) as container:
+        assert container.streams.video[0].frames == frames
+    assert plan["seconds"] == account["seconds"] == frames / account["options"]["fps"]
+
+
+def test_offloading_on_a_cpu_is_forecast_to_free_nothing_and_halves_to_shrink_weights_alone(
+    model: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def workload(*options: object) -> dict:
+        arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "--model", model, *QUICK, "--dry-run")
+        assert animate(*arguments, "--device", "cpu", *options) == 0
+        return json.loads(capsys.readouterr().out)["workload"]
+
+    plain = workload()
+    assert workload("--offload") == plain
+    assert workload("--dtype", "float16") == plain | {"bytes_per_number": 2}
+    reusing = workload("--reuse", 2)
+    assert reusing == plain | {"predictions": plain["predictions"] // 2, "reusing_predictions": 3}
+    assert (plain["frames_between"], workload("--fps", "12.5")["frames_between"]) == (16, 0)
 
 
 def test_the_animated_face_returns_into_the_picture(

@@ -65,6 +65,18 @@ def test_frames_last_as_long_as_the_sound(
         assert (frame.shape, frame.dtype) == (portrait.pixels.shape, np.uint8)
 
 
+@pytest.mark.parametrize(("seconds", "latents"), [(0.2, 2), (1.119, 13), (1.3, 16)])
+def test_as_reference_frames_lie_between_whole_latents(
+    seconds: float, latents: int, pipeline: SonicPipeline, portrait: Portrait
+) -> None:
+    """NOTES 1.1, 5.2: N = T_a // 2 latents and 2 N - 1 frames."""
+    options = replace(ONE_STEP, as_reference=True)
+    made, _ = pipeline.generate(portrait, speech(seconds), sampling=options)
+    frames = list(pipeline(portrait, speech(seconds), sampling=options))
+    assert len(made) == latents
+    assert len(frames) == pipeline.frame_count(speech(seconds), options) == 2 * latents - 1
+
+
 def test_frames_are_drawn_one_by_one(pipeline: SonicPipeline, portrait: Portrait) -> None:
     """The first frame of ten minutes needs a small part of the memory of them all."""
     latents, reference = pipeline.generate(portrait, speech(0.3), sampling=ONE_STEP)

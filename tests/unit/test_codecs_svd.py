@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from sonimate.codecs.svd import SVDCodec, chunk_plan
-from sonimate.configs import REFERENCE_DECODE, SEAMLESS_DECODE, DecodeOptions
+from sonimate.configs import REFERENCE_DECODE, SEAMLESS_DECODE, DecodeOptions, SamplingOptions
 from sonimate.errors import NonFiniteOutput, OptionOutOfRange
 from sonimate.interpolate import RifeMiddle
 from sonimate.models.rife import IFNet, IFNetConfig
@@ -65,6 +65,27 @@ def test_chunks_show_every_frame_once_within_its_surroundings(count, chunk_frame
 def test_reference_chunks_share_nothing():
     """NOTES 4.12: eight frames each, the last of one."""
     assert [tuple(chunk[:2]) for chunk in chunk_plan(17, REFERENCE_DECODE)] == [(0, 8), (8, 16), (16, 17)]
+
+
+@pytest.mark.parametrize(
+    ("as_reference", "chunk", "expected"),
+    [
+        (False, None, (16, 10)),
+        (True, None, (8, 0)),
+        (False, 8, (8, 5)),
+        (False, 1, (1, 0)),
+        (False, 40, (40, 10)),
+        (True, 3, (3, 0)),
+    ],
+)
+def test_chunks_that_options_ask_for(as_reference, chunk, expected):
+    decoding = SamplingOptions(as_reference=as_reference, decode_chunk=chunk).decoding
+    assert (decoding.chunk_frames, decoding.overlap_frames) == expected
+
+
+def test_a_chunk_of_nothing_is_refused():
+    with pytest.raises(OptionOutOfRange, match="decode_chunk = 0"):
+        SamplingOptions(decode_chunk=0)
 
 
 def test_overlapping_chunks_equal_the_whole_clip():

@@ -114,6 +114,30 @@ def test_middle_frames_of_any_size_are_clamped_and_alike_in_both_orders_of_time(
     assert_close(middle(second, first), between, atol=1e-5, rtol=0)
 
 
+def broken_network(value: float) -> IFNet:
+    network = tiny_network()
+    torch.nn.init.constant_(network.block2.conv1[2].bias, value)
+    return network
+
+
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+def test_no_frame_is_black_where_the_network_fails_but_flow_steps_in_with_one_warning(value, caplog):
+    middle = RifeMiddle(broken_network(value))
+    first = 0.5 + texture(57, 43) / 2
+    second = first.roll(2, 2)
+    for _ in range(3):
+        assert torch.equal(middle(first, second), FlowMiddle()(first, second))
+    assert sum("RIFE's output is not finite" in record.message for record in caplog.records) == 1
+
+
+def test_flow_in_place_of_missing_weights_is_told_once(caplog):
+    middle = FlowMiddle()
+    assert not caplog.records
+    for _ in range(3):
+        middle(texture(57, 43), texture(57, 43))
+    assert [record.message.split(":")[0] for record in caplog.records] == ["The model has no RIFE weights"]
+
+
 @torch.inference_mode()
 def test_network_without_motion_gives_the_mean():
     network = tiny_network()

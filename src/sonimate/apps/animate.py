@@ -16,7 +16,7 @@ from sonimate.apps.animate_options import changed_sampling
 from sonimate.apps.report import Watch, peak_memory_mb
 from sonimate.checkpoints.folder import is_full, model_folder
 from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
-from sonimate.errors import OutputNotWritable
+from sonimate.errors import OptionOutOfRange, OutputNotWritable
 from sonimate.face.mesh import FaceMesh
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs
 from sonimate.media.video import require_writable_mp4
@@ -30,6 +30,10 @@ def run(args: Namespace) -> None:
     check_output(args.output, args.portrait, args.audio)
     folder = model_folder(args.model)
     full = is_full(folder)
+    if "decode_chunk" in args and not full:
+        raise OptionOutOfRange(
+            "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
+        )
     with native_messages_hidden():
         mesh = FaceMesh(num_threads=1)
     with Watch(args.started) as watch:
@@ -153,10 +157,12 @@ def summary_text(account: dict[str, Any]) -> str:
     """The account for people, on one line."""
     peak = account["peak_memory_mb"]
     memory = "" if peak is None else f", {peak:.0f} MB peak"
+    between = f" (frames between by {account['interpolation']})" if account["interpolation"] else ""
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in account["stages"].items())
     return (
-        f"{account['output']}: {account['seconds']:.2f} s of {account['width']} x {account['height']} px "
-        f"in {account['wall_seconds']:.1f} s, {account['realtime_factor']:.2f} x real time{memory} ({stages})"
+        f"{account['output']}: {account['seconds']:.2f} s of {account['width']} x {account['height']} px"
+        f"{between} in {account['wall_seconds']:.1f} s, {account['realtime_factor']:.2f} x real time{memory} "
+        f"({stages})"
     )
 
 

@@ -124,7 +124,7 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--as-reference",
         action="store_true",
-        help="treat sound, frame count and noise as the authors' implementation does",
+        help="treat sound, frame count, noise and decoding as the authors' implementation does",
     )
 
 
@@ -157,6 +157,13 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         help="of the large networks (default: float16 for the full model on a GPU, else float32)",
     )
     add("--sequential-guidance", action="store_true", help="one guidance branch at a time: less memory")
+    add(
+        "--decode-chunk",
+        type=whole(1, 1000),
+        default=OMIT,
+        metavar="FRAMES",
+        help="full model: frames decoded at once; fewer need less memory (default: 16, as reference: 8)",
+    )
     add("--offload", action="store_true", help="keep networks out of the GPU's memory until their turn")
     add("--compile", action="store_true", help="torch.compile the UNet: slow to start, then faster")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from argparse import Namespace
 from dataclasses import asdict, dataclass
@@ -11,20 +12,22 @@ from typing import Any
 import psutil
 import torch
 
+from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.layout import describe
 from sonimate.checkpoints.network import read_config
-from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, REFERENCE_DECODE, SEAMLESS_DECODE, SamplingOptions
+from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.face.geometry import rounded_size
 from sonimate.inputs import Inputs
-from sonimate.pipeline import choose_device, choose_dtype, window_count
-from sonimate.sampling.guidance import denoising_steps, remaining_guidance
+from sonimate.pipeline import LATENT_FPS, choose_device, choose_dtype, video_frames, window_count
+from sonimate.sampling.guidance import Step, denoising_steps, remaining_guidance
 from sonimate.sampling.schedule import sampling_sigmas
+from sonimate.sampling.windows import step_plan
 
-LATENT_FPS = 12.5
 LATENT_PX = 8
 """Pixels a side that share a latent position of SVD's autoencoder."""
 COMPACT_POSITIONS = 64
+FLOAT32_BYTES = 4
 PRODUCT_SIZE = 2048
 PRODUCT_SECONDS = 0.3
 
@@ -41,12 +44,16 @@ class Outline:
 
 def outline(args: Namespace, inputs: Inputs, sampling: SamplingOptions, *, full: bool) -> Outline:
     """What the run would make."""
-    frames = round(inputs.waveform.seconds * args.fps)
+    samples = len(inputs.waveform.samples)
+    frames = video_frames(inputs.waveform, args.fps, as_reference=sampling.as_reference)
     height, width = (inputs.portrait if inputs.canvas is None else inputs.canvas).pixels.shape[:2]
     if full and inputs.canvas is None:
         width, height = rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX)
-    windows = window_count(len(inputs.waveform.samples), LATENT_FPS, sampling.window_frames)
-    return Outline(frames, width, height, windows)
+    if sampling.as_reference:
+        latents = frame_count(samples, LATENT_FPS)
+    else:
+        latents = window_count(samples, LATENT_FPS, sampling.window_frames) * sampling.window_frames
+    return Outline(frames, width, height, windows=len(step_plan(sampling, latents, 0)))
 
 
 def forecast(
@@ -57,33 +64,46 @@ def forecast(
     dtype = choose_dtype(args.dtype, device, full=full)
     costs = FULL_COSTS if full else COMPACT_COSTS
     height, width = inputs.portrait.pixels.shape[:2]
-    seconds = inputs.waveform.seconds
     if full:
         width, height = rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX)
     sampling = remaining_guidance(sampling, read_config(folder / "unet").get("audio_guidance", 1.0))
-    branches = [len(step.weights) for step in denoising_steps(sampling, sampling_sigmas(sampling))]
-    decoding = REFERENCE_DECODE if sampling.as_reference else SEAMLESS_DECODE
-    shown = decoding.chunk_frames - decoding.overlap_frames
+    steps = denoising_steps(sampling, sampling_sigmas(sampling))
+    predictions, reusing = predictions_per_window(steps, sampling.reuse)
+    branches = max(len(step.weights) for step in steps)
+    decoding = sampling.decoding
+    latents = math.ceil(made.frames * LATENT_FPS / args.fps)
+    decoded = latents * decoding.chunk_frames / (decoding.chunk_frames - decoding.overlap_frames)
     work = Workload(
         window_frames=sampling.window_frames,
         positions=width * height // LATENT_PX**2 if full else COMPACT_POSITIONS,
-        predictions=sum(branches) * made.windows,
-        predictions_at_once=sampling.windows_per_batch * (max(branches) if sampling.batch_branches else 1),
-        drawn_frames=round(seconds * LATENT_FPS * decoding.chunk_frames / shown) if full else made.frames,
+        predictions=predictions * made.windows,
+        reusing_predictions=reusing * made.windows,
+        predictions_at_once=sampling.windows_per_batch * (branches if sampling.batch_branches else 1),
+        drawn_frames=round(decoded) if full else made.frames,
         frame_pixels=width * height,
         chunk_frames=decoding.chunk_frames if full else 1,
+        frames_between=made.frames - latents if full else 0,
         bytes_per_number=dtype.itemsize,
-        offload=args.offload,
+        # A CPU converts halves to compute with them, and offloads to the memory that it computes in.
+        bytes_per_activation=FLOAT32_BYTES if device.type == "cpu" else dtype.itemsize,
+        offload=args.offload and device.type == "cuda",
     )
     parameters = {part.name: part.parameters for part in describe(folder)}
     prediction = predict(work, costs, parameters, product_rate(device, dtype))
-    require_memory(prediction, free_bytes(device), work, str(device))
+    require_memory(prediction, free_bytes(device), work, str(device), cropped=args.crop)
     return {
         "device": str(device),
         "predicted_memory_mb": round(prediction.memory_bytes / 1e6),
         "predicted_seconds": round(prediction.seconds, 1),
         "workload": asdict(work),
     }
+
+
+def predictions_per_window(steps: list[Step], reuse: int) -> tuple[int, int]:
+    """Predictions of one window by all networks' levels, and those that reuse the deep ones' features."""
+    counts = [len(step.weights) for step in steps]
+    whole = sum(counts[::reuse])
+    return whole, sum(counts) - whole
 
 
 def product_rate(device: torch.device, dtype: torch.dtype) -> float:

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from torch import Tensor, nn
 
+from sonimate.configs import DecodeOptions
 from sonimate.types import FrameStream, Portrait
 
 
@@ -58,6 +59,9 @@ class Codec(Protocol):
 
     def encode_reference(self, portrait: Portrait) -> EncodedReference: ...
 
-    def decode(self, latents: Tensor, context: Any) -> FrameStream:
-        """Latents (n, c, h, w) -> uint8 frames (height, width, 3) one by one; holds no whole video."""
+    def decode(self, latents: Tensor, context: Any, decoding: DecodeOptions | None = None) -> FrameStream:
+        """Latents (n, c, h, w) -> uint8 frames (height, width, 3) one by one; holds no whole video.
+
+        decoding: of a codec that couples frames, by default its own.
+        """
         ...

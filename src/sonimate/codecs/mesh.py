@@ -24,6 +24,7 @@ from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.blinks import blink_curve
 from sonimate.codecs.layout import GRID, face_mask, layout_positions, vertices_to_grid
 from sonimate.codecs.warp import PortraitWarp
+from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import LEFT_EYE, RIGHT_EYE, canonical_vertices
 from sonimate.face.pose import fit_pose, relative_motion, to_canonical
 from sonimate.types import FrameStream, Portrait
@@ -165,8 +166,13 @@ class MeshCodec:
             context=PortraitWarp(portrait),
         )
 
-    def decode(self, latents: Tensor, context: PortraitWarp) -> FrameStream:
-        """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `output_fps`, one by one."""
+    def decode(
+        self, latents: Tensor, context: PortraitWarp, decoding: DecodeOptions | None = None
+    ) -> FrameStream:
+        """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `output_fps`, one by one.
+
+        decoding: for codecs that couple frames; nothing here depends on it.
+        """
         yield from self.render(self.motion(latents, context), context)
 
     def motion(self, latents: Tensor, context: PortraitWarp) -> Motion:

@@ -93,12 +93,14 @@ class SVDCodec:
         return self._scaling * torch.cat([self._posterior_mean(chunk) for chunk in chunks])
 
     @torch.no_grad()
-    def decode(self, latents: Tensor, context: object = None) -> FrameStream:
+    def decode(
+        self, latents: Tensor, context: object = None, decoding: DecodeOptions | None = None
+    ) -> FrameStream:
         """Latents -> uint8 frames (h, w, 3) at `output_fps`, one by one, truncated (NOTES 5.2, 5.3).
 
         Raises what `decode_latents` raises, and OptionOutOfRange for other rates than 12.5 and 25.
         """
-        frames = self.decode_latents(latents)
+        frames = self.decode_latents(latents, decoding)
         if self.output_fps == 2 * self.latent_fps:
             frames = double_rate(frames, self.middle)
         elif self.output_fps != self.latent_fps:
@@ -107,14 +109,16 @@ class SVDCodec:
             yield (frame * 255).to(torch.uint8).permute(1, 2, 0).numpy()
 
     @torch.no_grad()
-    def decode_latents(self, latents: Tensor) -> Iterator[Tensor]:
+    def decode_latents(self, latents: Tensor, decoding: DecodeOptions | None = None) -> Iterator[Tensor]:
         """Latents -> frames (3, h, w) in [0, 1] at `latent_fps`, one by one, float32 on the CPU.
+
+        decoding: by default the codec's own.
 
         Raises NonFiniteOutput: latents or frames hold infinities or no numbers, the latter even in float32.
         """
         if not latents.isfinite().all():
             raise NonFiniteOutput("The latents are not finite. Sample in float32, or with less guidance.")
-        for chunk in chunk_plan(len(latents), self.decoding):
+        for chunk in chunk_plan(len(latents), decoding or self.decoding):
             unscaled = latents[chunk.start : chunk.stop].float() / self._scaling
             decoded = self._finite(lambda x: self.vae.decode(x, len(x), return_dict=False)[0], unscaled)
             yield from (decoded[chunk.keep] / 2 + 0.5).clamp(0, 1)
