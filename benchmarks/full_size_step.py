@@ -14,18 +14,20 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
 import psutil
 import torch
 from torch import Tensor, nn
 
 from sonimate.configs import FULL
-from sonimate.evaluate.report import Check, markdown_table
+from sonimate.evaluate.report import Check, publish
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.sampling import sample_joint
 from unet_speed import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 
 FRAMES, SIDE = 5, 32
+LEVELS, CHANNELS_PER_HEAD = (1, 2, 4, 4), 64
 PARAMETERS = 1_575_741_162
 MAX_MEMORY_GB = 20.0
 NEEDED_GB = 14.0
@@ -37,37 +39,38 @@ def main(argv: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--json", action="store_true", help="print JSON rather than a table")
+    parser.add_argument("--channels", type=int, default=320, help="of the first level; 64 to try this out")
+    parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--network", choices=CONTESTANTS, help="measure this one, in this process, as JSON")
     arguments = parser.parse_args(argv)
     if arguments.network:
-        print(json.dumps(measure(arguments.network)))
+        print(json.dumps(measure(arguments.network, arguments.channels)))
         return
     if (free := psutil.virtual_memory().available / GB) < NEEDED_GB:
         raise SystemExit(f"{free:.1f} GB are free and {NEEDED_GB:g} GB needed; close other programs first.")
-    rows = [in_own_process(network) for network in CONTESTANTS]
+    rows = [in_own_process(network, arguments.channels) for network in CONTESTANTS]
     checks = [
         Check(name="peak memory of the step in GB", value=rows[0]["peak memory, GB"], high=MAX_MEMORY_GB),
         Check(name="parameters", value=rows[0]["parameters"], low=PARAMETERS, high=PARAMETERS),
     ]
-    if arguments.json:
-        print(json.dumps({"rows": rows, "checks": [check.as_json() for check in checks]}, indent=2))
-    else:
-        print(markdown_table(rows), *checks, sep="\n")
+    publish("full_size_step", arguments.out, rows=rows, checks=checks)
     if not all(check.met for check in checks):
         raise SystemExit(1)
 
 
-def in_own_process(network: str) -> dict:
+def in_own_process(network: str, channels: int) -> dict:
     """What `measure` tells, with the memory of nothing else."""
-    line = [sys.executable, __file__, "--network", network]
+    line = [sys.executable, __file__, "--network", network, "--channels", str(channels)]
     return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 @torch.no_grad()
-def measure(network: str) -> dict:
+def measure(network: str, channels: int) -> dict:
     """Build, run once and tell. Raises AssertionError if the result is no finite prediction of its shape."""
-    config = UNetConfig()
+    config = UNetConfig(
+        block_out_channels=tuple(channels * factor for factor in LEVELS),
+        num_attention_heads=tuple(channels * factor // CHANNELS_PER_HEAD for factor in LEVELS),
+    )
     random = torch.Generator().manual_seed(0)
     if network == CONTESTANTS[0]:
         unet = with_random_weights(lambda: SpatioTemporalUNet(config), random)

@@ -1,5 +1,6 @@
 """Does memory grow with a video's length? A long and a short one, drawn by the full model's codec and RIFE
-and written to mp4, each in a process of its own. The networks are random; the codec's is narrow.
+and written to mp4 with as long a sound, which is streamed from its file as `animate` does, each in a process
+of its own. The networks are random; the codec's is narrow.
 """
 
 from __future__ import annotations
@@ -10,8 +11,10 @@ import subprocess
 import sys
 import tempfile
 import time
+import wave
 from pathlib import Path
 
+import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
@@ -19,10 +22,12 @@ from sonimate.apps.report import peak_memory_mb
 from sonimate.codecs.svd import SVDCodec
 from sonimate.evaluate.report import Check, publish
 from sonimate.interpolate import RifeMiddle
+from sonimate.media.audio import stream_sound
 from sonimate.media.video import VideoWriter
 from sonimate.models.rife import IFNet, IFNetConfig
 
 SIDE_PX = 64
+SOUND_RATE_HZ = 44_100
 MAX_GROWTH_MB = 150.0
 LEVELS = 4
 
@@ -63,16 +68,31 @@ def draw(minutes: float) -> dict:
     start, frames = time.perf_counter(), 0
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "long.mp4"
-        with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=codec.output_fps) as writer:
+        sound = stream_sound(write_sound(Path(folder) / "long.wav", minutes))
+        with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=codec.output_fps, sound=sound) as writer:
             for frame in codec.decode(latents):
                 writer.write(frame)
                 frames += 1
+        heard = sum(map(len, stream_sound(video).blocks)) / SOUND_RATE_HZ
     return {
         "minutes": minutes,
         "frames": frames,
+        "sound, s": heard,
         "seconds": time.perf_counter() - start,
         "peak memory, MB": peak_memory_mb(),
     }
+
+
+def write_sound(path: Path, minutes: float) -> Path:
+    """Noise as a stereo wav file, second by second."""
+    random = np.random.default_rng(0)
+    with wave.open(str(path), "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(SOUND_RATE_HZ)
+        for _ in range(round(minutes * 60)):
+            file.writeframes(random.integers(-3000, 3000, (SOUND_RATE_HZ, 2), dtype=np.int16).tobytes())
+    return path
 
 
 if __name__ == "__main__":
