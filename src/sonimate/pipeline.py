@@ -130,9 +130,13 @@ class SonicPipeline:
             compile_network(components.unet)
         return cls(components, device=device, offload=offload)
 
-    def save_pretrained(self, folder: str | Path) -> None:
-        """Write the model as a folder: model_index.json and one subfolder a component, safetensors only."""
-        save_components(self.components, Path(folder))
+    def save_pretrained(self, folder: str | Path, dtype: torch.dtype = torch.float16) -> None:
+        """Write the model as a folder: model_index.json and one subfolder a component, safetensors only.
+
+        dtype: of the weights; the full model's audio networks and RIFE stay float32 (NOTES 1.7).
+        Raises InvalidCheckpoint, naming the tensor that `dtype` cannot hold, and OutputNotWritable.
+        """
+        save_components(self.components, Path(folder), dtype)
 
     def animate(
         self,

@@ -18,6 +18,7 @@ from sonimate.audio.whisper import (
     piece_starts,
     piece_weights,
 )
+from sonimate.checkpoints.saved import save_audio_encoder
 from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
 
 PIECE_ROWS = 1500
@@ -165,7 +166,7 @@ def test_the_encoder_is_that_of_transformers(tmp_path):
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
     ours = WhisperHiddenStates.from_folder(BUNDLED)
-    ours.save(tmp_path)
+    save_audio_encoder(ours, tmp_path, torch.float16)
     theirs = WhisperEncoder(WhisperConfig.from_pretrained(tmp_path)).eval()
     theirs.load_state_dict(load_file(tmp_path / "model.safetensors"))
     mel = torch.randn(1, 80, 2 * PIECE_ROWS, generator=torch.Generator().manual_seed(0))

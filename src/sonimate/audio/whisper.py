@@ -14,7 +14,7 @@ from typing import Literal
 import numpy as np
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -92,14 +92,6 @@ class WhisperHiddenStates:
             UnknownModel: a file is missing. InvalidCheckpoint: its tensors are not this encoder's.
         """
         return cls(_load_encoder(Path(folder)))
-
-    def save(self, folder: str | Path) -> None:
-        """Write config.json and model.safetensors (half precision), as `from_folder` reads them."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "config.json").write_text(json.dumps(self.encoder.config.to_dict(), indent=2) + "\n")
-        state = {name: tensor.half().contiguous() for name, tensor in self.encoder.state_dict().items()}
-        save_file(state, folder / "model.safetensors")
 
     def __call__(self, samples: np.ndarray | Tensor, mode: Mode = "overlapped") -> Tensor:
         """Hidden states (t, layers, d), 50 rows a second, t = n // 320, of `samples` (n,) at 16 kHz.

@@ -10,7 +10,7 @@ import torch
 
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.network import load_network, save_network
-from sonimate.checkpoints.saved import NETWORKS, write_index
+from sonimate.checkpoints.saved import NETWORKS, save_audio_encoder, write_index
 from sonimate.codecs.mesh import MeshCodec
 from sonimate.data.compact.features import Reducer, load_reducers
 from sonimate.data.compact.samples import MotionSample, load_samples
@@ -121,7 +121,8 @@ class CompactTask:
             save_network(module, model / name)
         save_network(self.audio_to_bucket, model / BUCKETS)
         self._data.codec.save(model / "codec")
-        WhisperHiddenStates.from_folder(ENCODER).save(model / "audio_encoder")
+        encoder = WhisperHiddenStates.from_folder(ENCODER)
+        save_audio_encoder(encoder, model / "audio_encoder", torch.float16)
         write_index(model)
 
     def bucket_task(self, trained: Path) -> BucketTask:
