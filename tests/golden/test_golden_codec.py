@@ -91,7 +91,7 @@ def test_interpolated_video(e2e, video, monkeypatch):
     network = IFNet(IFNetConfig())
     network.load_state_dict(recipe_weights("rife"))
     codec = golden_codec(RifeMiddle(network.eval()))
-    monkeypatch.setattr(codec, "decode_latents", lambda latents: iter(video))
+    monkeypatch.setattr(codec, "decode_latents", lambda *_: iter(video))
     frames = np.stack(list(codec.decode(e2e["final_latents"][0]))).astype(int)
     assert len(frames) == E2E["rife_frames"] + 1
     frames = frames[: E2E["rife_frames"]].transpose(0, 3, 1, 2)
