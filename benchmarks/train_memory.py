@@ -1,7 +1,9 @@
 """Memory per GPU of training the full model: counted, not measured, for no GPU was at hand.
 
 The step of the full size is built under configs/accelerate/fsdp.yaml on fake tensors, forward to optimiser,
-and its activations are counted with and without gradient checkpointing. A few minutes on one core.
+and its activations are counted with and without gradient checkpointing. At a validation the first GPU
+generates by a whole copy of the average: its memory follows from the coefficients of sonimate.costs.
+A few minutes on one core.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from sonimate.train.memory import (
     read_fsdp_settings,
     sharded_step,
     state_bytes,
+    validation_bytes,
 )
 
 FSDP = Path(__file__).parents[1] / "configs" / "accelerate" / "fsdp.yaml"
@@ -47,10 +50,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     rows, checks = [], []
     for processes in PROCESSES:
+        first = validation_bytes(counts, processes=processes, frames=FRAMES, side=side)
         for scheme, state in state_bytes(counts, processes=processes).items():
             row = {"GPUs": processes, "scheme": scheme, "state, GB": state / GB}
             row["with checkpointing, GB"] = (state + activations[True]) / GB
             row["without, GB"] = (state + activations[False]) / GB
+            row["first GPU at validation, GB"] = first[scheme] / GB
             rows.append(row)
     for processes in PROCESSES[1:]:
         networks = meta_denoiser(unet, tokens, checkpointing=True)

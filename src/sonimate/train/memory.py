@@ -24,6 +24,8 @@ from torch.distributed.tensor import DTensor
 from torch.nn import functional
 from torch.testing._internal.distributed.fake_pg import FakeStore
 
+from sonimate.configs import SEAMLESS_DECODE
+from sonimate.costs import FULL_COSTS
 from sonimate.models import attention
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
@@ -33,6 +35,10 @@ from sonimate.train.task import Batch
 
 WORD, HALF = 4, 2
 """Bytes of a float32 and of a bfloat16."""
+BRANCHES = 3
+"""Of guidance, all in one call: with sound and image, without sound, without both."""
+AUTOENCODER = 97_742_847
+"""Parameters of Stable Video Diffusion's."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +118,21 @@ def state_bytes(counts: Counts, *, processes: int) -> dict[str, float]:
         "ZeRO-2": HALF * every + WORD * trained + (HALF + 3 * WORD) * trained / processes,
         "FSDP": WORD * (5 * trained + frozen) / processes + 2 * HALF * counts.largest_part,
     }
+
+
+def validation_bytes(counts: Counts, *, processes: int, frames: int, side: int) -> dict[str, float]:
+    """Bytes of the first GPU while it validates, by scheme: what state is left without gradients, a whole
+    float32 copy of the average, the autoencoder, and the more that sampling or decoding hold in float32."""
+    everything = counts.trained + counts.frozen
+    sampling = BRANCHES * frames * side**2 * FULL_COSTS.unet_numbers
+    decoding = SEAMLESS_DECODE.chunk_frames * (8 * side) ** 2 * FULL_COSTS.decoder_numbers
+    generating = WORD * (everything + AUTOENCODER + max(sampling, decoding))
+    kept = {
+        "data-parallel": WORD * (4 * counts.trained + counts.frozen),
+        "ZeRO-2": HALF * everything + WORD * counts.trained + 3 * WORD * counts.trained / processes,
+        "FSDP": WORD * (4 * counts.trained + counts.frozen) / processes,
+    }
+    return {scheme: state + generating for scheme, state in kept.items()}
 
 
 def activation_bytes(networks: Denoiser, *, frames: int, side: int) -> int:
