@@ -1,6 +1,6 @@
 """Print the coefficients of `sonimate.costs` as measured here: `python benchmarks/costs.py [--full]`.
 
-The compact model's come from one run of the command, the full model's from a call of its UNet (6.3 GB of
+The compact model's come from two runs of the command, the full model's from a call of its UNet (6.3 GB of
 random float32 weights) and of its decoder. Live activations are counted at a quarter of the UNet's width,
 where those of many frames fit; they go with the width.
 """
@@ -16,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
@@ -56,26 +57,37 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def compact(rate: float) -> dict[str, float]:
-    """From the account of one run of the command, 8 s at 1024 px."""
-    with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sonimate", "animate", EXAMPLES / "portraits/mona_lisa.jpg"]
-        command += [EXAMPLES / "speech/librivox_ss_0890.wav", "-o", f"{folder}/a.mp4", "--json"]
-        account = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    """From the accounts of two runs of the command, 5 s at 256 and 1024 px."""
+    small, account = run_of(256), run_of(1024)
     stages = account["stages"]
-    parameters = next(part.parameters for part in describe(BUNDLED / "compact") if part.name == "unet")
+    parameters = {part.name: part.parameters for part in describe(BUNDLED / "compact")}
+    weights = FLOAT32_BYTES * sum(parameters.values())
+    pixels, more_pixels = (run["width"] * run["height"] for run in (small, account))
+    more_bytes = 1e6 * (account["peak_memory_mb"] - small["peak_memory_mb"])
+    per_pixel = more_bytes / (more_pixels - pixels)
     sampling = remaining_guidance(COMPACT, read_config(BUNDLED / "compact/unet").get("audio_guidance", 1.0))
     steps = denoising_steps(sampling, sampling_sigmas(sampling))
     predictions = account["windows"] * predictions_per_window(steps, reuse=1)[0]
     seen = predictions * COMPACT.window_frames * COMPACT_POSITIONS
-    drawn = account["frames"] * account["width"] * account["height"]
+    drawn = account["frames"] * more_pixels
     return {
         "start_seconds": round(stages["read"] + stages["load"] + stages["listen"], 2),
-        "runtime_bytes": account["peak_memory_mb"] * 1e6,
-        "unet_parameters": parameters,
+        "runtime_bytes": account["peak_memory_mb"] * 1e6 - weights - more_pixels * per_pixel,
+        "unet_parameters": parameters["unet"],
         "unet_work": stages["move"] * rate / seen,
         "reused_share": reused_share(load_network(BUNDLED / "compact/unet", SpatioTemporalUNet, UNetConfig)),
+        "decoder_numbers": per_pixel / FLOAT32_BYTES,
         "decoder_work": stages["draw"] * rate / drawn,
     }
+
+
+def run_of(size: int) -> dict[str, Any]:
+    """The account of a run of the command with the bundled model."""
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-m", "sonimate", "animate", EXAMPLES / "portraits/mona_lisa.jpg"]
+        command += [EXAMPLES / "speech/librivox_ss_0890.wav", "-o", f"{folder}/a.mp4", "--json"]
+        command += ["--size", str(size)]
+        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def full_unet(rate: float) -> dict[str, float]:
@@ -101,7 +113,8 @@ def full_unet(rate: float) -> dict[str, float]:
 def reused_share(unet: SpatioTemporalUNet) -> float:
     """Time of a call that reuses deep features over that of a whole one."""
     inputs, cache = window(UNET_FRAMES, unet.config), DeepFeatures()
-    unet(*inputs, cache=cache)
+    with torch.no_grad():
+        unet(*inputs, cache=cache)
     return fastest(lambda: unet(*inputs, cache=cache)) / fastest(lambda: unet(*inputs))
 
 

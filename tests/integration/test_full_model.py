@@ -135,8 +135,14 @@ def test_what_is_decoded_at_once_is_forecast_and_done(
 
 
 def test_offloading_on_a_cpu_is_forecast_to_free_nothing_and_halves_to_shrink_weights_alone(
-    model: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    model: Path,
+    words: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(forecast, "product_rate", lambda *_: 1e10)  # halves take a CPU long
+
     def workload(*options: object) -> dict:
         arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "--model", model, *QUICK, "--dry-run")
         assert animate(*arguments, "--device", "cpu", *options) == 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 import time
+from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -112,7 +113,15 @@ class Watch(logging.Handler):
 
 
 def peak_memory_mb() -> float | None:
-    """Most memory this process ever held, in 10^6 bytes; None where the system does not count it."""
+    """Most memory this program ever held, in 10^6 bytes; None where the system does not count it.
+
+    Linux counts it in /proc too, without what the program that started this one held.
+    """
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / BYTES_PER_MB
+    except (OSError, StopIteration):
+        pass
     if resource is None:
         return None
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * MAXRSS_BYTES / BYTES_PER_MB
