@@ -384,10 +384,10 @@ def test_the_crop_is_square_and_inside():
 def test_media_are_the_same_bytes_every_time(tmp_path):
     frames = list(shots(10))
     square = [np.ascontiguousarray(frame[:192, :192]) for frame in frames]
-    for name in ("one.mp4", "two.mp4"):
-        write_mp4(tmp_path / name, iter(square), 192)
-    assert (tmp_path / "one.mp4").read_bytes() == (tmp_path / "two.mp4").read_bytes()
-    read = list(read_frames(tmp_path / "one.mp4"))
+    for index in range(12):
+        write_mp4(tmp_path / f"{index}.mp4", iter(square), 192)
+    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
+    read = list(read_frames(tmp_path / "0.mp4"))
     assert len(read) == 10
     assert np.abs(read[5].astype(int) - square[5]).mean() < 4
     assert wav_bytes(np.zeros(640, np.float32)) == wav_bytes(np.zeros(640, np.float32))

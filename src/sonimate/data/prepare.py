@@ -37,7 +37,7 @@ from sonimate.errors import FolderInUse
 from sonimate.face.mesh import FaceMesh
 from sonimate.media.files import write_errors
 
-RECIPE = 2
+RECIPE = 3
 """To be raised when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
 CACHE = "cache"
