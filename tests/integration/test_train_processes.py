@@ -55,7 +55,7 @@ def start(
 ) -> list[subprocess.Popen]:
     """`sonimate train` in one process, or in several as `accelerate launch` and torchrun start them."""
     command = [sys.executable, *program, "train", str(prepared / "recipe.yaml")]
-    command += ["--data", str(prepared), "--out", str(out), "--set", *settings]
+    command += ["--data", str(prepared), "--out", str(out), *(["--set", *settings] if settings else [])]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -107,7 +107,8 @@ def test_a_run_that_was_killed_has_the_losses_of_one_that_was_not(prepared, alon
             time.sleep(0.01)
     finally:
         process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
     assert DIES_AT <= len(read_losses(tmp_path)) < STEPS
     checkpoint = json.loads((tmp_path / "checkpoint" / "step.json").read_text())["step"]
     assert 0 < checkpoint <= len((tmp_path / LOSSES).read_text().splitlines())
