@@ -150,14 +150,13 @@ def prepare(
     sources = list_sources(footage, without=own_videos(footage, out))
     with write_errors(out):
         (out / CACHE).mkdir(parents=True, exist_ok=True)
-    lock = FileLock(out / LOCK, blocking=False)
     try:
-        lock.acquire()
+        held = FileLock(out / LOCK, blocking=False).acquire()
     except Timeout as error:
         raise FolderInUse(
             f"Another run is writing {out}. Wait until it has ended, or choose another folder."
         ) from error
-    with lock:
+    with held:
         return _prepare(sources, out.absolute(), options, run, progress)
 
 

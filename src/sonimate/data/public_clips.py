@@ -17,6 +17,7 @@ from urllib.parse import quote
 from urllib.request import urlopen
 
 from sonimate.errors import DownloadCorrupted, FileMissing, SonimateError
+from sonimate.media.files import replacing
 
 HOST = "https://raw.githubusercontent.com"
 TIMEOUT_SECONDS = 60
@@ -72,9 +73,8 @@ def fetch(url: str, path: Path, sha256: str) -> None:
             f"{url} is not the file that the model learned from. Get that one (SHA-256 {sha256}) elsewhere, "
             f"put it at {path}, and repeat this."
         )
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content)
-    partial.replace(path)
+    with replacing(path) as partial:
+        partial.write_bytes(content)
 
 
 if __name__ == "__main__":
