@@ -1,5 +1,9 @@
 """Errors a user can fix. Each says what happened and what to do next, and exits with code 2."""
 
+from __future__ import annotations
+
+from typing import Self
+
 
 class SonimateError(Exception):
     """Base of every user-fixable error."""
@@ -117,6 +121,16 @@ class NotEnoughMemory(SonimateError):
 
 class ExtraMissing(SonimateError):
     """A command needs packages that this installation was made without."""
+
+    @classmethod
+    def of(cls, extra: str, error: ModuleNotFoundError) -> Self:
+        """The error for a package of an extra. Raises `error` itself if what is missing is our own."""
+        if not error.name or error.name.startswith("sonimate"):
+            raise error
+        package = error.name.partition(".")[0]
+        return cls(
+            f"The package {package} is not installed. Install it with: pip install 'sonimate[{extra}]'"
+        )
 
 
 class ClusterUnreachable(SonimateError):

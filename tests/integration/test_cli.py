@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from io import StringIO
 from pathlib import Path
 
@@ -17,7 +18,7 @@ from command import PORTRAIT, QUICK, SPEECH, animate, wav
 import sonimate
 from sonimate.media.audio import read_audio
 from sonimate.media.image import write_png
-from sonimate.media.video import read_frames, read_metadata
+from sonimate.media.video import VideoWriter, read_frames, read_metadata
 
 ACCOUNT_KEYS = {
     "output",
@@ -199,6 +200,28 @@ def test_interrupted_runs_leave_nothing(
     assert "Traceback" not in errors
     assert ("sonimate: interrupted" in errors) == (code == 130)
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_an_interrupt_that_a_library_swallows_is_raised_again(
+    number: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Cython's modules do while they load and while they make a traceback."""
+
+    def write(self: VideoWriter, pixels: np.ndarray, write=VideoWriter.write) -> None:
+        write(self, pixels)
+        written.append(1)
+        if len(written) == 3:
+            with suppress(KeyboardInterrupt, SystemExit):
+                signal.raise_signal(number)
+
+    written: list[int] = []
+    monkeypatch.setattr(VideoWriter, "write", write)
+    before = signal.getsignal(number)
+    assert animate(PORTRAIT, SPEECH, "-o", tmp_path / "a.mp4", *QUICK) == code
+    assert len(written) == 3
+    assert not list(tmp_path.iterdir())
+    assert signal.getsignal(number) is before
 
 
 def test_a_reader_that_leaves_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

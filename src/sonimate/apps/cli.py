@@ -11,11 +11,11 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import sonimate
 from sonimate.apps import animate_options, models, prepare, train
+from sonimate.apps.interrupts import unwinding_on_signals
 from sonimate.errors import SonimateError
 
 INTERRUPTED = 128 + signal.SIGINT
@@ -56,24 +56,6 @@ def main(argv: Sequence[str] | None = None) -> int:
         with open(os.devnull, "w") as nowhere:
             os.dup2(nowhere.fileno(), sys.stdout.fileno())
         return BROKEN_PIPE
-
-
-@contextmanager
-def unwinding_on_signals() -> Iterator[None]:
-    """Let SIGTERM and SIGHUP raise SystemExit, as Ctrl-C raises: unfinished files are removed."""
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    ours = [number for number in numbers if signal.getsignal(number) is signal.SIG_DFL]
-    for number in ours:
-        signal.signal(number, leave)
-    try:
-        yield
-    finally:
-        for number in ours:
-            signal.signal(number, signal.SIG_DFL)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -12,6 +12,7 @@ from functools import partial
 from pathlib import Path
 
 from sonimate.apps.arguments import whole
+from sonimate.apps.interrupts import raise_again
 from sonimate.errors import ExtraMissing
 
 
@@ -60,14 +61,14 @@ def run(args: Namespace) -> None:
     try:
         from sonimate.data.prepare import PrepareOptions, prepare, run_here
     except ModuleNotFoundError as error:
-        raise _extra_missing("prepare", error) from error
+        raise ExtraMissing.of("prepare", error) from error
 
     runner = run_here
     if args.ray:
         try:
             from sonimate.distributed.prepare_ray import run_on_ray
         except ModuleNotFoundError as error:
-            raise _extra_missing("ray", error) from error
+            raise ExtraMissing.of("ray", error) from error
 
         runner = partial(run_on_ray, address=args.ray)
     options = PrepareOptions(
@@ -81,6 +82,7 @@ def run(args: Namespace) -> None:
 
 
 def _tell(done: int, total: int, name: str) -> None:
+    raise_again()
     print(f"[{done}/{total}] {name}", file=sys.stderr)
 
 
@@ -90,13 +92,3 @@ def _side(text: str) -> int:
     if side % 64:
         raise argparse.ArgumentTypeError(f"{side} is not a multiple of 64")
     return side
-
-
-def _extra_missing(extra: str, error: ModuleNotFoundError) -> ExtraMissing:
-    """The error for a package that is not installed. Raises `error` itself if the package is our own."""
-    if not error.name or error.name.startswith("sonimate"):
-        raise error
-    package = error.name.partition(".")[0]
-    return ExtraMissing(
-        f"The package {package} is not installed. Install it with: pip install 'sonimate[{extra}]'"
-    )

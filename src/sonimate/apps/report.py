@@ -9,6 +9,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Protocol, Self
 
+from sonimate.apps.interrupts import raise_again
+
 try:
     import resource
 except ImportError:  # Windows has no such counter
@@ -96,6 +98,7 @@ class Watch(logging.Handler):
         self._view.close()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
+        raise_again()
         now = time.perf_counter()
         self.seconds[stage] = self.seconds.get(stage, 0.0) + now - self._last
         self._last = now

@@ -44,11 +44,7 @@ def run(args: Namespace) -> None:
         from sonimate.train.config import read_changes
         from sonimate.train.run import train
     except ModuleNotFoundError as error:
-        if not error.name or error.name.startswith("sonimate"):
-            raise
-        raise ExtraMissing(
-            f"The package {error.name} is not installed. Install it with: pip install 'sonimate[train]'"
-        ) from error
+        raise ExtraMissing.of("train", error) from error
 
     changes = read_changes(args.changes)
     if args.hold_out is not None:

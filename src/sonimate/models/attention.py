@@ -197,6 +197,19 @@ def in_pieces(layer: Callable[..., Tensor], tokens: int, *inputs: Tensor, dim: i
     return torch.cat([layer(*piece) for piece in pieces], dim)
 
 
+def one_by_one(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`layer` of each row of x (n, ...) alone: how a CPU's kernels divide sums, and so their rounding,
+    depends on how many rows there are; see `rows_alike`."""
+    return in_pieces(layer, PIECE_TOKENS, x)
+
+
+class GroupNorm(nn.GroupNorm):
+    """(n, c, ...) -> same, each row alone."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return one_by_one(super().forward, x)
+
+
 class SpatialLayer(nn.Module):
     """Self-attention among a frame's pixels, masked cross-attention, feed-forward."""
 
@@ -282,7 +295,7 @@ class SpatioTemporalTransformer(nn.Module):
 
     def __init__(self, channels: int, heads: int, context_dim: int, layers: int, norm_groups: int) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(norm_groups, channels, eps=1e-6)
+        self.norm = GroupNorm(norm_groups, channels, eps=1e-6)
         self.proj_in = nn.Linear(channels, channels)
         self.transformer_blocks = nn.ModuleList(
             SpatialLayer(channels, heads, context_dim) for _ in range(layers)

@@ -9,7 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonimate.models.attention import PIECE_TOKENS, TimeMixer, in_pieces
+from sonimate.models.attention import GroupNorm, TimeMixer, one_by_one
+from sonimate.models.embeddings import rows_alike
 
 
 class SpatialResBlock(nn.Module):
@@ -19,17 +20,17 @@ class SpatialResBlock(nn.Module):
         self, in_channels: int, out_channels: int, time_dim: int, *, eps: float, groups: int
     ) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, in_channels, eps=eps)
+        self.norm1 = GroupNorm(groups, in_channels, eps=eps)
         self.conv1 = nn.Conv2d(in_channels, out_channels, 3, padding=1)
         self.time_emb_proj = nn.Linear(time_dim, out_channels)
-        self.norm2 = nn.GroupNorm(groups, out_channels, eps=eps)
+        self.norm2 = GroupNorm(groups, out_channels, eps=eps)
         self.conv2 = nn.Conv2d(out_channels, out_channels, 3, padding=1)
         if in_channels != out_channels:
             self.conv_shortcut = nn.Conv2d(in_channels, out_channels, 1)
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (b*f, in, h, w), time (b*f, time_dim) after its SiLU -> (b*f, out, h, w)."""
-        y = self.conv1(F.silu(self.norm1(x))) + self.time_emb_proj(time)[:, :, None, None]
+        y = self.conv1(F.silu(self.norm1(x))) + rows_alike(self.time_emb_proj, time)[:, :, None, None]
         y = self.conv2(F.silu(self.norm2(y)))
         return y + (_per_pixel(x, self.conv_shortcut) if hasattr(self, "conv_shortcut") else x)
 
@@ -49,7 +50,8 @@ class TemporalConv(nn.Conv3d):
 
     def forward(self, plane: Tensor, scale: Tensor | float = 1.0) -> Tensor:
         """(b, c, f, h*w) -> same, times `scale`: applied to the kernel, for it is smaller than the result."""
-        return F.conv2d(plane, self.weight.squeeze(-1) * scale, self.bias * scale, padding=(1, 0))
+        weight, bias = self.weight.squeeze(-1) * scale, self.bias * scale
+        return one_by_one(lambda window: F.conv2d(window, weight, bias, padding=(1, 0)), plane)
 
 
 class TemporalResBlock(nn.Module):
@@ -57,25 +59,19 @@ class TemporalResBlock(nn.Module):
 
     def __init__(self, channels: int, time_dim: int, *, eps: float, groups: int) -> None:
         super().__init__()
-        self.norm1 = nn.GroupNorm(groups, channels, eps=eps)
+        self.norm1 = GroupNorm(groups, channels, eps=eps)
         self.conv1 = TemporalConv(channels)
         self.time_emb_proj = nn.Linear(time_dim, channels)
-        self.norm2 = nn.GroupNorm(groups, channels, eps=eps)
+        self.norm2 = GroupNorm(groups, channels, eps=eps)
         self.conv2 = TemporalConv(channels)
 
     def forward(self, x: Tensor, time: Tensor, share: Tensor, frames: int) -> Tensor:
         """x (b*f, c, h, w), time (b*f, time_dim) -> x + share * residual."""
         plane = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)
-        shift = self.time_emb_proj(time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
-        y = self.conv1(F.silu(_by_window(self.norm1, plane))) + shift
-        y = self.conv2(F.silu(_by_window(self.norm2, y)), share)
+        shift = rows_alike(self.time_emb_proj, time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
+        y = self.conv1(F.silu(self.norm1(plane))) + shift
+        y = self.conv2(F.silu(self.norm2(y)), share)
         return x + y.transpose(1, 2).flatten(0, 1).view_as(x)
-
-
-def _by_window(norm: nn.GroupNorm, plane: Tensor) -> Tensor:
-    """`norm` of each window (b, c, f, h*w) alone: how a CPU's threads share its sums, and so their rounding,
-    depends on the batch; see `rows_alike`."""
-    return in_pieces(norm, PIECE_TOKENS, plane)
 
 
 class SpatioTemporalResBlock(nn.Module):

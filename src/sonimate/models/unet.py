@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from sonimate.errors import InvalidCheckpoint
-from sonimate.models.attention import Context, TemporalLayer
+from sonimate.models.attention import Context, GroupNorm, TemporalLayer
 from sonimate.models.blocks import DownBlock, Level, LevelShape, MidBlock, UpBlock
 from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
 
@@ -134,7 +134,7 @@ class SpatioTemporalUNet(nn.Module):
         self.down_blocks = nn.ModuleList(_down_blocks(config))
         self.up_blocks = nn.ModuleList(_up_blocks(config))
         self.mid_block = MidBlock(_level(config, len(channels) - 1, attends=True))
-        self.conv_norm_out = nn.GroupNorm(config.norm_num_groups, channels[0], eps=1e-5)
+        self.conv_norm_out = GroupNorm(config.norm_num_groups, channels[0], eps=1e-5)
         self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
         if TEMPORAL_AUDIO in config.without:
             for module in self.modules():
