@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from sonimate.audio.windows import frame_count
+from sonimate.audio.duration import pad_to_windows, video_frames
 from sonimate.checkpoints.folder import is_full, model_folder
 from sonimate.checkpoints.saved import Components, load_components, save_components
 from sonimate.codecs.base import EncodedReference
@@ -30,19 +29,17 @@ from sonimate.configs import (
     Precision,
     SamplingOptions,
 )
+from sonimate.devices import Stage, choose_device, choose_dtype
 from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import Box
 from sonimate.inputs import DEFAULT_SIZE_PX, MAX_SIZE_PX, MIN_SIZE_PX, Inputs, read_inputs
-from sonimate.media.audio import MIN_SECONDS, MODEL_RATE_HZ, stream_sound
+from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.video import VideoWriter
 from sonimate.sampling import sample
 from sonimate.sampling.compiled import compilation_errors_told, compile_network
 from sonimate.sampling.guidance import remaining_guidance
 from sonimate.types import Conditions, Portrait, Waveform
-
-LATENT_FPS = 12.5
-"""Of both models."""
 
 Progress = Callable[[str, int, int], None]
 """Called with (stage, done, total); stages are "listen", "move" and "draw"."""
@@ -303,27 +300,6 @@ class SonicPipeline:
         )
 
 
-class Stage:
-    """Networks that work together: on the device at once, or, offloaded, only within the `with` block."""
-
-    def __init__(self, networks: Sequence[nn.Module], device: torch.device, offload: bool):
-        self._networks, self._device, self._offload = networks, device, offload
-        self._users = 0
-        for network in networks:
-            network.eval().requires_grad_(False).to("cpu" if offload else device)
-
-    def __enter__(self) -> None:
-        self._users += 1
-        for network in self._networks:
-            network.to(self._device)
-
-    def __exit__(self, *_: object) -> None:
-        self._users -= 1
-        if self._offload and self._users == 0:
-            for network in self._networks:
-                network.to("cpu")
-
-
 def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
     """Standard normal (n, c, h, w), float32, of the CPU's generator: a seed means the same everywhere.
 
@@ -333,49 +309,3 @@ def initial_noise(reference: EncodedReference, frames: int, options: SamplingOpt
     if options.as_reference:
         torch.randn((3, reference.height, reference.width), generator=generator)
     return torch.randn((frames, *reference.latents.shape), generator=generator)
-
-
-def pad_to_windows(samples: np.ndarray, fps: float, window_frames: int) -> np.ndarray:
-    """Continue a 16 kHz sound by silence until it fills whole windows: windows that wrap around would
-    otherwise show its end and its start as neighbours, for no saving."""
-    whole = window_count(len(samples), fps, window_frames) * window_frames * round(MODEL_RATE_HZ / fps)
-    return np.pad(samples, (0, whole - len(samples)))
-
-
-def video_frames(waveform: Waveform, fps: float, *, as_reference: bool) -> int:
-    """Frames at `fps` that last as long as the 16 kHz `waveform`; as the reference implementation counts,
-    those of whole latents and between them, up to 0.12 s less (NOTES 1.1, 5.2)."""
-    if not as_reference:
-        return round(waveform.seconds * fps)
-    return round((frame_count(len(waveform.samples), LATENT_FPS) - 1) * fps / LATENT_FPS) + 1
-
-
-def window_count(sample_count: int, fps: float, window_frames: int) -> int:
-    """Windows of `window_frames` at `fps` that `sample_count` > 0 samples at 16 kHz begin to fill."""
-    return math.ceil(sample_count / (window_frames * round(MODEL_RATE_HZ / fps)))
-
-
-def choose_device(name: str) -> torch.device:
-    """For "auto" CUDA, else Apple's MPS, else the CPU. Raises OptionOutOfRange for one that is not there."""
-    counts = {
-        "cuda": torch.cuda.device_count(),
-        "mps": int(torch.backends.mps.is_available()),
-        "cpu": 1,
-    }
-    if name == "auto":
-        return torch.device(next(kind for kind, count in counts.items() if count))
-    kind, colon, index = name.partition(":")
-    number = int(index) if index.isdecimal() else 0
-    if number >= counts.get(kind, 0) or bool(colon) != index.isdecimal():
-        there = ", ".join(kind for kind, count in counts.items() if count)
-        raise OptionOutOfRange(f"device {name!r} is not available; this machine has {there}.")
-    return torch.device(name)
-
-
-def choose_dtype(name: Precision, device: torch.device, *, full: bool) -> torch.dtype:
-    """The floating-point type that computes; see `SonicPipeline.from_pretrained`. Raises OptionOutOfRange."""
-    if name == "auto":
-        return torch.float16 if full and device.type != "cpu" else torch.float32
-    if name not in get_args(Precision):
-        raise OptionOutOfRange(f"dtype {name!r}; choose one of {', '.join(get_args(Precision))}.")
-    return getattr(torch, name)

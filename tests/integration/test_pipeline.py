@@ -14,7 +14,9 @@ import torch
 from media_samples import EXAMPLES
 from safetensors.torch import load_file, save_file
 
+from sonimate.audio.duration import pad_to_windows, window_count
 from sonimate.configs import COMPACT, MotionOptions
+from sonimate.devices import Stage, choose_device
 from sonimate.errors import (
     AudioTooShort,
     CompilationFailed,
@@ -25,7 +27,7 @@ from sonimate.errors import (
 )
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
-from sonimate.pipeline import SonicPipeline, Stage, choose_device, pad_to_windows, window_count
+from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
 
 SPEECH = EXAMPLES / "speech/librivox_ss_0890.wav"

@@ -36,11 +36,11 @@ from sonimate.checkpoints.full import load_image_encoder, load_svd_codec
 from sonimate.codecs.preparation import clip_input, face_mask, resize_to_multiple_of_64, unit_mask
 from sonimate.codecs.svd import ENCODE_FRAMES, SVDCodec
 from sonimate.data.shards import CLIPS, ShardClip, read_shards
+from sonimate.devices import choose_device, choose_dtype
 from sonimate.errors import FileMissing, InvalidCheckpoint, SonimateError
 from sonimate.media.files import replacing, write_errors
 from sonimate.media.video import read_frames
 from sonimate.models.clip import ClipImageEncoder
-from sonimate.pipeline import choose_device, choose_dtype
 
 LATENTS = "latents"
 KEPT = (".json", ".landmarks.npy", ".wav")
