@@ -1,6 +1,7 @@
 """Properties of the UNet: what each input may and may not influence, cost of the context, training."""
 
 import shutil
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -80,20 +81,22 @@ def test_audio_reaches_every_pixel_through_time_but_only_its_mean_without_mask(u
 
 @torch.inference_mode()
 def test_context_is_projected_per_window_and_per_frame_never_per_pixel(unet, inputs):
-    rows: dict[str, int] = {}
+    rows: Counter[tuple[str, str]] = Counter()
     for name, module in unet.named_modules():
         if isinstance(module, CrossAttention):
             for projection, label in ((module.to_v, "image"), (module.processor.to_k_ip[0], "audio")):
-                key = f"{'temporal' if 'temporal' in name else 'spatial'} {label}"
                 projection.register_forward_hook(
-                    lambda _m, args, _out, key=key: rows.update({key: args[0].shape[:-1].numel()})
+                    lambda _m, args, _out, key=(name, label): rows.update({key: args[0].shape[:-1].numel()})
                 )
     unet(**inputs)
-    assert rows == {
-        "temporal image": max(BATCH, MIN_ROWS),  # few rows are padded
-        "temporal audio": BATCH * TOKENS,
-        "spatial image": max(BATCH * FRAMES, MIN_ROWS),
-        "spatial audio": BATCH * FRAMES * TOKENS,
+    found = {
+        (("temporal" if "temporal" in name else "spatial"), label, n) for (name, label), n in rows.items()
+    }
+    assert found == {
+        ("temporal", "image", max(BATCH, MIN_ROWS)),  # few rows are padded
+        ("temporal", "audio", BATCH * TOKENS),
+        ("spatial", "image", BATCH * max(FRAMES, MIN_ROWS)),
+        ("spatial", "audio", BATCH * FRAMES * TOKENS),
     }
 
 
@@ -161,19 +164,17 @@ def test_few_rows_are_padded_for_a_layer_and_cut_again(shape):
 
 @torch.inference_mode()
 def test_layers_in_pieces_are_the_whole(unet, inputs, monkeypatch):
-    """Of two frames of 16 tokens, or of as many pixels as fill 2 x 3 frames of them."""
-    whole, rows = (
-        unet(**inputs),
-        {"transformer_blocks.0.ff": set(), "temporal_transformer_blocks.0.ff": set()},
-    )
+    """At most two frames of 16 tokens of one window, or as many pixels as fill 2 x 3 frames of them."""
+    whole = unet(**inputs)
+    rows = {"transformer_blocks.0.ff": [], "temporal_transformer_blocks.0.ff": []}
     for name, seen in rows.items():
         layer = unet.mid_block.attentions[0].get_submodule(name)
-        layer.register_forward_hook(lambda _m, args, _out, seen=seen: seen.add(args[0].shape))
+        layer.register_forward_hook(lambda _m, args, _out, seen=seen: seen.append(args[0].shape))
     monkeypatch.setattr("sonimate.models.attention.PIECE_TOKENS", 32)
     assert_close(unet(**inputs), whole, atol=1e-5, rtol=0)
     assert rows == {
-        "transformer_blocks.0.ff": {(2, 16, 32)},
-        "temporal_transformer_blocks.0.ff": {(BATCH, 5 * FRAMES, 32), (BATCH, 1 * FRAMES, 32)},
+        "transformer_blocks.0.ff": [(2, 16, 32), (1, 16, 32)] * BATCH,
+        "temporal_transformer_blocks.0.ff": [(BATCH, 5 * FRAMES, 32)] * 3 + [(BATCH, 1 * FRAMES, 32)],
     }
 
 
