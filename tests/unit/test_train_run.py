@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch.testing import assert_close
 from train_samples import CONFIG, DATA, write_data, write_recipe
 
 from sonimate.apps.cli import main
 from sonimate.checkpoints.network import load_network
 from sonimate.checkpoints.saved import NETWORKS
-from sonimate.errors import OptionOutOfRange
+from sonimate.errors import InvalidCheckpoint, OptionOutOfRange
 from sonimate.train import run as runs
 from sonimate.train.identity import ABOUT, about_run, claim, differences
 from sonimate.train.loop import Trainer
@@ -80,6 +81,16 @@ def test_other_data_and_another_start_are_another_run(data, recipe, done, tmp_pa
         train(recipe, data, done, init=str(done))
 
 
+def test_a_start_of_another_shape_is_refused_by_its_tensors(data, recipe, done, tmp_path):
+    wider = {"unet": {**CONFIG.unet, "block_out_channels": [8, 16]}}
+    with pytest.raises(
+        InvalidCheckpoint,
+        match=r"unet, of --init, does not fit .* of another shape: conv_in\.weight",
+    ):
+        train(recipe, data, tmp_path, init=str(done), changes=wider)
+    assert train(recipe, data, tmp_path, init=str(done)) == tmp_path / "model"
+
+
 def test_a_folder_without_a_checkpoint_is_free_and_one_without_a_record_refused(tmp_path):
     one, other = (about_run(replace(SHORT, seed=seed), None, ["a"]) for seed in (0, 1))
     claim(tmp_path, one)
@@ -118,7 +129,7 @@ def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
         load_network(x / "audio_to_bucket", *NETWORKS["audio_to_bucket"]) for x in (model, done / "model")
     ]
     one, other = (network.state_dict() for network in networks)
-    assert all(torch.equal(one[name], other[name]) for name in one)
+    assert_close(one, other, atol=1e-6, rtol=0)
 
 
 @pytest.mark.parametrize(

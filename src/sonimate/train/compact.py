@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from sonimate.audio.whisper import WhisperHiddenStates
+from sonimate.checkpoints.manifest import check_shapes, shapes_of
 from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS, save_audio_encoder, write_index
 from sonimate.codecs.mesh import MeshCodec
@@ -66,8 +67,8 @@ class CompactTask:
     without any, all real ones are."""
 
     def __init__(self, config: CompactConfig, data: CompactData, init: Path | None = None):
-        """init: a model folder to start from. Raises OptionOutOfRange and TooFewClips: samples are not what
-        the settings ask for."""
+        """init: a model folder to start from. Raises InvalidCheckpoint: the recipe describes another network;
+        OptionOutOfRange and TooFewClips: samples are not what the settings ask for."""
         self.config, self._data = config, data
         trained, self._held_out = divide(data.samples, config.held_out)
         torch.manual_seed(config.seed)
@@ -76,7 +77,9 @@ class CompactTask:
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
-                module.load_state_dict(load_network(init / name, *NETWORKS[name]).state_dict())
+                there = load_network(init / name, *NETWORKS[name]).state_dict()
+                check_shapes(shapes_of(there), shapes_of(module.state_dict()), f"{init / name}, of --init,")
+                module.load_state_dict(there)
         if config.distil_guidance:
             teacher = _networks(config, audio_guidance=1.0)
             teacher.load_state_dict(self.networks.state_dict())
