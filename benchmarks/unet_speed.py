@@ -53,7 +53,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument("--side", type=int, default=32, help="of the latents")
-    parser.add_argument("--runs", type=int, default=3)
+    parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
 
