@@ -232,13 +232,12 @@ class Exponential(torch.nn.Module):
 def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
     from torch._inductor import config
 
-    monkeypatch.setattr(config.cpp, "cxx", (None, "/nonexistent"))
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     torch.compiler.reset()
     network = Exponential()
     compile_network(network)
     told = pytest.raises(CompilationFailed, match=r"InvalidCxxCompiler.*leave out --compile")
-    with told, compilation_errors_told():
+    with config.patch({"cpp.cxx": (None, "/nonexistent")}), told, compilation_errors_told():
         network(torch.ones(2, 3))
     with pytest.raises(RuntimeError, match="a defect"), compilation_errors_told():
         raise RuntimeError("a defect")

@@ -210,11 +210,15 @@ def one_by_one(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
     return in_pieces(layer, PIECE_TOKENS, x)
 
 
+LARGE_MAP = 1024
+"""Pixels from which PyTorch's norms divide a map among threads; smaller ones are a thread's each."""
+
+
 class GroupNorm(nn.GroupNorm):
-    """(n, c, ...) -> same, each row alone."""
+    """(n, c, ...) -> same, large maps one by one."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return one_by_one(super().forward, x)
+        return one_by_one(super().forward, x) if x[0, 0].numel() >= LARGE_MAP else super().forward(x)
 
 
 class SpatialLayer(nn.Module):
