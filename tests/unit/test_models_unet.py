@@ -9,7 +9,7 @@ import torch
 from torch.testing import assert_close
 
 from sonimate.errors import InvalidCheckpoint
-from sonimate.models.attention import Context, CrossAttention, downsample_mask, token_grid
+from sonimate.models.attention import Context, CrossAttention, GroupNorm, downsample_mask, token_grid
 from sonimate.models.embeddings import MIN_ROWS, rows_alike
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 
@@ -176,6 +176,20 @@ def test_layers_in_pieces_are_the_whole(unet, inputs, monkeypatch):
         "transformer_blocks.0.ff": [(2, 16, 32), (1, 16, 32)] * BATCH,
         "temporal_transformer_blocks.0.ff": [(BATCH, 5 * FRAMES, 32)] * 3 + [(BATCH, 1 * FRAMES, 32)],
     }
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(("side", "calls"), [(8, 1), (32, 6)])
+def test_only_large_maps_are_normed_one_by_one(side, calls, monkeypatch):
+    """Of small ones a call each would take longer than their arithmetic."""
+    x, seen = torch.randn(6, 8, side, side), []
+    whole = torch.nn.GroupNorm(4, 8)(x)
+    norm = torch.nn.functional.group_norm
+    monkeypatch.setattr(
+        torch.nn.functional, "group_norm", lambda x, *args: (seen.append(len(x)), norm(x, *args))[1]
+    )
+    assert_close(GroupNorm(4, 8)(x), whole, atol=1e-5, rtol=0)
+    assert len(seen) == calls
 
 
 @pytest.mark.slow
