@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP end a run by an exception, so that unfinished files are removed.
 
 Python runs a signal's handler within whatever runs then, and libraries made by Cython swallow what a handler
-raises while they load or make a traceback: about one Ctrl-C in a hundred was lost. So an exception that led
-to nothing is raised again, at the next step that the run reports.
+raises while they load or make a traceback. So an exception that led to nothing is raised again, at the next
+step that the run reports.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.manifest import check_shapes, shapes_of
+from sonimate.checkpoints.manifest import load_strict
 from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS, save_audio_encoder, write_index
 from sonimate.codecs.mesh import MeshCodec
@@ -78,8 +78,7 @@ class CompactTask:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
                 there = load_network(init / name, *NETWORKS[name]).state_dict()
-                check_shapes(shapes_of(there), shapes_of(module.state_dict()), f"{init / name}, of --init,")
-                module.load_state_dict(there)
+                load_strict(module, there, f"{init / name}, of --init,")
         if config.distil_guidance:
             teacher = _networks(config, audio_guidance=1.0)
             teacher.load_state_dict(self.networks.state_dict())
