@@ -1,7 +1,7 @@
 """Table 3 of the paper at the compact size: what temporal audio attention, the motion controller and the
 position shift do, on real clips of people whom no model has seen.
 
-ablations.py CLIPS --data DATA     DATA of `python -m sonimate.data.compact`
+ablations.py CLIPS --data DATA     DATA of `python -m sonimate.features`
 
 Trains three models a seed on synthetic speech alone, under OUT/ablations, where a run that was stopped goes
 on, and animates the first frame of every real clip of DATA with its own sound and its own motion buckets.
@@ -22,10 +22,10 @@ from typing import Any
 import numpy as np
 
 from sonimate.configs import COMPACT
-from sonimate.data.compact.samples import load_samples
 from sonimate.evaluate.ablation import Reading, read_model
 from sonimate.evaluate.lip_sync import read_takes
-from sonimate.evaluate.report import publish
+from sonimate.evaluate.tables import publish
+from sonimate.features.motion_samples import load_samples
 from sonimate.pipeline import SonicPipeline
 from sonimate.train.folds import UNCHANGED
 

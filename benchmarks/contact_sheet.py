@@ -14,8 +14,8 @@ from PIL import Image
 
 from sonimate.evaluate.moments import contact_sheet, crop_head, draw_moments, pick_moments
 from sonimate.evaluate.performance import perform
-from sonimate.evaluate.report import publish
 from sonimate.evaluate.sounds import compose_speech
+from sonimate.evaluate.tables import publish
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
 from sonimate.media.image import write_png
 from sonimate.pipeline import SonicPipeline

@@ -15,8 +15,8 @@ import numpy as np
 from sonimate.evaluate.controls import CONTROLS, Case, control_checks, read_control
 from sonimate.evaluate.lip_sync import portrait_of, read_takes
 from sonimate.evaluate.plots import plot_panels
-from sonimate.evaluate.report import publish
 from sonimate.evaluate.sounds import compose_speech
+from sonimate.evaluate.tables import publish
 from sonimate.inputs import read_portrait
 from sonimate.pipeline import SonicPipeline
 

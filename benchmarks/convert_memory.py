@@ -15,7 +15,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sonimate.evaluate.report import Check, publish
+from sonimate.evaluate.tables import Check, publish
 
 TESTS = Path(__file__).parents[1] / "tests/unit"
 UNET = "Sonic/unet.pth"

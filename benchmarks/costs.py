@@ -24,16 +24,16 @@ from torch import nn
 from torch.nn import functional
 
 from sonimate.apps.forecast import COMPACT_POSITIONS, FLOAT32_BYTES, predictions_per_window, product_rate
-from sonimate.checkpoints.folder import BUNDLED
-from sonimate.checkpoints.layout import describe
+from sonimate.checkpoints.component_layout import describe
+from sonimate.checkpoints.model_folder import BUNDLED
 from sonimate.checkpoints.network import load_network, read_config
+from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import COMPACT
-from sonimate.evaluate.memory import peak_activation_bytes
-from sonimate.interpolate import FlowMiddle
+from sonimate.diffusion.guidance import denoising_steps, remaining_guidance
+from sonimate.diffusion.schedule import sampling_sigmas
+from sonimate.evaluate.peak_memory import peak_activation_bytes
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
-from sonimate.sampling.guidance import denoising_steps, remaining_guidance
-from sonimate.sampling.schedule import sampling_sigmas
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE = 32

@@ -18,10 +18,10 @@ from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import Autoen
 from safetensors.torch import load_file
 from torch import Tensor
 
-from sonimate.codecs.svd import SVDCodec, chunk_plan
+from sonimate.codecs.svd.autoencoder import SVDCodec, chunk_plan
+from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import REFERENCE_DECODE, DecodeOptions
-from sonimate.evaluate.report import publish
-from sonimate.interpolate import FlowMiddle
+from sonimate.evaluate.tables import publish
 
 FRAMES, SIDE = 72, 8
 ENDS_FRAMES = 12

@@ -21,9 +21,9 @@ import torch
 from torch import Tensor, nn
 
 from sonimate.configs import FULL
-from sonimate.evaluate.report import Check, publish
+from sonimate.diffusion import sample_joint
+from sonimate.evaluate.tables import Check, publish
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.sampling import sample_joint
 from unet_speed import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 
 FRAMES, SIDE = 5, 32

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.evaluate import targets
+from sonimate.evaluate import thresholds as targets
 from sonimate.evaluate.identity import FaceIdentity
-from sonimate.evaluate.report import Check, publish
 from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.evaluate.tables import Check, publish
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
 from sonimate.media.video import read_frames
 from sonimate.pipeline import SonicPipeline

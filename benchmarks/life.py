@@ -10,14 +10,14 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from sonimate.evaluate.features import FPS
+from sonimate.evaluate.face_curves import FPS
 from sonimate.evaluate.life import life_checks, measure_life, real_acceleration
 from sonimate.evaluate.lip_sync import portrait_of, read_takes
 from sonimate.evaluate.performance import film, perform
 from sonimate.evaluate.plots import plot_panels
-from sonimate.evaluate.report import publish
 from sonimate.evaluate.sounds import compose_speech
 from sonimate.evaluate.statistics import median_acceleration
+from sonimate.evaluate.tables import publish
 from sonimate.inputs import read_portrait
 from sonimate.pipeline import SonicPipeline
 

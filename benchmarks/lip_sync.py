@@ -15,7 +15,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sonimate.data.footage import read_speakers
 from sonimate.evaluate.lip_sync import (
     Fold,
     Take,
@@ -27,7 +26,8 @@ from sonimate.evaluate.lip_sync import (
     sweep,
 )
 from sonimate.evaluate.plots import plot_panels
-from sonimate.evaluate.report import publish
+from sonimate.evaluate.tables import publish
+from sonimate.footage.sources import read_speakers
 from sonimate.pipeline import SonicPipeline
 
 

@@ -18,10 +18,10 @@ import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
-from sonimate.apps.report import peak_memory_mb
-from sonimate.codecs.svd import SVDCodec
-from sonimate.evaluate.report import Check, publish
-from sonimate.interpolate import RifeMiddle
+from sonimate.apps.progress import peak_memory_mb
+from sonimate.codecs.svd.autoencoder import SVDCodec
+from sonimate.codecs.svd.interpolation import RifeMiddle
+from sonimate.evaluate.tables import Check, publish
 from sonimate.media.audio import stream_sound
 from sonimate.media.video import VideoWriter
 from sonimate.models.rife import IFNet, IFNetConfig

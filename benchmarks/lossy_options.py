@@ -14,8 +14,8 @@ from torch import Tensor
 
 from sonimate.configs import COMPACT, SamplingOptions
 from sonimate.evaluate.lip_sync import portrait_of
-from sonimate.evaluate.report import publish
 from sonimate.evaluate.sounds import compose_speech
+from sonimate.evaluate.tables import publish
 from sonimate.media.image import read_image
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform

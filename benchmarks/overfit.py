@@ -24,21 +24,21 @@ from torch.nn import functional as F
 from transformers import CLIPVisionConfig
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.full import save_image_encoder, save_svd_codec
+from sonimate.checkpoints.full_model import save_image_encoder, save_svd_codec
 from sonimate.checkpoints.network import save_network
 from sonimate.checkpoints.saved import write_index
-from sonimate.codecs.preparation import resize_to_multiple_of_64, signed_image
-from sonimate.codecs.svd import SVDCodec
+from sonimate.codecs.svd.autoencoder import SVDCodec
+from sonimate.codecs.svd.interpolation import FlowMiddle
+from sonimate.codecs.svd.preparation import resize_to_multiple_of_64, signed_image
 from sonimate.configs import FULL, MotionOptions
-from sonimate.data import crop
-from sonimate.data.latents import FRAME_STEP, write_latents
-from sonimate.data.mouth_reader import ENCODER
-from sonimate.data.prepare import PrepareOptions, prepare
-from sonimate.data.shards import ShardClip, read_shards
-from sonimate.evaluate.report import Check, publish
+from sonimate.evaluate.tables import Check, publish
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.face.pose import mouth_opening
-from sonimate.interpolate import FlowMiddle
+from sonimate.features.latents import FRAME_STEP, write_latents
+from sonimate.footage import square_crop as crop
+from sonimate.footage.mouth_reader import ENCODER
+from sonimate.footage.preparer import PrepareOptions, prepare
+from sonimate.footage.shards import ShardClip, read_shards
 from sonimate.media.video import VideoWriter, read_frames
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.clip import ClipImageEncoder

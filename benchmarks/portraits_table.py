@@ -11,8 +11,8 @@ from pathlib import Path
 
 from sonimate.errors import SonimateError
 from sonimate.evaluate.playable import faults, write_sound
-from sonimate.evaluate.report import Check, publish
 from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.evaluate.tables import Check, publish
 from sonimate.pipeline import SonicPipeline
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}

@@ -17,10 +17,10 @@ import time
 from functools import partial
 from pathlib import Path
 
-from sonimate.data.footage import find_footage
-from sonimate.data.prepare import PrepareOptions, prepare
 from sonimate.distributed.prepare_ray import LOCAL, run_on_ray
-from sonimate.evaluate.report import Check, publish
+from sonimate.evaluate.tables import Check, publish
+from sonimate.footage.preparer import PrepareOptions, prepare
+from sonimate.footage.sources import find_footage
 
 WORKERS = 2
 RUNS = ("here", "again", "killed", "ray")

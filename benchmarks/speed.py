@@ -16,11 +16,11 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from sonimate.evaluate import targets
+from sonimate.evaluate import thresholds as targets
 from sonimate.evaluate.lip_sync import portrait_of
 from sonimate.evaluate.performance import perform
-from sonimate.evaluate.report import Check, publish
 from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.evaluate.tables import Check, publish
 from sonimate.media.image import read_image, write_png
 from sonimate.pipeline import SonicPipeline
 

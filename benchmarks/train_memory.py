@@ -11,10 +11,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from sonimate.evaluate.report import Check, publish
+from sonimate.evaluate.tables import Check, publish
 from sonimate.models.audio_tokens import AudioTokensConfig
 from sonimate.models.unet import UNetConfig
-from sonimate.train.memory import (
+from sonimate.train.memory_plan import (
     activation_bytes,
     count,
     meta_denoiser,

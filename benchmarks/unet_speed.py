@@ -21,13 +21,13 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sonimate.configs import FULL
-from sonimate.evaluate.memory import peak_activation_bytes
-from sonimate.evaluate.report import Check, publish
+from sonimate.diffusion.guidance import branch_weights
+from sonimate.diffusion.predict import mean_velocity
+from sonimate.evaluate.peak_memory import peak_activation_bytes
+from sonimate.evaluate.tables import Check, publish
 from sonimate.models import attention
 from sonimate.models.attention import Context, CrossAttention, TemporalLayer, attend, in_pieces
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
-from sonimate.sampling.guidance import branch_weights
-from sonimate.sampling.predict import mean_velocity
 from sonimate.types import Conditions
 
 QUARTER = UNetConfig(block_out_channels=(80, 160, 320, 320), norm_num_groups=8)

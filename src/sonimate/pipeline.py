@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.duration import pad_to_windows, video_frames
-from sonimate.checkpoints.folder import is_full, model_folder
+from sonimate.checkpoints.model_folder import is_full, model_folder
 from sonimate.checkpoints.saved import Components, load_components, save_components
 from sonimate.codecs.base import EncodedReference
 from sonimate.conditioning import audio_conditions
@@ -30,15 +30,15 @@ from sonimate.configs import (
     SamplingOptions,
 )
 from sonimate.devices import Stage, choose_device, choose_dtype
+from sonimate.diffusion import sample
+from sonimate.diffusion.compiled import compilation_errors_told, compile_network
+from sonimate.diffusion.guidance import remaining_guidance
 from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import Box
 from sonimate.inputs import DEFAULT_SIZE_PX, MAX_SIZE_PX, MIN_SIZE_PX, Inputs, read_inputs
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.video import VideoWriter
-from sonimate.sampling import sample
-from sonimate.sampling.compiled import compilation_errors_told, compile_network
-from sonimate.sampling.guidance import remaining_guidance
 from sonimate.types import Conditions, Portrait, Waveform
 
 Progress = Callable[[str, int, int], None]

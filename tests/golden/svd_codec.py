@@ -7,9 +7,9 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from safetensors.torch import load_file
 
-from sonimate.codecs.svd import SVDCodec
+from sonimate.codecs.svd.autoencoder import SVDCodec
+from sonimate.codecs.svd.interpolation import Middle
 from sonimate.configs import REFERENCE_DECODE
-from sonimate.interpolate import Middle
 
 MODULES = Path(__file__).parent / "modules"
 SVD_SCALING = 0.18215

@@ -11,7 +11,7 @@ from safetensors.torch import load_file
 from svd_codec import MODULES, SVD_SCALING, golden_codec
 from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
-from sonimate.interpolate import RifeMiddle
+from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.types import Face, Portrait

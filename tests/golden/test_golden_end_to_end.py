@@ -16,9 +16,9 @@ from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.saved import Components
-from sonimate.codecs.svd import SVDCodec
+from sonimate.codecs.svd.autoencoder import SVDCodec
+from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.configs import FULL, REFERENCE_DECODE
-from sonimate.interpolate import RifeMiddle
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig

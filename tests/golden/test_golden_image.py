@@ -8,7 +8,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sonimate.codecs.preparation import (
+from sonimate.codecs.svd.preparation import (
     clip_input,
     face_mask,
     resize_to_multiple_of_64,

@@ -12,18 +12,18 @@ from safetensors.torch import load_file
 from svd_codec import SVD_SCALING, golden_codec
 
 from sonimate.configs import FULL, SamplingOptions
-from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.sampling import sample_joint
-from sonimate.sampling.guidance import branch_weights, ramp_values
-from sonimate.sampling.predict import added_time_ids, guided_velocity
-from sonimate.sampling.schedule import (
+from sonimate.diffusion import sample_joint
+from sonimate.diffusion.guidance import branch_weights, ramp_values
+from sonimate.diffusion.plan import shifted_windows, step_plan
+from sonimate.diffusion.predict import added_time_ids, guided_velocity
+from sonimate.diffusion.schedule import (
     euler_step,
     karras_sigmas,
     network_input,
     sampling_sigmas,
     timestep_of,
 )
-from sonimate.sampling.windows import shifted_windows, step_plan
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.types import Conditions
 
 HERE = Path(__file__).parent
@@ -194,7 +194,7 @@ def run_pipeline(name, unet, shared, options, monkeypatch) -> list[torch.Tensor]
         latents.append(noisy)
         return euler_step(noisy, velocity, sigma, next_sigma)
 
-    monkeypatch.setattr("sonimate.sampling.joint.euler_step", recorded)
+    monkeypatch.setattr("sonimate.diffusion.joint.euler_step", recorded)
     mean = shared[f"vae_mean_{CASES[name]['height']}x{CASES[name]['width']}"][0]
     conditions = conditions_of(name, shared)
     noise = golden(name)["noise"][0]

@@ -7,11 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.checkpoints.folder import BUNDLED
-from sonimate.codecs.mesh import MeshCodec, Motion
-from sonimate.codecs.warp import PortraitWarp
-from sonimate.data.mouth_reader import MouthReader
-from sonimate.data.prepare import PrepareOptions
+from sonimate.checkpoints.model_folder import BUNDLED
+from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.codecs.mesh.warp import PortraitWarp
+from sonimate.footage.mouth_reader import MouthReader
+from sonimate.footage.preparer import PrepareOptions
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
 from sonimate.media.video import VideoWriter

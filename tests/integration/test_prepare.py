@@ -17,11 +17,11 @@ import pytest
 from footage import CAST, FRAMES, OPTIONS, make_footage, opening, voice
 
 from sonimate.apps import prepare as command
-from sonimate.data.prepare import list_sources, prepare
-from sonimate.data.report import Report
-from sonimate.data.shards import REJECTED, read_shards
 from sonimate.errors import ExtraMissing, FileMissing
 from sonimate.face.pose import mouth_opening
+from sonimate.footage.data_card import Report
+from sonimate.footage.preparer import list_sources, prepare
+from sonimate.footage.shards import REJECTED, read_shards
 from sonimate.media.video import read_frames
 
 
@@ -139,7 +139,7 @@ def test_a_killed_run_is_finished_by_the_next(prepared, footage, tmp_path):
     """SIGKILL while a file is being tracked, when others are done."""
     out, _ = prepared
     code = (
-        "import sys; from pathlib import Path; from sonimate.data.prepare import *; "
+        "import sys; from pathlib import Path; from sonimate.footage.preparer import *; "
         f"prepare(Path(sys.argv[1]), Path(sys.argv[2]), {OPTIONS!r})"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(footage), str(tmp_path)])
@@ -177,7 +177,7 @@ def test_a_missing_package_is_told_with_its_extra(monkeypatch, footage, tmp_path
 
 
 def test_a_package_that_only_the_report_needs_is_missed_before_any_work(monkeypatch, footage, tmp_path):
-    for name in ("sonimate.data.prepare", "sonimate.data.report"):
+    for name in ("sonimate.footage.preparer", "sonimate.footage.data_card"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ExtraMissing, match=r"matplotlib is not installed.*pip install 'sonimate\[prepare\]'"):

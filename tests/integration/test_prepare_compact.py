@@ -9,18 +9,18 @@ import numpy as np
 import pytest
 from footage import EXAMPLES, loudness, opening
 
-from sonimate.checkpoints.folder import BUNDLED
-from sonimate.codecs.mesh import MeshCodec
-from sonimate.data.compact.__main__ import main
-from sonimate.data.compact.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
-from sonimate.data.compact.features import load_reducers
-from sonimate.data.compact.hidden_states import HiddenStates
-from sonimate.data.compact.samples import load_samples
-from sonimate.data.crop import wav_bytes
-from sonimate.data.shards import CLIPS, REJECTED, read_shards, write_shards
+from sonimate.checkpoints.model_folder import BUNDLED
+from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image
+from sonimate.features.__main__ import main
+from sonimate.features.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
+from sonimate.features.hidden_states import HiddenStates
+from sonimate.features.motion_samples import load_samples
+from sonimate.features.reducer import load_reducers
+from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
+from sonimate.footage.square_crop import wav_bytes
 from sonimate.media.audio import read_audio
 from sonimate.train.validate import gap_cm
 
@@ -76,7 +76,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One synthetic utterance, as `sonimate.data.synthesis` writes them."""
+    """One synthetic utterance, as `sonimate.speech` writes them."""
     folder = tmp_path_factory.mktemp("speech")
     samples = voice("jfk_inaugural")
     activations = np.zeros((FRAMES, 7))

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from footage import OPTIONS, make_footage
 
-from sonimate.data.prepare import list_sources, prepare
 from sonimate.distributed import prepare_ray
 from sonimate.errors import ClusterUnreachable
+from sonimate.footage.preparer import list_sources, prepare
 
 # Ray sets its own deprecated options as it starts.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:ray")

@@ -16,13 +16,13 @@ from fake_release import UNET, write_fake_release
 from safetensors.torch import load_file
 
 from sonimate.apps.cli import main
-from sonimate.codecs.svd import SVDCodec
+from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import FULL
-from sonimate.data.crop import wav_bytes, write_mp4
-from sonimate.data.latents import FrozenNetworks, LatentClip, read_latents, write_latents
-from sonimate.data.shards import CLIPS, read_shards, write_shards
 from sonimate.errors import FileMissing, InvalidCheckpoint
 from sonimate.face.pose import Pose
+from sonimate.features.latents import FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.footage.shards import CLIPS, read_shards, write_shards
+from sonimate.footage.square_crop import wav_bytes, write_mp4
 from sonimate.inputs import read_inputs
 from sonimate.media.video import read_frames
 from sonimate.pipeline import SonicPipeline

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.checkpoints.folder import BUNDLED
-from sonimate.codecs.mesh import MeshCodec
+from sonimate.checkpoints.model_folder import BUNDLED
+from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.mesh import FaceMesh, landmark_box
 from sonimate.face.pose import Pose, rotation_matrix, to_image

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.data.latents import ABOUT, LATENTS, LatentClip, digest_of_frozen
-from sonimate.data.shards import read_shards
+from sonimate.features.latents import ABOUT, LATENTS, LatentClip, digest_of_frozen
+from sonimate.footage.shards import read_shards
 
 LAYERS, DIM = 5, 4
 SIDE = 8

@@ -21,8 +21,8 @@ from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints import convert as conversion
 from sonimate.checkpoints import verify as verification
 from sonimate.checkpoints.architecture import expected_shapes
+from sonimate.checkpoints.component_layout import Class, describe
 from sonimate.checkpoints.convert import convert
-from sonimate.checkpoints.layout import Class, describe
 from sonimate.checkpoints.manifest import Shapes
 from sonimate.checkpoints.release import Release
 from sonimate.checkpoints.verify import verify_model

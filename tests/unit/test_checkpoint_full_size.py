@@ -14,7 +14,7 @@ import pytest
 
 from sonimate.checkpoints import network, verify
 from sonimate.checkpoints.architecture import expected_shapes
-from sonimate.checkpoints.layout import Class
+from sonimate.checkpoints.component_layout import Class
 from sonimate.checkpoints.manifest import Shapes, read_manifest
 from sonimate.checkpoints.network import load_network
 from sonimate.checkpoints.verify import open_component

@@ -5,8 +5,8 @@ import pytest
 import torch
 from faces import NAMES, canonical_landmarks, codec, example, poses
 
-from sonimate.codecs.layout import GRID, bilinear_matrix, face_mask, vertices_to_grid
-from sonimate.codecs.mesh import MeshCodec, Motion, catmull_rom, fit_codec
+from sonimate.codecs.mesh.codec import MeshCodec, Motion, catmull_rom, fit_codec
+from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, face_mask, vertices_to_grid
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import relative_motion, to_image
 

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonimate.codecs.preparation import clip_input, face_mask, resize_to_multiple_of_64
+from sonimate.codecs.svd.preparation import clip_input, face_mask, resize_to_multiple_of_64
 
 
 def test_mask_is_the_box():

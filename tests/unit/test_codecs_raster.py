@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from sonimate.codecs.raster import inverse_map, polygon_mask, sample_at, window_around
+from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
 
 TURN = np.array([[0.9, -0.2], [0.25, 1.1]])
 SHIFT = np.array([3.3, -4.7])

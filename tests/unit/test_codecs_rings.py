@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from sonimate.codecs.rings import RING_COUNT, Rings, build_rings
+from sonimate.codecs.mesh.rings import RING_COUNT, Rings, build_rings
 
 WIDTH, HEIGHT, SPOKES = 600, 500, 36
 UP = np.array([0.0, -1.0])

@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sonimate.codecs.svd import SVDCodec, chunk_plan
+from sonimate.codecs.svd.autoencoder import SVDCodec, chunk_plan
+from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.configs import REFERENCE_DECODE, SEAMLESS_DECODE, DecodeOptions, SamplingOptions
 from sonimate.errors import NonFiniteOutput, OptionOutOfRange
-from sonimate.interpolate import RifeMiddle
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.types import Face, Portrait
 

@@ -8,9 +8,9 @@ import pytest
 import torch
 from faces import NAMES, canonical_landmarks, codec, cut, example, mirrored_landmarks, portrait_of
 
-from sonimate.codecs.mesh import Motion
-from sonimate.codecs.raster import polygon_mask
-from sonimate.codecs.warp import PortraitWarp, outer_edges, outline, seen_triangles
+from sonimate.codecs.mesh.codec import Motion
+from sonimate.codecs.mesh.raster import polygon_mask
+from sonimate.codecs.mesh.warp import PortraitWarp, outer_edges, outline, seen_triangles
 from sonimate.face.canonical import LEFT_EYE, LIPS_INNER, RIGHT_EYE, canonical_face, mirror_partners
 from sonimate.face.pose import Pose, fit_pose, rotation_matrix, to_canonical, to_image
 from sonimate.types import Portrait

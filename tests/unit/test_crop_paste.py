@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from media_samples import EXAMPLES
 from PIL import Image
 
-from sonimate.codecs.mesh import MOTION, Motion
+from sonimate.codecs.mesh.codec import MOTION, Motion
 from sonimate.errors import FaceTooSmall, NoFaceFound, OptionOutOfRange
 from sonimate.face.crop import FEATHER, Canvas, PasteBack, crop_box, move_face, reference_crop
 from sonimate.face.geometry import process_bbox

@@ -6,9 +6,9 @@ import pytest
 from filelock import FileLock
 
 from sonimate.apps.cli import main
-from sonimate.data.footage import find_footage, read_speakers
-from sonimate.data.prepare import LOCK, PrepareOptions, own_videos, prepare
 from sonimate.errors import FolderInUse, InvalidManifest
+from sonimate.footage.preparer import LOCK, PrepareOptions, own_videos, prepare
+from sonimate.footage.sources import find_footage, read_speakers
 
 OPTIONS = PrepareOptions()
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from faces import canonical_landmarks, codec, poses
 
-from sonimate.data.buckets import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, motion_buckets
-from sonimate.data.compact.features import Reducer, ReducerFit, load_reducers, save_reducers
-from sonimate.data.compact.gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
-from sonimate.data.compact.samples import MotionSample, load_samples
-from sonimate.data.sample import rounded
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
+from sonimate.features.face_gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
+from sonimate.features.motion_samples import MotionSample, load_samples
+from sonimate.features.reducer import Reducer, ReducerFit, load_reducers, save_reducers
+from sonimate.footage.bucket_labels import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, motion_buckets
+from sonimate.footage.sample import rounded
 
 FRAMES = 100
 TIME = np.arange(FRAMES) / 25

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from sonimate.data import latents
-from sonimate.data.latents import ABOUT, FrozenNetworks, LatentClip, read_latents, write_latents
-from sonimate.data.shards import ShardClip
+from sonimate.features import latents
+from sonimate.features.latents import ABOUT, FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.footage.shards import ShardClip
 
 CPU = torch.device("cpu")
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonimate.data import mouth_reader
-from sonimate.data.crop import wav_bytes
-from sonimate.data.mouth_reader import OWN, judge_strangers, main
-from sonimate.data.shards import CLIPS, write_shards
+from sonimate.footage import mouth_reader
+from sonimate.footage.mouth_reader import OWN, judge_strangers, main
+from sonimate.footage.shards import CLIPS, write_shards
+from sonimate.footage.square_crop import wav_bytes
 
 FRAMES = 90
 

@@ -4,9 +4,9 @@ import hashlib
 
 import pytest
 
-from sonimate.data import public_clips
-from sonimate.data.footage import read_speakers
 from sonimate.errors import DownloadCorrupted, FileMissing
+from sonimate.footage import public_clips
+from sonimate.footage.sources import read_speakers
 
 CLIPS = [
     {

@@ -11,27 +11,27 @@ import pytest
 from av.error import InvalidDataError
 from faces import canonical_landmarks, example, poses
 
-from sonimate.data import quality
-from sonimate.data.buckets import label_buckets
-from sonimate.data.crop import square_box, wav_bytes, write_mp4
-from sonimate.data.face_box import add_face_box
-from sonimate.data.footage import ForwardReader
-from sonimate.data.probe import probe
-from sonimate.data.quality import gate_quality, head_angles
-from sonimate.data.sample import SAMPLES_PER_FRAME, Sample, each, rounded
-from sonimate.data.shots import MAX_FRAMES, detect_shots, shot_bounds
-from sonimate.data.speech import gate_speech, levels, pause_ratio
-from sonimate.data.sync import MAX_OFFSET_FRAMES, gate_sync, synchrony
-from sonimate.data.tracks import (
+from sonimate.errors import UnreadableVideo, UnusableClip
+from sonimate.face.mesh import landmark_box
+from sonimate.face.pose import Pose, rotation_matrix
+from sonimate.footage import quality
+from sonimate.footage.bucket_labels import label_buckets
+from sonimate.footage.joint_box import add_face_box
+from sonimate.footage.probe import probe
+from sonimate.footage.quality import gate_quality, head_angles
+from sonimate.footage.sample import SAMPLES_PER_FRAME, Sample, each, rounded
+from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
+from sonimate.footage.sources import ForwardReader
+from sonimate.footage.square_crop import square_box, wav_bytes, write_mp4
+from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, synchrony
+from sonimate.footage.tracks import (
     count_rivals,
     face_sharpness,
     fill_gaps,
     split_tracks,
     stack_landmarks,
 )
-from sonimate.errors import UnreadableVideo, UnusableClip
-from sonimate.face.mesh import landmark_box
-from sonimate.face.pose import Pose, rotation_matrix
+from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
 from sonimate.media.audio import Sound
 from sonimate.media.video import VideoInfo, read_frames
 from sonimate.types import Face
@@ -195,7 +195,7 @@ def test_a_file_in_which_a_library_fails_midway_is_rejected_by_the_exceptions_na
         list(ForwardReader().read(sample.source, 0, FRAMES))
         yield sample
 
-    monkeypatch.setattr(f"sonimate.data.{reader}.read_frames", torn)
+    monkeypatch.setattr(f"sonimate.footage.{reader}.read_frames", torn)
     samples = iter([talking])
     rejection = only(detect_shots(samples) if reader == "shots" else each("tracks", read, samples)).rejection
     assert rejection is not None
@@ -209,8 +209,8 @@ def test_sound_in_which_a_library_fails_midway_rejects_its_file(talking, monkeyp
         raise ValueError("channels changed")
 
     info = VideoInfo(320, 240, 25.0, 3.0, 0.0, True)
-    monkeypatch.setattr("sonimate.data.probe.read_video", lambda *_, **__: (info, iter(())))
-    monkeypatch.setattr("sonimate.data.probe.stream_sound", lambda *_, **__: Sound(blocks(), RATE_HZ, 1))
+    monkeypatch.setattr("sonimate.footage.probe.read_video", lambda *_, **__: (info, iter(())))
+    monkeypatch.setattr("sonimate.footage.probe.stream_sound", lambda *_, **__: Sound(blocks(), RATE_HZ, 1))
     rejection = only(probe(iter([talking]))).rejection
     assert rejection is not None
     assert rejection.reason == "ValueError"
@@ -364,7 +364,7 @@ def test_noise_in_the_dark_is_no_cut():
 
 
 def test_long_shots_are_cut_into_equal_parts(talking, monkeypatch):
-    monkeypatch.setattr("sonimate.data.shots.read_frames", lambda *_, **__: shots(2 * MAX_FRAMES + 2))
+    monkeypatch.setattr("sonimate.footage.shots.read_frames", lambda *_, **__: shots(2 * MAX_FRAMES + 2))
     parts = list(detect_shots(iter([talking])))
     assert [part.start for part in parts] == [0, 1000, 2001]
     assert sum(part.count for part in parts) == 2 * MAX_FRAMES + 2

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from sonimate.diffusion.plan import independent_windows
 from sonimate.evaluate.ablation import seam_speed
-from sonimate.sampling.windows import independent_windows
 
 
 def steps(speeds: np.ndarray) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sonimate.evaluate.features import EYES, canonical_face_height_cm, measure_face, meet
+from sonimate.evaluate.face_curves import EYES, canonical_face_height_cm, measure_face, meet
 from sonimate.evaluate.moments import contact_sheet, crop_head, pick_moments
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, rotation_matrix, to_image

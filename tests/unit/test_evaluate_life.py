@@ -12,9 +12,9 @@ import pytest
 
 from sonimate.evaluate import controls
 from sonimate.evaluate.controls import Reading, control_checks
-from sonimate.evaluate.features import FPS, FaceCurves
+from sonimate.evaluate.face_curves import FPS, FaceCurves
 from sonimate.evaluate.life import life_checks, measure_life, real_acceleration
-from sonimate.evaluate.report import Check, markdown_table, publish
+from sonimate.evaluate.tables import Check, markdown_table, publish
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SPEECH_SECONDS, SILENT_SECONDS = 20.0, 2.0

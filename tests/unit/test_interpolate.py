@@ -8,7 +8,7 @@ from torch import Tensor
 from torch.nn import functional as F
 from torch.testing import assert_close
 
-from sonimate.interpolate import FlowMiddle, RifeMiddle, double_rate
+from sonimate.codecs.svd.interpolation import FlowMiddle, RifeMiddle, double_rate
 from sonimate.models.rife import IFNet, IFNetConfig, warp
 
 SIZES = [(64, 48), (57, 43), (12, 300)]

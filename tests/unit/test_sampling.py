@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonimate.configs import COMPACT, FULL, SamplingOptions
+from sonimate.diffusion import sample, sample_joint
+from sonimate.diffusion.guidance import AUDIO, IMAGE, NULL, branch_weights, ramp_values
+from sonimate.diffusion.plan import independent_windows, overlapping_windows, shifted_windows, step_plan
+from sonimate.diffusion.predict import batches
+from sonimate.diffusion.schedule import denoised, euler_step, karras_sigmas, sampling_sigmas
 from sonimate.errors import OptionOutOfRange
-from sonimate.sampling import sample, sample_joint
-from sonimate.sampling.guidance import AUDIO, IMAGE, NULL, branch_weights, ramp_values
-from sonimate.sampling.predict import batches
-from sonimate.sampling.schedule import denoised, euler_step, karras_sigmas, sampling_sigmas
-from sonimate.sampling.windows import independent_windows, overlapping_windows, shifted_windows, step_plan
 from sonimate.types import Conditions
 
 FRAMES, CHANNELS, SIZE = 11, 3, 4

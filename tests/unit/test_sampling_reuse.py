@@ -12,15 +12,15 @@ import torch
 from torch.testing import assert_close
 
 from sonimate.configs import FULL, SamplingOptions
+from sonimate.diffusion import sample
+from sonimate.diffusion.compiled import compilation_errors_told, compile_network
+from sonimate.diffusion.guidance import AUDIO, branch_weights, denoising_steps
+from sonimate.diffusion.plan import step_plan
+from sonimate.diffusion.predict import mean_velocity
+from sonimate.diffusion.schedule import euler_step, sampling_sigmas
 from sonimate.errors import CompilationFailed, OptionOutOfRange
-from sonimate.evaluate.memory import peak_activation_bytes
+from sonimate.evaluate.peak_memory import peak_activation_bytes
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
-from sonimate.sampling import sample
-from sonimate.sampling.compiled import compilation_errors_told, compile_network
-from sonimate.sampling.guidance import AUDIO, branch_weights, denoising_steps
-from sonimate.sampling.predict import mean_velocity
-from sonimate.sampling.schedule import euler_step, sampling_sigmas
-from sonimate.sampling.windows import step_plan
 from sonimate.types import Conditions
 
 FRAMES, CHANNELS, SIZE, WIDTH = 11, 3, 8, 12

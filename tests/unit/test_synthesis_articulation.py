@@ -5,9 +5,9 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sonimate.data.synthesis.articulation import Style, activations, sample_style
-from sonimate.data.synthesis.phones import BILABIALS, INVENTORY, Phone
-from sonimate.data.synthesis.targets import ACTIVATIONS, CONTACTS, DIPHTHONGS, TARGETS
+from sonimate.speech.articulation import Style, activations, sample_style
+from sonimate.speech.phones import BILABIALS, INVENTORY, Phone
+from sonimate.speech.targets import ACTIVATIONS, CONTACTS, DIPHTHONGS, TARGETS
 
 COLUMN = {name: k for k, name in enumerate(ACTIVATIONS)}
 

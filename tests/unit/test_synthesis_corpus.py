@@ -6,19 +6,19 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sonimate.data.synthesis import corpus
-from sonimate.data.synthesis.augment import change_speaker, degrade
-from sonimate.data.synthesis.corpus import Spec, compose, join, plan, save
-from sonimate.data.synthesis.espeak import SynthesisFailed
-from sonimate.data.synthesis.phones import INVENTORY, Phone, UnknownPhone, from_ipa, from_radio
-from sonimate.data.synthesis.pool import Phrase, cut
-from sonimate.data.synthesis.prominence import (
+from sonimate.speech import corpus
+from sonimate.speech.augment import change_speaker, degrade
+from sonimate.speech.corpus import Spec, compose, join, plan, save
+from sonimate.speech.espeak import SynthesisFailed
+from sonimate.speech.phones import INVENTORY, Phone, UnknownPhone, from_ipa, from_radio
+from sonimate.speech.pool import Phrase, cut
+from sonimate.speech.prominence import (
     fill_silences,
     mark_stress,
     phone_loudness_db,
     split_silences,
 )
-from sonimate.data.synthesis.text import LANGUAGES, sentence
+from sonimate.speech.text import LANGUAGES, sentence
 from sonimate.types import Waveform
 
 RATE_HZ = 16000

@@ -7,14 +7,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonimate.data.synthesis import __main__ as command
-from sonimate.data.synthesis import voices
-from sonimate.data.synthesis.corpus import plan
-from sonimate.data.synthesis.folder import RECORD, claim, find_utterances, utterance_path
-from sonimate.data.synthesis.phones import Phone
-from sonimate.data.synthesis.pool import Phrase, save_pool
-from sonimate.data.synthesis.recordings import ASTERISK_FOLDERS
 from sonimate.errors import FileMissing, OtherCorpus
+from sonimate.speech import __main__ as command
+from sonimate.speech import voices
+from sonimate.speech.corpus import plan
+from sonimate.speech.folder import RECORD, claim, find_utterances, utterance_path
+from sonimate.speech.phones import Phone
+from sonimate.speech.pool import Phrase, save_pool
+from sonimate.speech.recordings import ASTERISK_FOLDERS
 from sonimate.types import Waveform
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from sonimate.data.synthesis.gestures import blinks, brows, head_motion
-from sonimate.data.synthesis.phones import Phone
+from sonimate.speech.gestures import blinks, brows, head_motion
+from sonimate.speech.phones import Phone
 
 
 def speech(seconds: float, phrase: float = 1.5, pause: float = 0.5) -> list[Phone]:

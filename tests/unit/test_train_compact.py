@@ -14,7 +14,7 @@ from sonimate.checkpoints.saved import NETWORKS
 from sonimate.configs import COMPACT
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.models.unet import FIXED_BUCKET
-from sonimate.train.compact import CompactTask, outside_rows
+from sonimate.train.compact_task import CompactTask, outside_rows
 from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_config
 from sonimate.train.validate import gap_cm, generate, lip_scores
 

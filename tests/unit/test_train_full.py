@@ -15,14 +15,14 @@ from sonimate.audio.windows import bucket_windows, token_windows
 from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.configs import FULL
-from sonimate.data.latents import ABOUT, read_latents
 from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
+from sonimate.features.latents import ABOUT, read_latents
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.config import FullConfig
 from sonimate.train.film import follows, generate_latents
-from sonimate.train.full import FullTask
+from sonimate.train.full_task import FullTask
 from sonimate.train.loop import Trainer
 from sonimate.train.record import read_losses
 

@@ -12,8 +12,8 @@ import torch
 from train_samples import CONFIG, DATA, SAMPLES
 
 from sonimate.errors import OptionOutOfRange, TrainingDiverged
-from sonimate.train.buckets import bucket_config
-from sonimate.train.compact import CompactTask
+from sonimate.train.bucket_stage import bucket_config
+from sonimate.train.compact_task import CompactTask
 from sonimate.train.config import CompactConfig
 from sonimate.train.denoiser import Denoiser
 from sonimate.train.loop import Trainer

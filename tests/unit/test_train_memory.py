@@ -6,7 +6,7 @@ import pytest
 
 from sonimate.models.audio_tokens import AudioTokensConfig
 from sonimate.models.unet import UNetConfig
-from sonimate.train.memory import (
+from sonimate.train.memory_plan import (
     Counts,
     activation_bytes,
     count,

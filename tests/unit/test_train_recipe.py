@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 import pytest
 from train_samples import write_data
 
-from sonimate.data.compact.samples import MotionSample
+from sonimate.features.motion_samples import MotionSample
 from sonimate.train import folds
 from sonimate.train.config import read_changes, read_config
 from sonimate.train.folds import speaker_folds

@@ -15,10 +15,10 @@ from sonimate.checkpoints.network import load_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.errors import InvalidCheckpoint, OptionOutOfRange
 from sonimate.train import run as runs
-from sonimate.train.identity import ABOUT, about_run, claim, differences
 from sonimate.train.loop import Trainer
 from sonimate.train.record import LOSSES, read_losses
 from sonimate.train.run import train
+from sonimate.train.run_identity import ABOUT, about_run, claim, differences
 
 SHORT = replace(CONFIG, steps=2, bucket_steps=2, bucket_batch_size=2)
 

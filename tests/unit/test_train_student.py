@@ -9,8 +9,8 @@ from train_samples import CONFIG, DATA
 from sonimate.checkpoints.network import load_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.configs import COMPACT
-from sonimate.sampling.guidance import AUDIO, IMAGE, branch_weights, ends_of, remaining_guidance
-from sonimate.train.compact import CompactTask
+from sonimate.diffusion.guidance import AUDIO, IMAGE, branch_weights, ends_of, remaining_guidance
+from sonimate.train.compact_task import CompactTask
 from sonimate.train.student import Student
 
 GUIDANCE = 2.5

@@ -7,9 +7,9 @@ import numpy as np
 import yaml
 from faces import codec, poses
 
-from sonimate.data.compact.features import Reducer, save_reducers
-from sonimate.data.compact.samples import MotionSample
-from sonimate.train.compact import CompactData
+from sonimate.features.motion_samples import MotionSample
+from sonimate.features.reducer import Reducer, save_reducers
+from sonimate.train.compact_task import CompactData
 from sonimate.train.config import CompactConfig
 
 CHANNELS, TOKEN_DIM, BUCKET_DIM = 4, 3, 2
@@ -81,7 +81,7 @@ def sample(name: str, seed: int) -> MotionSample:
 
 
 def write_data(folder: Path) -> Path:
-    """`DATA` as python -m sonimate.data.compact would have written it."""
+    """`DATA` as python -m sonimate.features would have written it."""
     (folder / "samples").mkdir(parents=True)
     for some in DATA.samples:
         some.save(folder / "samples")

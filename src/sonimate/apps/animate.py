@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonimate.apps.animate_options import changed_sampling
-from sonimate.apps.report import Watch, peak_memory_mb
-from sonimate.checkpoints.folder import is_full, model_folder
+from sonimate.apps.progress import Watch, peak_memory_mb
+from sonimate.checkpoints.model_folder import is_full, model_folder
 from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
 from sonimate.errors import OptionOutOfRange, OutputNotWritable
 from sonimate.face.mesh import FaceMesh

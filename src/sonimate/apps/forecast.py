@@ -14,16 +14,16 @@ import torch
 
 from sonimate.audio.duration import LATENT_FPS, video_frames, window_count
 from sonimate.audio.windows import frame_count
-from sonimate.checkpoints.layout import describe
+from sonimate.checkpoints.component_layout import describe
 from sonimate.checkpoints.network import read_config
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
+from sonimate.diffusion.guidance import Step, denoising_steps, remaining_guidance
+from sonimate.diffusion.plan import step_plan
+from sonimate.diffusion.schedule import sampling_sigmas
 from sonimate.face.geometry import rounded_size
 from sonimate.inputs import Inputs
-from sonimate.sampling.guidance import Step, denoising_steps, remaining_guidance
-from sonimate.sampling.schedule import sampling_sigmas
-from sonimate.sampling.windows import step_plan
 
 LATENT_PX = 8
 """Pixels a side that share a latent position of SVD's autoencoder."""

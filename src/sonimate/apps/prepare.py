@@ -59,7 +59,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate prepare` command line. Raises SonimateError."""
     try:
-        from sonimate.data.prepare import PrepareOptions, prepare, run_here
+        from sonimate.footage.preparer import PrepareOptions, prepare, run_here
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("prepare", error) from error
 

@@ -23,7 +23,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=Path,
         required=True,
         metavar="DATA",
-        help="folder of python -m sonimate.data.compact or sonimate.data.latents",
+        help="folder of python -m sonimate.features or sonimate.features.latents",
     )
     add("-o", "--out", type=Path, required=True, metavar="RUN", help="run folder; the model is in RUN/model")
     add("--init", metavar="MODEL", help="model or run folder to start from; the full size needs one")

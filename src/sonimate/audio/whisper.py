@@ -18,8 +18,8 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
-from sonimate.audio.whisper_encoder import WhisperConfig, WhisperEncoder
 from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
+from sonimate.models.whisper_encoder import WhisperConfig, WhisperEncoder
 
 RATE_HZ = 16_000
 FFT_SAMPLES = 400  # 25 ms

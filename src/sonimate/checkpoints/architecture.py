@@ -7,8 +7,7 @@ from typing import Any
 
 from torch import nn
 
-from sonimate.audio.whisper_encoder import WhisperConfig, WhisperEncoder
-from sonimate.checkpoints.layout import Class
+from sonimate.checkpoints.component_layout import Class
 from sonimate.checkpoints.manifest import Shapes, shapes_of
 from sonimate.checkpoints.network import built_on_meta
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
@@ -16,6 +15,7 @@ from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.models.whisper_encoder import WhisperConfig, WhisperEncoder
 
 NETWORKS: dict[str, tuple[type[nn.Module], type]] = {
     "SpatioTemporalUNet": (SpatioTemporalUNet, UNetConfig),

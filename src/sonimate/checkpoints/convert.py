@@ -17,8 +17,8 @@ from torch import Tensor
 
 from sonimate.checkpoints.architecture import audio_to_bucket_config, audio_tokens_config, expected_shapes
 from sonimate.checkpoints.archive import TensorFile, open_tensors
+from sonimate.checkpoints.component_layout import Class, weights_path
 from sonimate.checkpoints.keymap import KEY_MAPS
-from sonimate.checkpoints.layout import Class, weights_path
 from sonimate.checkpoints.manifest import Shapes, check_shapes
 from sonimate.checkpoints.release import CONFIG, Release
 from sonimate.checkpoints.saved import write_index

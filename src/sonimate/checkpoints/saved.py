@@ -12,12 +12,12 @@ from safetensors.torch import load_file
 from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.folder import INDEX, is_full, model_folder
-from sonimate.checkpoints.layout import PIPELINE
+from sonimate.checkpoints.component_layout import PIPELINE
 from sonimate.checkpoints.manifest import check_shapes, shapes_of
+from sonimate.checkpoints.model_folder import INDEX, is_full, model_folder
 from sonimate.checkpoints.network import WEIGHTS, load_network, read_tensors, save_network, write_network
 from sonimate.codecs.base import Codec
-from sonimate.codecs.mesh import LANDMARKS, MOTION, MeshCodec
+from sonimate.codecs.mesh.codec import LANDMARKS, MOTION, MeshCodec
 from sonimate.errors import InvalidCheckpoint
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
@@ -60,7 +60,7 @@ def load_components(model: str | Path, dtype: torch.dtype = torch.float32) -> Co
     encoder = WhisperHiddenStates.from_folder(folder / "audio_encoder")
     read_tensors(folder / "audio_encoder" / WEIGHTS)
     if is_full(folder):
-        from sonimate.checkpoints.full import load_image_encoder, load_svd_codec
+        from sonimate.checkpoints.full_model import load_image_encoder, load_svd_codec
 
         image_encoder = load_image_encoder(folder / "image_encoder", dtype)
         codec = load_svd_codec(folder, dtype)
@@ -105,7 +105,7 @@ def save_components(components: Components, folder: Path, dtype: torch.dtype = t
         components.codec.save(folder / "codec")
         write_index(folder)
         return
-    from sonimate.checkpoints import full
+    from sonimate.checkpoints import full_model as full
 
     full.save_image_encoder(components.image_encoder, folder / "image_encoder", dtype)
     full.save_svd_codec(components.codec, folder, dtype)

@@ -9,7 +9,7 @@ import torch
 
 from sonimate.checkpoints.architecture import expected_shapes
 from sonimate.checkpoints.archive import SafetensorsFile
-from sonimate.checkpoints.layout import Class, read_index, weights_path
+from sonimate.checkpoints.component_layout import Class, read_index, weights_path
 from sonimate.checkpoints.manifest import check_shapes
 from sonimate.checkpoints.network import read_config
 from sonimate.checkpoints.saved import load_codec

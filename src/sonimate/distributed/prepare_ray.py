@@ -14,8 +14,8 @@ from typing import Any, cast
 import ray
 import ray.data
 
-from sonimate.data.prepare import PrepareOptions, Preparer, Source, Task
 from sonimate.errors import ClusterUnreachable
+from sonimate.footage.preparer import PrepareOptions, Preparer, Source, Task
 
 LOCAL = "local"
 

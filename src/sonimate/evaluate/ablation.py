@@ -9,13 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonimate.configs import MotionOptions, SamplingOptions
-from sonimate.data.buckets import motion_buckets
-from sonimate.evaluate.features import generated_landmarks
+from sonimate.diffusion.plan import independent_windows
+from sonimate.evaluate.face_curves import generated_landmarks
 from sonimate.evaluate.lip_sync import Take, portrait_of
 from sonimate.evaluate.performance import Performance, mesh_codec, perform
 from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation
+from sonimate.footage.bucket_labels import motion_buckets
 from sonimate.pipeline import SonicPipeline
-from sonimate.sampling.windows import independent_windows
 
 LATENT_STRIDE = 2
 """Output frames (25 a second) a latent."""

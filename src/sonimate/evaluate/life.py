@@ -8,9 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonimate.evaluate import targets
-from sonimate.evaluate.features import FPS, FaceCurves
-from sonimate.evaluate.report import Check
+from sonimate.evaluate import thresholds as targets
+from sonimate.evaluate.face_curves import FPS, FaceCurves
 from sonimate.evaluate.statistics import (
     accelerations,
     blink_frames,
@@ -19,6 +18,7 @@ from sonimate.evaluate.statistics import (
     median_acceleration,
     spread,
 )
+from sonimate.evaluate.tables import Check
 
 SETTLING_SECONDS = 0.5
 """Lips take this long to come to rest after the last word."""

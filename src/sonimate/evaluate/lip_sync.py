@@ -14,18 +14,18 @@ from typing import Any
 import numpy as np
 
 from sonimate.configs import SamplingOptions
-from sonimate.data.footage import SUFFIXES, read_speakers
-from sonimate.data.prepare import PrepareOptions, prepare
-from sonimate.data.sample import FPS
-from sonimate.data.tracks import track_file
 from sonimate.errors import FileMissing, OptionOutOfRange
-from sonimate.evaluate import targets
-from sonimate.evaluate.features import FaceCurves, measure_face
+from sonimate.evaluate import thresholds as targets
+from sonimate.evaluate.face_curves import FaceCurves, measure_face
 from sonimate.evaluate.performance import film, perform
-from sonimate.evaluate.report import Check
 from sonimate.evaluate.sounds import fit_length, half_turn, partners
 from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation, median_acceleration
+from sonimate.evaluate.tables import Check
 from sonimate.face.mesh import FaceMesh, select_face
+from sonimate.footage.preparer import PrepareOptions, prepare
+from sonimate.footage.sample import FPS
+from sonimate.footage.sources import SUFFIXES, read_speakers
+from sonimate.footage.tracks import track_file
 from sonimate.media.audio import MODEL_RATE_HZ, read_audio
 from sonimate.media.video import read_frames
 from sonimate.pipeline import SonicPipeline

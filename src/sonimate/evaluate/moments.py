@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sonimate.codecs.mesh import MeshCodec, Motion
-from sonimate.evaluate.features import FaceCurves
+from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.evaluate.face_curves import FaceCurves
 from sonimate.evaluate.performance import Performance
 from sonimate.types import Face
 

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.codecs.mesh import MeshCodec, Motion
-from sonimate.codecs.warp import PortraitWarp
+from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
-from sonimate.data.tracks import track_file
 from sonimate.errors import UnknownModel
-from sonimate.evaluate.features import FaceCurves, generated_landmarks, measure_face
+from sonimate.evaluate.face_curves import FaceCurves, generated_landmarks, measure_face
 from sonimate.evaluate.sounds import write_wav
 from sonimate.face.mesh import FaceMesh
+from sonimate.footage.tracks import track_file
 from sonimate.media.image import write_png
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform

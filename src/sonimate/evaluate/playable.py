@@ -9,7 +9,7 @@ from typing import Any
 import av
 import numpy as np
 
-from sonimate.evaluate.features import FPS
+from sonimate.evaluate.face_curves import FPS
 from sonimate.media.audio import MODEL_RATE_HZ, read_audio
 from sonimate.media.video import VideoWriter
 from sonimate.types import Waveform

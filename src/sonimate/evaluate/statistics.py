@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonimate.evaluate.features import FPS
+from sonimate.evaluate.face_curves import FPS
 
 MAX_LAG_FRAMES = 8
 """320 ms either way: speech has a syllable every 200 to 250 ms, farther away another one would match."""

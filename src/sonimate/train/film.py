@@ -11,13 +11,13 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.windows import token_windows
-from sonimate.codecs.svd import SVDCodec
+from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
-from sonimate.data.latents import FRAME_STEP, LatentClip
+from sonimate.diffusion import sample
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.pose import mouth_opening
+from sonimate.features.latents import FRAME_STEP, LatentClip
 from sonimate.media.video import VideoWriter
-from sonimate.sampling import sample
 from sonimate.train.denoiser import FPS, Denoiser
 from sonimate.types import Conditions, Waveform
 

@@ -15,8 +15,8 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
-from sonimate.data.compact.samples import MotionSample, load_samples
 from sonimate.errors import FileMissing, SonimateError, TooFewClips
+from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.train.recipe import STAGES
 
 UNCHANGED = "@1.0v0"
@@ -63,7 +63,7 @@ def train_folds(arguments: argparse.Namespace) -> int:
     clips = real_clips(load_samples(arguments.data / "samples"))
     if not clips:
         raise FileMissing(
-            f"{arguments.data} holds no real samples. Give the folder that python -m sonimate.data.compact "
+            f"{arguments.data} holds no real samples. Give the folder that python -m sonimate.features "
             "has written from footage."
         )
     if not 2 <= arguments.folds <= len(clips):

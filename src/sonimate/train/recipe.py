@@ -65,10 +65,10 @@ def commands(footage: Path | None, out: Path, config: Path, seed: int, jobs: int
     speech, shards, data = (str(out / name) for name in ("speech", "shards", "data"))
     if footage is None:
         footage = out / "clips"
-        yield ["sonimate.data.public_clips", str(footage)]
-    yield ["sonimate.data.synthesis", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
+        yield ["sonimate.footage.public_clips", str(footage)]
+    yield ["sonimate.speech", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
     yield ["sonimate", "prepare", str(footage), "-o", shards]
-    yield ["sonimate.data.compact", shards, "-o", data, "--speech", speech]
+    yield ["sonimate.features", shards, "-o", data, "--speech", speech]
     train = ["sonimate", "train", str(config), "--data", data]
     last = str(out / "synthetic")
     yield [*train, "-o", last, "--set", f"seed={seed}"]

@@ -9,14 +9,14 @@ from typing import Any
 
 from accelerate import PartialState
 
-from sonimate.checkpoints.folder import INDEX, is_full, model_folder
+from sonimate.checkpoints.model_folder import INDEX, is_full, model_folder
 from sonimate.errors import OptionOutOfRange
-from sonimate.train.buckets import BUCKETS, bucket_config
-from sonimate.train.compact import CompactData, CompactTask
+from sonimate.train.bucket_stage import BUCKETS, bucket_config
+from sonimate.train.compact_task import CompactData, CompactTask
 from sonimate.train.config import CompactConfig, FullConfig, read_config
-from sonimate.train.full import FullTask
-from sonimate.train.identity import about_run, claim
+from sonimate.train.full_task import FullTask
 from sonimate.train.loop import Trainer
+from sonimate.train.run_identity import about_run, claim
 
 
 def train(
@@ -25,7 +25,7 @@ def train(
     """Train by a recipe until done, from where a stopped run was; returns the model's folder. A run that is
     done is only written once more.
 
-    data: of `python -m sonimate.data.compact` or `python -m sonimate.data.latents`. init: a bundled model's
+    data: of `python -m sonimate.features` or `python -m sonimate.features.latents`. init: a bundled model's
     name, a model folder, or the folder of a run; the full size needs one. changes: settings that differ from
     the recipe. Raises SonimateError.
     """
@@ -36,7 +36,7 @@ def train(
         claim(out, about_run(config, start, _rows_of_compact(compact)))
         task = CompactTask(config, compact, start)
     elif isinstance(config, FullConfig) and start is not None and is_full(start):
-        from sonimate.data.latents import read_latents
+        from sonimate.features.latents import read_latents
 
         clips = read_latents(data, start)
         rows = ((clip.name, clip.speaker, clip.latents.shape, clip.buckets.tolist()) for clip in clips)

@@ -8,14 +8,14 @@ import numpy as np
 import torch
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
-from sonimate.codecs.mesh import MeshCodec, Motion
+from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
-from sonimate.data.compact.samples import MotionSample
+from sonimate.diffusion.guidance import remaining_guidance
+from sonimate.diffusion.joint import sample_joint
 from sonimate.face.canonical import canonical_vertices
-from sonimate.sampling.guidance import remaining_guidance
-from sonimate.sampling.joint import sample_joint
+from sonimate.features.motion_samples import MotionSample
 from sonimate.train.denoiser import FPS, Denoiser
-from sonimate.train.windows import STRIDE, windows_of
+from sonimate.train.motion_windows import STRIDE, windows_of
 from sonimate.types import Conditions
 
 

@@ -1,0 +1,284 @@
+"""The compact codec: latents are a face's motion field and the head's motion; decoding warps the portrait.
+
+Expression is the displacement of pose-normalised vertices from the portrait's own. It is held in a small
+linear basis (principal components of real expressions) and shown to the UNet as a smooth map over the face;
+decoding reads the basis back from the map by least squares, so that lids and lips keep detail finer than a
+cell.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors.numpy import load_file, save_file
+from torch import Tensor
+from torch.nn import functional as F
+
+from sonimate.codecs.base import EncodedReference
+from sonimate.codecs.mesh.blinks import blink_curve
+from sonimate.codecs.mesh.face_map import GRID, face_mask, layout_positions, vertices_to_grid
+from sonimate.codecs.mesh.warp import PortraitWarp
+from sonimate.configs import DecodeOptions
+from sonimate.face.canonical import LEFT_EYE, RIGHT_EYE, canonical_vertices
+from sonimate.face.pose import fit_pose, relative_motion, to_canonical
+from sonimate.types import FrameStream, Portrait
+
+LANDMARKS = 478
+MOTION = 6
+UPPER_LIP, LOWER_LIP = 13, 14
+PATCH = 2
+"""Cells of the 16 x 16 field per side that share a latent cell: 3 x 4 expression channels on 8 x 8."""
+READ_RIDGE = 1e-2
+"""Ridge, in latent units, of reading the basis back: a map's noise must not excite weak components."""
+HEAD_SMOOTHING_SECONDS = 0.12
+"""Standard deviation of the smoothing of the head's path: above about 1.5 Hz the network leaves
+noise there, not nods."""
+LID_SURPLUS = 1.15
+"""Lids travel a little past each other, where they stop, so that a blink shuts the eye."""
+RIGHT_FOLD = (247, 30, 29, 27, 28, 56, 190)
+LEFT_FOLD = (467, 260, 259, 257, 258, 286, 414)
+"""The skin fold above each upper lid, in the order of RIGHT_EYE and LEFT_EYE."""
+TENSORS = ("basis", "positions", "open_mouth", "expression_std", "motion_std")
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What moves a portrait, n frames: expression (n, k) basis coefficients in cm, head (n, 6) as in
+    `relative_motion`."""
+
+    expression: np.ndarray
+    head: np.ndarray
+
+
+class MeshCodec:
+    """Latents (f, 18, 8, 8): 12 channels of expression, then six constant planes of head motion.
+
+    basis: (k, 478, 3) orthonormal expression components. positions: (478, 2) the layout, in cells.
+    open_mouth: (k,) coefficients by which faces open their mouths.
+    expression_std: (3,) and motion_std: (6,) scale the channels to unit variance over the training clips.
+    latent_fps: frames per second of the latents; frames come out at `output_fps`.
+    """
+
+    latent_fps: float = 12.5
+    output_fps: float = 25.0
+    image_size: int | None = None
+    networks = ()
+    interpolation = None
+
+    def __init__(
+        self,
+        *,
+        basis: np.ndarray,
+        positions: np.ndarray,
+        open_mouth: np.ndarray,
+        expression_std: np.ndarray,
+        motion_std: np.ndarray,
+    ):
+        self.open_mouth = open_mouth.astype(np.float64)
+        self.basis = basis.astype(np.float64)
+        self.positions = positions.astype(np.float64)
+        self.expression_std = expression_std.astype(np.float64)
+        self.motion_std = motion_std.astype(np.float64)
+        self._gap_of = self.basis[:, UPPER_LIP, 1] - self.basis[:, LOWER_LIP, 1]
+        maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis)
+        self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
+        normal = self._write @ self._write.T
+        self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
+        self.mask = F.avg_pool2d(torch.from_numpy(face_mask(self.positions))[None], PATCH)[0]
+
+    @classmethod
+    def from_folder(cls, folder: str | Path) -> MeshCodec:
+        """Load `model.safetensors` as written by `save`."""
+        tensors = load_file(Path(folder) / "model.safetensors")
+        return cls(**{name: tensors[name] for name in TENSORS})
+
+    def save(self, folder: str | Path) -> None:
+        """Write `model.safetensors` and `config.json`."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        save_file(
+            {name: getattr(self, name).astype(np.float32) for name in TENSORS}, folder / "model.safetensors"
+        )
+        config = {"_class_name": "MeshCodec", "latent_fps": self.latent_fps, "grid": GRID, "patch": PATCH}
+        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        return 3 * PATCH**2 + MOTION, GRID // PATCH, GRID // PATCH
+
+    def measure(self, landmarks: np.ndarray, reference: np.ndarray) -> Motion:
+        """Motion of tracked `landmarks` (n, 478, 3) px against one `reference` frame (478, 3) px."""
+        pose, still = fit_pose(landmarks), fit_pose(reference[None])
+        change = to_canonical(landmarks, pose) - to_canonical(reference[None], still)
+        return Motion(self.project(change), relative_motion(pose, still))
+
+    def project(self, displacement: np.ndarray) -> np.ndarray:
+        """Vertex displacements (n, 478, 3) cm -> basis coefficients (n, k)."""
+        return displacement.reshape(len(displacement), -1) @ self.basis.reshape(len(self.basis), -1).T
+
+    def displacement(self, coefficients: np.ndarray) -> np.ndarray:
+        """Basis coefficients (n, k) -> vertex displacements (n, 478, 3) cm."""
+        flat = coefficients @ self.basis.reshape(len(self.basis), -1)
+        return flat.reshape(len(coefficients), LANDMARKS, 3)
+
+    def to_latents(self, motion: Motion) -> Tensor:
+        """Motion of n frames -> latents (n, 18, 8, 8) float32."""
+        field = torch.from_numpy(motion.expression @ self._write).float().unflatten(1, (3, GRID, GRID))
+        planes = torch.from_numpy(motion.head / self.motion_std).float()[..., None, None]
+        side = GRID // PATCH
+        return torch.cat([F.pixel_unshuffle(field, PATCH), planes.expand(-1, -1, side, side)], dim=1)
+
+    def from_latents(self, latents: Tensor) -> Motion:
+        """Latents (n, 18, 8, 8) -> motion of n frames; inverse of `to_latents`."""
+        patches, planes = latents.float().cpu().split([3 * PATCH**2, MOTION], dim=1)
+        field = F.pixel_shuffle(patches, PATCH).flatten(1).double().numpy()
+        head = planes.mean((2, 3)).double().numpy() * self.motion_std
+        return Motion(field @ self._read, head)
+
+    def encode(self, landmarks: np.ndarray, reference: np.ndarray) -> Tensor:
+        """Tracked landmarks (n, 478, 3) px -> latents (n, 18, 8, 8) against `reference` (478, 3)."""
+        return self.to_latents(self.measure(landmarks, reference))
+
+    def reference_latents(self, landmarks: np.ndarray) -> Tensor:
+        """Landmarks (478, 3) px of the reference -> (18, 8, 8): how its expression, with the mouth closed,
+        differs from the canonical face's, within the basis; the head planes are zero."""
+        vertices = to_canonical(landmarks[None], fit_pose(landmarks[None]))
+        expression = self.project(canonical_expression(vertices)) + self._closing(vertices[0])
+        return self.to_latents(Motion(expression, np.zeros((1, MOTION))))[0]
+
+    def encode_reference(self, portrait: Portrait) -> EncodedReference:
+        """Reference latents, face mask and the warp that will decode frames of this portrait, at its size."""
+        latents = self.reference_latents(portrait.face.landmarks.astype(np.float64))
+        height, width = portrait.pixels.shape[:2]
+        return EncodedReference(
+            latents=latents,
+            mask=self.mask,
+            image=latents,
+            initial_mean=0.0,
+            width=width,
+            height=height,
+            context=PortraitWarp(portrait),
+        )
+
+    def decode(
+        self, latents: Tensor, context: PortraitWarp, decoding: DecodeOptions | None = None
+    ) -> FrameStream:
+        """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `output_fps`, one by one.
+
+        decoding: for codecs that couple frames; nothing here depends on it.
+        """
+        yield from self.render(self.motion(latents, context), context)
+
+    def motion(self, latents: Tensor, context: PortraitWarp) -> Motion:
+        """What latents at `latent_fps` make a portrait do at `output_fps`: interpolated, the head's path
+        smoothed to what a neck can do, and with blinks. The same latents always give the same motion."""
+        moved = self.from_latents(latents)
+        factor = round(self.output_fps / self.latent_fps)
+        expression = catmull_rom(moved.expression, factor) + self._closing(context.vertices)
+        head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * self.output_fps)
+        rng = np.random.default_rng(zlib.crc32(np.round(moved.head, 3).tobytes()))
+        closure = blink_curve(self._mouth_gap(expression, context), self.output_fps, rng)
+        return Motion(expression + np.outer(closure, self._lid_closure(context)), head)
+
+    def _closing(self, vertices: np.ndarray) -> np.ndarray:
+        """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). Portraits that smile
+        are closed before anything else: the network then brings every mouth back to rest in silence."""
+        gap = max(vertices[UPPER_LIP, 1] - vertices[LOWER_LIP, 1], 0.0)
+        return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
+
+    def _mouth_gap(self, expression: np.ndarray, context: PortraitWarp) -> np.ndarray:
+        """Inner-lip gap (n,) cm, zero when closed."""
+        rest = context.vertices[UPPER_LIP, 1] - context.vertices[LOWER_LIP, 1]
+        return np.maximum(rest + expression @ self._gap_of, 0)
+
+    def _lid_closure(self, context: PortraitWarp) -> np.ndarray:
+        """Coefficients (k,) that close this portrait's eyes."""
+        closing = self.project(lids_closing(context.vertices)[None])
+        upper, lower = 159, 145
+        opening = context.vertices[upper, 1] - context.vertices[lower, 1]
+        shut = self.displacement(closing)[0]
+        return closing[0] * (LID_SURPLUS * opening / max(shut[lower, 1] - shut[upper, 1], 0.2 * opening))
+
+    def render(self, motion: Motion, context: PortraitWarp) -> Iterator[np.ndarray]:
+        """Frames (h, w, 3) of a motion that is already at the output rate."""
+        for coefficients, head in zip(motion.expression, motion.head, strict=True):
+            yield context.render(self.displacement(coefficients[None])[0], head)
+
+
+def canonical_expression(vertices: np.ndarray) -> np.ndarray:
+    """Pose-normalised vertices (n, 478, 3) cm minus the canonical face's."""
+    return vertices - canonical_vertices()
+
+
+def lids_closing(vertices: np.ndarray) -> np.ndarray:
+    """Displacement (478, 3) cm that lays the upper lids of pose-normalised vertices (478, 3) on the lower
+    ones; the fold above follows half-way."""
+    closing = np.zeros_like(vertices)
+    for contour, fold in ((RIGHT_EYE, RIGHT_FOLD), (LEFT_EYE, LEFT_FOLD)):
+        half = len(contour) // 2
+        upper, lower = list(contour[1:half]), list(contour[:half:-1])
+        closing[upper] = vertices[lower] - vertices[upper]
+        closing[list(fold)] = 0.5 * closing[upper]
+    return closing
+
+
+def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing over time of (n, d), sigma in frames; the ends are held."""
+    reach = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T]
+    return np.stack(columns, axis=1)
+
+
+def catmull_rom(values: np.ndarray, factor: int) -> np.ndarray:
+    """(n, d) -> (n * factor, d): a cubic through all points; the last interval holds its final value."""
+    count = len(values)
+    at = np.minimum(np.arange(count * factor) / factor, count - 1)
+    base = np.minimum(at.astype(int), max(count - 2, 0))
+    t = (at - base)[:, None]
+    p0, p1, p2, p3 = (values[np.clip(base + k, 0, count - 1)] for k in (-1, 0, 1, 2))
+    return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
+
+
+def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
+    """Fit basis, layout and scales on tracked landmarks, one (n, 478, 3) px array per clip.
+
+    Each clip's mean face is removed first, so the basis holds expressions and no identities.
+    """
+    poses = [fit_pose(track) for track in tracks]
+    expressions = [to_canonical(track, pose) for track, pose in zip(tracks, poses, strict=True)]
+    changes = np.concatenate([e - e.mean(0) for e in expressions])
+    _, _, rows = np.linalg.svd(changes.reshape(len(changes), -1), full_matrices=False)
+    basis = rows[:components].reshape(components, LANDMARKS, 3)
+    opened = open_mouth_displacement(expressions)
+    positions = layout_positions(opened)
+    coefficients = changes.reshape(len(changes), -1) @ basis.reshape(components, -1).T
+    maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis)
+    field = np.einsum("nk,kcg->ncg", coefficients, maps)
+    heads = [relative_motion(p, p[len(p.scale) // 2 : len(p.scale) // 2 + 1]) for p in poses]
+    motion_std = np.sqrt(np.mean(np.concatenate([h - h.mean(0) for h in heads]) ** 2, axis=0))
+    return MeshCodec(
+        basis=basis,
+        positions=positions,
+        open_mouth=basis.reshape(components, -1) @ opened.ravel(),
+        expression_std=np.sqrt((field**2).mean((0, 2))),
+        motion_std=motion_std,
+    )
+
+
+def open_mouth_displacement(expressions: list[np.ndarray]) -> np.ndarray:
+    """Mean displacement (478, 3) cm from the most closed to the most open tenth of each clip's frames."""
+    moves = []
+    for vertices in expressions:
+        gap = vertices[:, 13, 1] - vertices[:, 14, 1]
+        tenth = max(len(gap) // 10, 1)
+        order = np.argsort(gap)
+        moves.append(vertices[order[-tenth:]].mean(0) - vertices[order[:tenth]].mean(0))
+    return np.mean(moves, axis=0)

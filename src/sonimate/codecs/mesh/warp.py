@@ -1,0 +1,241 @@
+"""Moves a portrait's own pixels: expression and head motion in, a frame at the portrait's resolution out."""
+
+from __future__ import annotations
+
+import cv2
+import numpy as np
+
+from sonimate.codecs.mesh.mouth import LOWER_LIP, TEETH_DEPTH_CM, UPPER_LIP, MouthInterior
+from sonimate.codecs.mesh.plane import FacePlane
+from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
+from sonimate.codecs.mesh.rings import build_rings
+from sonimate.face.canonical import (
+    LEFT_EYE,
+    LIPS_INNER,
+    RIGHT_EYE,
+    VERTEX_COUNT,
+    canonical_face,
+)
+from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
+from sonimate.types import Portrait
+
+COARSE_STEP = 4
+"""Outside the face the flow is smooth: it is evaluated at every fourth pixel."""
+WIDER_EYES = 1.08
+"""Lids open at most this much farther than in the portrait: there are no pixels behind them."""
+PRESSED_CM = 0.1
+"""Lips and lids that would cross by this much meet point by point: contours that merely share a height leave
+slits between them."""
+STEEPEST = 1.2
+"""No turn of less than 39 degrees folds the face over."""
+GRAZING = 0.12
+"""Cosine below which a triangle at the face's edge is seen too obliquely to lend its pixels."""
+IRISES = {RIGHT_EYE: 468, LEFT_EYE: 473}
+
+
+class PortraitWarp:
+    """Warps one portrait. `vertices` (478, 3) are its pose-normalised landmarks in canonical cm."""
+
+    def __init__(self, portrait: Portrait):
+        self._pixels = np.ascontiguousarray(portrait.pixels)
+        # Landmarks count from a pixel's corner, maps from its middle.
+        landmarks = portrait.face.landmarks.astype(np.float64) - [0.5, 0.5, 0]
+        self._height, self._width = self._pixels.shape[:2]
+        self.pose = fit_pose(landmarks[None])
+        up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
+        self._seen = seen_triangles(landmarks)
+        self._oval = outline(landmarks, self._seen)
+        up = up / np.linalg.norm(up)
+        self._rings = build_rings(landmarks[self._oval, :2], up, self._width, self._height)
+        landmarks = _without_steep_sides(landmarks)
+        self.vertices = to_canonical(landmarks[None], self.pose)[0]
+        ring_depth = np.tile(landmarks[self._oval, 2], len(self._rings.points) // len(self._oval))
+        ring_landmarks = np.column_stack([self._rings.points, ring_depth])
+        self._ring_vertices = to_canonical(ring_landmarks[None], self.pose)
+        self._ring_depth = ring_depth + np.ptp(landmarks[:, 2])
+        self._skin, self._everything = self._triangle_sets()
+        self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
+        self._window = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
+        self._teeth_z = float(self.vertices[[UPPER_LIP, LOWER_LIP], 2].mean()) - TEETH_DEPTH_CM
+        self._mouth = MouthInterior(
+            self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
+        )
+
+    def _triangle_sets(self) -> tuple[np.ndarray, np.ndarray]:
+        """Triangles of the skin (without those that span mouth and eye openings), and all with the rings."""
+        triangles = self._seen
+        opening = np.zeros(len(triangles), bool)
+        for contour in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
+            opening |= np.isin(triangles, contour).all(1)
+        ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
+        return triangles[~opening], np.concatenate([triangles, ring_ids[self._rings.triangles]])
+
+    def render(self, expression: np.ndarray, motion: np.ndarray) -> np.ndarray:
+        """One frame, uint8 (h, w, 3).
+
+        expression: (478, 3) cm, displacement of the pose-normalised vertices from the portrait's own.
+        motion: (6,) head motion against the portrait, as in `relative_motion`.
+        """
+        vertices = self._meet(self.vertices + expression)
+        pose = self._posed(np.asarray(motion, np.float64))
+        still = to_image(self.vertices[None], pose)[0]
+        moved = to_image(vertices[None], pose)[0]
+        rings = self._rings_moved(pose, (moved - still)[self._oval, :2])
+        target = np.concatenate([moved[:VERTEX_COUNT, :2], rings])
+        depth = np.concatenate([moved[:VERTEX_COUNT, 2], self._ring_depth])
+
+        frame = self._pixels.copy()
+        x0, y0, x1, y1 = self._window
+        frame[y0:y1, x0:x1] = self._resample(self._flow(target, depth))
+        for contour in (RIGHT_EYE, LEFT_EYE):
+            self._draw_eye(frame, contour, moved, pose, expression[IRISES[contour]])
+        self._draw_mouth(frame, moved, vertices, pose)
+        return frame
+
+    def _posed(self, motion: np.ndarray) -> Pose:
+        """The head's pose, moved no farther than the picture has room for."""
+        pose = apply_motion(self.pose, motion[None])
+        moved = to_image(self.vertices[None, self._oval], pose)[0, :, :2]
+        share = self._rings.leash(moved - self._source[self._oval])
+        return apply_motion(self.pose, share * motion[None])
+
+    def _meet(self, vertices: np.ndarray) -> np.ndarray:
+        """Lips and lids may touch, never cross; lids open no wider than there are pixels for."""
+        vertices = vertices.copy()
+        for contour, share in ((LIPS_INNER, 0.5), (RIGHT_EYE, 0.0), (LEFT_EYE, 0.0)):
+            half = len(contour) // 2
+            upper = np.array(contour[1:half])
+            lower = np.array(contour[:half:-1])
+            if contour is not LIPS_INNER:
+                widest = WIDER_EYES * (self.vertices[upper, 1] - self.vertices[lower, 1])
+                vertices[upper, 1] = np.minimum(
+                    vertices[upper, 1], vertices[lower, 1] + np.maximum(widest, 0)
+                )
+            between = vertices[lower] - vertices[upper]
+            between[:, 1] = np.maximum(between[:, 1], 0)
+            between[:, [0, 2]] *= np.minimum(between[:, 1:2] / PRESSED_CM, 1)
+            vertices[upper] += (1 - share) * between
+            vertices[lower] -= share * between
+        return vertices
+
+    def _rings_moved(self, pose: Pose, oval_shift: np.ndarray) -> np.ndarray:
+        points, count = self._rings.points, len(self._rings.points) // len(self._oval)
+        rigid = to_image(self._ring_vertices, pose)[0, :, :2]
+        stretch = np.tile(oval_shift, (count, 1)) * self._rings.stretch[:, None]
+        return points + self._rings.follow[:, None] * (rigid - points) + stretch
+
+    def _flow(self, target: np.ndarray, depth: np.ndarray) -> np.ndarray:
+        """Source position (h, w, 2) of the moving window's pixels: fine on the skin, coarse around it."""
+        x0, y0, x1, y1 = self._window
+        coarse, covered = inverse_map(
+            self._source, target, depth, self._everything, window=self._window, step=COARSE_STEP
+        )
+        rows, columns = covered.shape
+        middle = (COARSE_STEP - 1) / 2
+        coarse[..., 0] -= x0 + middle + COARSE_STEP * np.arange(columns)
+        coarse[..., 1] -= (y0 + middle + COARSE_STEP * np.arange(rows))[:, None]
+        coarse[~covered] = 0
+        flow = cv2.resize(coarse, (columns * COARSE_STEP, rows * COARSE_STEP), interpolation=cv2.INTER_LINEAR)
+        flow = np.ascontiguousarray(flow[: y1 - y0, : x1 - x0])
+        flow[..., 0] += np.arange(x0, x1, dtype=np.float32)
+        flow[..., 1] += np.arange(y0, y1, dtype=np.float32)[:, None]
+        face = target[:VERTEX_COUNT]
+        u0, v0, u1, v1 = window_around(face, 1, self._width, self._height)
+        u0, v0, u1, v1 = max(u0, x0), max(v0, y0), min(u1, x1), min(v1, y1)
+        if u0 < u1 and v0 < v1:
+            fine, on_skin = inverse_map(self._source, target, depth, self._skin, window=(u0, v0, u1, v1))
+            np.copyto(flow[v0 - y0 : v1 - y0, u0 - x0 : u1 - x0], fine, where=on_skin[..., None])
+        return flow
+
+    def _resample(self, flow: np.ndarray) -> np.ndarray:
+        return sample_at(self._pixels, flow, border=cv2.BORDER_REFLECT_101)
+
+    def _draw_eye(
+        self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose: Pose, gaze: np.ndarray
+    ) -> None:
+        """The eyeball stays with the skull while lids move over it; around the iris it follows the gaze."""
+        polygon = moved[list(contour), :2]
+        window = window_around(polygon, 2, self._width, self._height)
+        coverage = self._coverage(polygon, window)
+        if coverage is None:
+            return
+        z = float(self.vertices[list(contour), 2].mean())
+        x, y = FacePlane.at(pose, z).to_canonical(window)
+        iris = self.vertices[IRISES[contour], :2]
+        radius = 1.3 * np.linalg.norm(self.vertices[IRISES[contour] + 1, :2] - iris)
+        away = ((x - iris[0] - gaze[0]) ** 2 + (y - iris[1] - gaze[1]) ** 2) / (radius**2 + 1e-6)
+        turned = np.exp(-(away**2)).astype(np.float32)
+        place = FacePlane.at(self.pose, z).from_canonical(x - turned * gaze[0], y - turned * gaze[1])
+        _blend(frame, window, self._resample(place.astype(np.float32)), coverage)
+
+    def _draw_mouth(self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose: Pose) -> None:
+        polygon = moved[list(LIPS_INNER), :2]
+        window = window_around(polygon, 3, self._width, self._height)
+        coverage = self._coverage(polygon, window)
+        if coverage is None:
+            return
+        plane = FacePlane.at(pose, self._teeth_z)
+        _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), coverage)
+
+    def _coverage(self, polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray | None:
+        """Anti-aliased mask of an opening, or None when nothing of it can be seen."""
+        if window[0] == window[2] or window[1] == window[3]:
+            return None
+        coverage = polygon_mask(polygon, window)
+        return coverage if coverage.sum() > 0.5 else None
+
+
+def seen_triangles(landmarks: np.ndarray) -> np.ndarray:
+    """The triangles (t, 3) of the face that the picture shows: those on a turned head's far side, which point
+    away from the viewer, are peeled off from the outside inward."""
+    triangles = canonical_face().triangles
+    a, b, c = (landmarks[triangles[:, corner]] for corner in range(3))
+    normal = np.cross(b - a, c - a)
+    facing = -normal[:, 2] / np.maximum(np.linalg.norm(normal, axis=1), 1e-9)
+    facing *= np.sign(np.median(facing))
+    kept = np.ones(len(triangles), bool)
+    while True:
+        boundary = outer_edges(triangles[kept])
+        at_edge = np.zeros(len(triangles), bool)
+        for first, second in ((0, 1), (1, 2), (2, 0)):
+            edges = np.sort(triangles[:, [first, second]], axis=1)
+            at_edge |= np.isin(edges[:, 0] * VERTEX_COUNT + edges[:, 1], boundary)
+        peeled = kept & at_edge & (facing < GRAZING)
+        if not peeled.any():
+            return triangles[kept]
+        kept &= ~peeled
+
+
+def outer_edges(triangles: np.ndarray) -> np.ndarray:
+    """Edges that belong to one triangle only, each as smaller index * 468 + larger index."""
+    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+    keys, counts = np.unique(edges[:, 0] * VERTEX_COUNT + edges[:, 1], return_counts=True)
+    return keys[counts == 1]
+
+
+def outline(landmarks: np.ndarray, triangles: np.ndarray) -> list[int]:
+    """Vertices on the outer edge of `triangles`, ordered around the face in the image."""
+    edges = outer_edges(triangles)
+    vertices = np.unique(np.concatenate([edges // VERTEX_COUNT, edges % VERTEX_COUNT]))
+    away = landmarks[vertices, :2] - landmarks[vertices, :2].mean(0)
+    return vertices[np.argsort(np.arctan2(away[:, 1], away[:, 0]))].tolist()
+
+
+def _without_steep_sides(landmarks: np.ndarray) -> np.ndarray:
+    """Landmarks whose depth falls off by at most STEEPEST px a px: the nearest such surface that is nowhere
+    behind the true one. A turn by less than atan(1 / STEEPEST) then folds nothing over at the face's sides,
+    where a single picture has no pixels to show."""
+    places = landmarks[:, :2]
+    away = np.linalg.norm(places[:, None] - places[None], axis=2)
+    eased = landmarks.copy()
+    eased[:, 2] = (landmarks[:, 2] + STEEPEST * away).min(1)
+    return eased
+
+
+def _blend(
+    frame: np.ndarray, window: tuple[int, int, int, int], colour: np.ndarray, alpha: np.ndarray
+) -> None:
+    x0, y0, x1, y1 = window
+    below = frame[y0:y1, x0:x1].astype(np.float32)
+    mixed = below + (colour.astype(np.float32) - below) * alpha[..., None]
+    frame[y0:y1, x0:x1] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)

@@ -1,0 +1,167 @@
+"""The full model's codec: Stable Video Diffusion's autoencoder, whose frames come in chunks without seams."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
+from torch import Tensor, nn
+
+from sonimate.codecs.base import EncodedReference
+from sonimate.codecs.svd.interpolation import Middle, RifeMiddle, double_rate
+from sonimate.codecs.svd.preparation import (
+    clip_input,
+    face_mask,
+    resize_to_multiple_of_64,
+    signed_image,
+    unit_mask,
+)
+from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SEAMLESS_DECODE, DecodeOptions
+from sonimate.errors import NonFiniteOutput, OptionOutOfRange
+from sonimate.types import FrameStream, Portrait
+
+ENCODE_FRAMES = 8
+"""Encoded at once; the encoder sees every frame by itself, so that only memory depends on it."""
+
+_log = logging.getLogger("sonimate")
+
+
+class SVDCodec:
+    """Latents (n, 4, h / 8, w / 8) at `latent_fps`, scaled to unit variance.
+
+    vae: computes where and in the precision that it is in; one that overflows in half precision is turned to
+    float32 for good, since its next chunks would overflow too, and a second copy would only cost memory.
+    middle: the frame between two, when `output_fps` is twice `latent_fps`.
+    image_size: px of the shorter side, before both are rounded to multiples of 64 (NOTES 2.1); may be set.
+    """
+
+    latent_fps: float = 12.5
+    output_fps: float = 25.0
+    image_size: int | None = DEFAULT_IMAGE_SIZE_PX
+
+    def __init__(
+        self,
+        vae: AutoencoderKLTemporalDecoder,
+        *,
+        middle: Middle,
+        decoding: DecodeOptions = SEAMLESS_DECODE,
+    ):
+        self.vae = vae
+        self.middle = middle
+        self.decoding = decoding
+        self._scaling: float = vae.config["scaling_factor"]
+
+    @property
+    def networks(self) -> Sequence[nn.Module]:
+        return [self.vae, self.middle.network] if isinstance(self.middle, RifeMiddle) else [self.vae]
+
+    @property
+    def interpolation(self) -> str | None:
+        return self.middle.name if self.output_fps > self.latent_fps else None
+
+    def encode_reference(self, portrait: Portrait) -> EncodedReference:
+        """What the networks see of a portrait (NOTES 2.1-2.3, 4.1), float32 on the CPU.
+
+        The portrait is resized, and so is the mask, which is drawn around the face on the original picture.
+        latents: mean of the posterior, unscaled. Raises NonFiniteOutput.
+        """
+        height, width = portrait.pixels.shape[:2]
+        mask = face_mask(portrait.face.box, width=width, height=height)
+        pixels, mask = (
+            resize_to_multiple_of_64(x, self.image_size or DEFAULT_IMAGE_SIZE_PX)
+            for x in (portrait.pixels, mask)
+        )
+        latents = self._posterior_mean(signed_image(pixels)[None])[0]
+        return EncodedReference(
+            latents=latents,
+            mask=unit_mask(mask),
+            image=clip_input(pixels),
+            initial_mean=self._scaling * latents,
+            width=pixels.shape[1],
+            height=pixels.shape[0],
+        )
+
+    def encode(self, frames: Tensor | Sequence[np.ndarray]) -> Tensor:
+        """Frames, (n, 3, h, w) in [-1, 1] or uint8 (h, w, 3) each, sides multiples of 8 -> latents
+        (n, 4, h / 8, w / 8), float32 on the CPU. Raises NonFiniteOutput."""
+        starts = range(0, len(frames), ENCODE_FRAMES)
+        chunks = (_signed(frames[start : start + ENCODE_FRAMES]) for start in starts)
+        return self._scaling * torch.cat([self._posterior_mean(chunk) for chunk in chunks])
+
+    @torch.no_grad()
+    def decode(
+        self, latents: Tensor, context: object = None, decoding: DecodeOptions | None = None
+    ) -> FrameStream:
+        """Latents -> uint8 frames (h, w, 3) at `output_fps`, one by one, truncated (NOTES 5.2, 5.3).
+
+        Raises what `decode_latents` raises, and OptionOutOfRange for other rates than 12.5 and 25.
+        """
+        frames = self.decode_latents(latents, decoding)
+        if self.output_fps == 2 * self.latent_fps:
+            frames = double_rate(frames, self.middle)
+        elif self.output_fps != self.latent_fps:
+            raise OptionOutOfRange(f"output_fps = {self.output_fps}; choose 25 or 12.5.")
+        for frame in frames:
+            yield (frame * 255).to(torch.uint8).permute(1, 2, 0).numpy()
+
+    @torch.no_grad()
+    def decode_latents(self, latents: Tensor, decoding: DecodeOptions | None = None) -> Iterator[Tensor]:
+        """Latents -> frames (3, h, w) in [0, 1] at `latent_fps`, one by one, float32 on the CPU.
+
+        decoding: by default the codec's own.
+
+        Raises NonFiniteOutput: latents or frames hold infinities or no numbers, the latter even in float32.
+        """
+        if not latents.isfinite().all():
+            raise NonFiniteOutput("The latents are not finite. Sample in float32, or with less guidance.")
+        for chunk in chunk_plan(len(latents), decoding or self.decoding):
+            unscaled = latents[chunk.start : chunk.stop].float() / self._scaling
+            decoded = self._finite(lambda x: self.vae.decode(x, len(x), return_dict=False)[0], unscaled)
+            yield from (decoded[chunk.keep] / 2 + 0.5).clamp(0, 1)
+
+    @torch.no_grad()
+    def _posterior_mean(self, images: Tensor) -> Tensor:
+        return self._finite(lambda x: self.vae.encode(x, return_dict=False)[0].mean, images)
+
+    def _finite(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+        """What the VAE's `network` makes of x, float32 on the CPU."""
+        y = network(x.to(self.vae.device, self.vae.dtype))
+        if y.isfinite().all():
+            return y.float().cpu()
+        if self.vae.dtype == torch.float32:
+            raise NonFiniteOutput(
+                "The autoencoder's output is not finite even in float32. Check its weights: convert or copy "
+                "the model again."
+            )
+        _log.warning(
+            "The autoencoder overflowed in %s; it goes on in float32, which takes more time and memory.",
+            str(self.vae.dtype).removeprefix("torch."),
+        )
+        self.vae.float()
+        return self._finite(network, x)
+
+
+class Chunk(NamedTuple):
+    """Frames start to stop are decoded together; of these `keep` is shown."""
+
+    start: int
+    stop: int
+    keep: slice
+
+
+def chunk_plan(frame_count: int, options: DecodeOptions) -> Iterator[Chunk]:
+    """Chunks that together show every frame once, in order; neighbours change over mid-overlap."""
+    start, shown = 0, 0
+    while shown < frame_count:
+        stop = min(start + options.chunk_frames, frame_count)
+        end = stop if stop == frame_count else stop - options.overlap_frames // 2
+        yield Chunk(start, stop, slice(shown - start, end - start))
+        start, shown = stop - options.overlap_frames, end
+
+
+def _signed(frames: Tensor | Sequence[np.ndarray]) -> Tensor:
+    return frames if isinstance(frames, Tensor) else torch.stack([signed_image(frame) for frame in frames])

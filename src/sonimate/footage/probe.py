@@ -1,0 +1,44 @@
+"""First stage: can the file be read, and does it have sound? Its sound is decoded once, for all stages."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+
+from sonimate.footage.sample import MIN_SECONDS, SOUND_RATE_HZ, Sample, each
+from sonimate.footage.sources import reading, safely
+from sonimate.media.audio import stream_sound
+from sonimate.media.video import read_video
+
+STAGE = "probe"
+
+
+def probe(samples: Iterator[Sample]) -> Iterator[Sample]:
+    """Files -> the same files with facts about their picture, and their sound at 16 kHz mono on disk.
+
+    Rejects files without sound, shorter than MIN_SECONDS, or unreadable.
+    """
+    return each(STAGE, _probe, samples)
+
+
+def _probe(sample: Sample) -> Iterator[Sample]:
+    with reading():
+        info, _ = read_video(sample.source)
+    known = sample.knowing(STAGE, **asdict(info))
+    if not info.has_sound:
+        yield known.rejected(STAGE, "no sound")
+        return
+    with reading():
+        sound = stream_sound(sample.source, max_channels=None).at_rate(SOUND_RATE_HZ)
+    count = 0
+    with sample.sound_file.open("wb") as file:
+        for block in safely(sound.blocks):
+            block.mean(axis=1, dtype=np.float32).tofile(file)
+            count += len(block)
+    seconds = min(info.seconds, count / SOUND_RATE_HZ)
+    if seconds < MIN_SECONDS:
+        yield known.rejected(STAGE, "too short", f"{seconds:.2f} s")
+    else:
+        yield known

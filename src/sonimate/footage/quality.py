@@ -1,0 +1,78 @@
+"""Fourth stage: is the face large, sharp, frontal and alone, and does its mouth move?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+
+import numpy as np
+
+from sonimate.face.pose import Pose, fit_pose, mouth_opening
+from sonimate.footage.sample import MIN_SECONDS, Sample, each
+from sonimate.footage.tracks import STAGE as TRACKS
+
+STAGE = "quality"
+MAX_LOST_SHARE = 0.02
+"""Tracks with gaps come from turned or covered faces, whose landmarks near the gap are wrong too."""
+MIN_PRESENCE = 0.9
+"""Median probability of a face; faces in plain view measure 0.99 and more."""
+MIN_SHARPNESS = 0.10
+"""See `tracks.face_sharpness`. Talking clips seen measure 0.15 to 0.64."""
+MAX_YAW_DEGREES, MAX_PITCH_DEGREES = 40.0, 30.0
+"""95th percentiles over the clip; talking clips seen reach 27 and 23. Beyond, one mouth corner is hidden."""
+MAX_RIVAL_SHARE = 0.1
+"""Share of looks at the whole picture that find a second person: either may be the one who speaks."""
+MIN_MOUTH_MOVEMENT = 0.006
+"""Standard deviation of mouth opening over face height; talking measures 0.019 to 0.047."""
+
+
+def gate_quality(samples: Iterator[Sample], *, min_face_px: float) -> Iterator[Sample]:
+    """Face tracks -> the same, with pose statistics, rejected for the first of the reasons of `fault`."""
+    return each(STAGE, partial(_gate, min_face_px=min_face_px), samples)
+
+
+def _gate(sample: Sample, *, min_face_px: float) -> Iterator[Sample]:
+    landmarks = sample.landmarks()
+    known = sample.knowing(
+        STAGE, **pose_statistics(fit_pose(landmarks)), mouth_movement=float(mouth_opening(landmarks).std())
+    )
+    found = fault(known, min_face_px=min_face_px)
+    yield known if found is None else known.rejected(STAGE, *found)
+
+
+def fault(sample: Sample, *, min_face_px: float) -> tuple[str, str] | None:
+    """The first reason against a measured track and its detail, or None."""
+    track, face = sample.facts[TRACKS], sample.facts[STAGE]
+    checks = (
+        ("too short", sample.seconds < MIN_SECONDS, f"{sample.seconds:.2f} s"),
+        ("face lost", track["lost_share"] > MAX_LOST_SHARE, f"{track['lost_share']:.1%} of frames"),
+        ("face unclear", track["median_presence"] < MIN_PRESENCE, f"presence {track['median_presence']:.2f}"),
+        ("face too small", track["face_height_px"] < min_face_px, f"{track['face_height_px']:.0f} px"),
+        ("blurred", track["sharpness"] < MIN_SHARPNESS, f"sharpness {track['sharpness']:.2f}"),
+        ("more than one person", track["rival_share"] > MAX_RIVAL_SHARE, f"{track['rival_share']:.0%}"),
+        ("turned away", face["yaw_p95_degrees"] > MAX_YAW_DEGREES, f"{face['yaw_p95_degrees']:.0f} degrees"),
+        ("tilted", face["pitch_p95_degrees"] > MAX_PITCH_DEGREES, f"{face['pitch_p95_degrees']:.0f} degrees"),
+        ("mouth does not move", face["mouth_movement"] < MIN_MOUTH_MOVEMENT, f"{face['mouth_movement']:.4f}"),
+    )
+    return next(((reason, detail) for reason, is_so, detail in checks if is_so), None)
+
+
+def pose_statistics(pose: Pose) -> dict[str, float]:
+    """Degrees: medians of the head's angles, and 95th percentiles of how far it turns and tilts."""
+    yaw, pitch, roll = np.degrees(head_angles(pose.rotation)).T
+    return {
+        "yaw_median_degrees": float(np.median(yaw)),
+        "pitch_median_degrees": float(np.median(pitch)),
+        "roll_median_degrees": float(np.median(roll)),
+        "yaw_p95_degrees": float(np.percentile(np.abs(yaw), 95)),
+        "pitch_p95_degrees": float(np.percentile(np.abs(pitch), 95)),
+    }
+
+
+def head_angles(rotation: np.ndarray) -> np.ndarray:
+    """Rotations (n, 3, 3) -> yaw, pitch, roll (n, 3) in rad: R = roll about z, then pitch about x, then yaw
+    about y, read from the right. Positive: to the viewer's right, down, counter-clockwise."""
+    pitch = np.arcsin(np.clip(rotation[:, 2, 1], -1, 1))
+    yaw = np.arctan2(-rotation[:, 2, 0], rotation[:, 2, 2])
+    roll = np.arctan2(-rotation[:, 0, 1], rotation[:, 1, 1])
+    return np.stack([yaw, pitch, roll], axis=1)

@@ -1,0 +1,100 @@
+"""Where footage is, who speaks in it, and its frames read forward."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from av.error import FFmpegError
+
+from sonimate.errors import FileMissing, InvalidManifest, LibraryFailed
+from sonimate.footage.sample import FPS
+from sonimate.media.video import read_frames
+
+SUFFIXES = {".mp4", ".mpg", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
+MANIFEST = "MANIFEST.tsv"
+Item = TypeVar("Item")
+
+
+def find_footage(folder: Path, *, without: Path | None = None) -> list[Path]:
+    """All videos in a folder and its subfolders, by name, but for those in the folder `without`.
+
+    Raises FileMissing when there is none.
+    """
+    own = without and without.resolve()
+    root = folder.resolve()
+    videos = sorted(
+        path
+        for path in folder.rglob("*")
+        if path.suffix.lower() in SUFFIXES
+        and path.is_file()
+        and not (own and (root / path.relative_to(folder)).is_relative_to(own))
+    )
+    if not videos:
+        raise FileMissing(f"No videos in {folder}. Give a folder with {', '.join(sorted(SUFFIXES))} files.")
+    return videos
+
+
+def read_speakers(folder: Path) -> dict[str, str]:
+    """File name -> speaker, from `MANIFEST.tsv` (columns `file` and `speaker` or `speaker_cluster`) when the
+    folder has one. Speakers decide which clips may be held out together. Raises InvalidManifest."""
+    manifest = folder / MANIFEST
+    if not manifest.exists():
+        return {}
+    try:
+        with manifest.open(encoding="utf-8-sig", newline="") as lines:
+            table = csv.DictReader(lines, delimiter="\t")
+            rows = list(table)
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidManifest(
+            f"{manifest} cannot be read ({error}). Save it as UTF-8 text with tabs between columns."
+        ) from error
+    if rows and "file" not in (table.fieldnames or ()):
+        raise InvalidManifest(
+            f"{manifest} has no column `file`. Its first line must name the columns, `file` and `speaker`, "
+            "with a tab between them."
+        )
+    return {row["file"]: row.get("speaker") or row.get("speaker_cluster") or row["file"] for row in rows}
+
+
+@contextmanager
+def reading() -> Iterator[None]:
+    """Around reading footage, and nothing else: what libraries raise of files that nobody foresaw becomes
+    LibraryFailed, so that one file does not stop the others."""
+    try:
+        yield
+    except (FFmpegError, OSError, ValueError, ArithmeticError) as error:
+        raise LibraryFailed(error) from error
+
+
+def safely(items: Iterable[Item]) -> Iterator[Item]:
+    """What is read from footage, item by item. Raises LibraryFailed and the errors of `items`."""
+    with reading():
+        yield from items
+
+
+class ForwardReader:
+    """Stretches of frames; those of one file that are asked for in order are decoded in one pass."""
+
+    def __init__(self) -> None:
+        self._path: Path | None = None
+        self._frames: Iterator[np.ndarray] = iter(())
+        self._next = 0
+
+    def read(self, path: Path, start: int, count: int) -> Iterator[np.ndarray]:
+        """`count` frames (uint8 RGB) at FPS from frame `start`, fewer where the file ends.
+
+        Raises UnreadableVideo, FileMissing and LibraryFailed when advanced.
+        """
+        if path != self._path or start < self._next:
+            self._path, self._frames, self._next = path, safely(read_frames(path, fps=FPS)), 0
+        for frame in self._frames:
+            self._next += 1
+            if self._next > start:
+                yield frame
+            if self._next >= start + count:
+                return

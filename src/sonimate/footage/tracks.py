@@ -1,0 +1,177 @@
+"""Third stage: the face in each shot, followed frame by frame and measured on the way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from sonimate.errors import UnusableClip
+from sonimate.face.mesh import FaceMesh, face_size
+from sonimate.footage.sample import FPS, Sample, each
+from sonimate.footage.sources import ForwardReader
+from sonimate.media.video import read_frames
+from sonimate.types import Face
+
+STAGE = "tracks"
+MAX_GAP_FRAMES = 5
+"""A face unseen for longer (0.2 s) may come back as another one: the track ends."""
+MAX_JUMP = 0.6
+"""Face heights per frame; a head cannot move that fast, so this is another face."""
+LOOK_EVERY_FRAMES = 25
+"""How often the whole picture is searched for other people: once a second."""
+SHARPNESS_EVERY_FRAMES = 5
+RIVAL_SIZE = 0.5
+"""Another face counts as a possible speaker from this share of the followed face's size."""
+SHARPNESS_PX = 128
+FOREHEAD, CHIN = 10, 152
+
+
+@dataclass(frozen=True)
+class FrameView:
+    """One frame's face, or None; with it what only pixels tell, None in frames where it was not measured.
+
+    sharpness: see `face_sharpness`. rivals: other faces of at least RIVAL_SIZE.
+    """
+
+    face: Face | None
+    sharpness: float | None
+    rivals: int | None
+
+
+def track_faces(samples: Iterator[Sample], *, mesh: FaceMesh) -> Iterator[Sample]:
+    """Shots -> stretches in which one face, the largest, is in view without a break.
+
+    Writes each stretch's landmarks; gaps of up to MAX_GAP_FRAMES are filled along a line and counted.
+    Rejects shots without a face.
+    """
+    return each(STAGE, partial(_tracks, mesh=mesh, reader=ForwardReader()), samples)
+
+
+def _tracks(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Iterator[Sample]:
+    views = list(view_frames(reader.read(sample.source, sample.start, sample.count), mesh))
+    found = split_tracks([view.face for view in views])
+    if not found:
+        yield sample.rejected(STAGE, "no face")
+    for first, end in found:
+        track = replace(sample, start=sample.start + first, count=end - first)
+        yield _measured(track, views[first:end])
+
+
+def _measured(track: Sample, views: list[FrameView]) -> Sample:
+    landmarks = stack_landmarks([view.face for view in views])
+    np.save(track.path(".landmarks.npy"), fill_gaps(landmarks))
+    heights = face_heights(landmarks)
+    presence = [0.0 if view.face is None else view.face.presence for view in views]
+    sharpness = [view.sharpness for view in views if view.sharpness is not None]
+    looks = [view.rivals > 0 for view in views if view.rivals is not None]
+    return track.knowing(
+        STAGE,
+        face_height_px=float(np.nanmedian(heights)),
+        lost_share=float(np.mean([view.face is None for view in views])),
+        median_presence=float(np.median(presence)),
+        sharpness=float(np.median(sharpness)) if sharpness else 0.0,
+        rival_share=float(np.mean(looks)) if looks else 0.0,
+    )
+
+
+def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[FrameView]:
+    """Follow the largest face through uint8 RGB frames (h, w, 3)."""
+    current: list[np.ndarray] = []
+
+    def passing() -> Iterator[np.ndarray]:
+        for frame in frames:
+            current[:] = [frame]
+            yield frame
+
+    for index, face in enumerate(mesh.track(passing())):
+        sharpness, rivals = None, None
+        if face is not None and index % SHARPNESS_EVERY_FRAMES == 0:
+            sharpness = face_sharpness(current[0], face)
+        if face is not None and index % LOOK_EVERY_FRAMES == 0:
+            rivals = count_rivals(face, mesh.find(current[0]))
+        yield FrameView(face, sharpness, rivals)
+
+
+def track_file(path: Path, mesh: FaceMesh) -> np.ndarray:
+    """The largest face of a whole video at FPS: float32 (n, 478, 3) px, gaps filled along a line.
+
+    Raises UnusableClip when no frame shows one, and the errors of `read_frames`.
+    """
+    faces = list(mesh.track(read_frames(path, fps=FPS)))
+    if not any(faces):
+        raise UnusableClip(f"No frame of {path} shows a face. Choose another clip.")
+    return fill_gaps(stack_landmarks(faces))
+
+
+def split_tracks(faces: list[Face | None]) -> list[tuple[int, int]]:
+    """Stretches (first, end) of one face each: broken by gaps over MAX_GAP_FRAMES and jumps over MAX_JUMP."""
+    tracks: list[tuple[int, int]] = []
+    last: Face | None = None
+    for index, face in enumerate(faces):
+        if face is None:
+            continue
+        if last is None or index - tracks[-1][1] > MAX_GAP_FRAMES or _jump(last, face) > MAX_JUMP:
+            tracks.append((index, index))
+        tracks[-1] = (tracks[-1][0], index + 1)
+        last = face
+    return tracks
+
+
+def _jump(before: Face, after: Face) -> float:
+    """How far the face moved, in its own heights."""
+    move = after.landmarks[:, :2].mean(0) - before.landmarks[:, :2].mean(0)
+    return float(np.linalg.norm(move) / face_heights(before.landmarks[None])[0])
+
+
+def count_rivals(face: Face, found: list[Face]) -> int:
+    """How many of the faces found in a frame are other people than `face`, and large enough to speak."""
+    x0, y0, x1, y1 = face.box
+    others = [
+        other
+        for other in found
+        if not (x0 < (other.box[0] + other.box[2]) / 2 < x1 and y0 < (other.box[1] + other.box[3]) / 2 < y1)
+    ]
+    return sum(face_size(other) >= RIVAL_SIZE * face_size(face) for other in others)
+
+
+def face_sharpness(pixels: np.ndarray, face: Face) -> float:
+    """How much detail the face shows at SHARPNESS_PX: standard deviation of its Laplacian over that of its
+    grey levels. Neither contrast nor resolution beyond SHARPNESS_PX raise it; blur lowers it."""
+    x0, y0, x1, y1 = (max(0, round(side)) for side in face.box)
+    part = cv2.cvtColor(pixels[y0 : max(y1, y0 + 1), x0 : max(x1, x0 + 1)], cv2.COLOR_RGB2GRAY)
+    shrinks = part.shape[0] * part.shape[1] > SHARPNESS_PX**2
+    method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
+    grey = cv2.resize(part, (SHARPNESS_PX, SHARPNESS_PX), interpolation=method).astype(np.float32)
+    return float(cv2.Laplacian(grey, cv2.CV_32F).std() / (grey.std() + 1e-6))
+
+
+def face_heights(landmarks: np.ndarray) -> np.ndarray:
+    """Forehead to chin in px: (n, 478, 3) -> (n,)."""
+    return np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)
+
+
+def stack_landmarks(faces: list[Face | None]) -> np.ndarray:
+    """float32 (n, 478, 3) px, NaN in frames without a face."""
+    missing = np.full((478, 3), np.nan, np.float32)
+    return np.stack([missing if face is None else face.landmarks for face in faces]).astype(np.float32)
+
+
+def fill_gaps(landmarks: np.ndarray) -> np.ndarray:
+    """Interpolate the few frames without a face linearly; (n, 478, 3) with NaN -> without."""
+    lost = np.isnan(landmarks[:, 0, 0])
+    if not lost.any():
+        return landmarks
+    known = np.flatnonzero(~lost)
+    flat = landmarks.reshape(len(landmarks), -1)
+    filled = flat.copy()
+    for index in np.flatnonzero(lost):
+        after = np.searchsorted(known, index)
+        left, right = known[max(after - 1, 0)], known[min(after, len(known) - 1)]
+        share = 0.0 if right == left else (index - left) / (right - left)
+        filled[index] = (1 - share) * flat[left] + share * flat[right]
+    return filled.reshape(landmarks.shape)

@@ -1,0 +1,188 @@
+"""Phones -> seven mouth activations over time, by dominance functions.
+
+Cohen & Massaro, "Modeling coarticulation in synthetic visual speech" (Models and Techniques in Computer
+Animation, 1993): phone s defends its target T_s with the dominance
+
+    D_s(t) = alpha_s * exp(-theta * tau_s(t)),      F(t) = sum_s D_s(t) T_s / sum_s D_s(t)
+
+tau being the distance in time from the phone, with one theta before it (anticipation) and another after
+it (carry-over). Here tau counts from the phone's middle part (CORE of its time) and not from its centre, so
+that long vowels hold. Contacts of the lips (p b m, f v) are then imposed on the blend: see `_contacts`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.ndimage import gaussian_filter1d
+
+from sonimate.speech.phones import SILENCE, Phone
+from sonimate.speech.targets import ACTIVATIONS, CONTACTS, DIPHTHONG_SPLIT, DIPHTHONGS, TARGETS
+
+RATE_HZ = 25
+_FINE_HZ = 200
+_CORE = 0.4
+_SMOOTHING_SECONDS = 0.012
+_CLOSING_SECONDS, _OPENING_SECONDS = 0.075, 0.065
+_LOUDEST_GAIN, _SOFTEST_GAIN = 1.5, 0.5
+
+# Seconds of decay for open, jaw, wide, protrude, upper: rounding is prepared longest, the jaw is slow.
+_BEFORE_SECONDS = np.array([0.042, 0.050, 0.075, 0.085, 0.050])
+_AFTER_SECONDS = np.array([0.036, 0.045, 0.055, 0.060, 0.045])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Style:
+    """How one speaker moves, in one utterance.
+
+    openness: gain of `open` and `jaw`, 0.6 .. 1.5. rounding: gain of `wide` and `protrude`, 0.7 .. 1.2.
+    crispness: speed of articulation; below 1 the phones blur into each other, 0.7 .. 1.5.
+    loudness_slope: how much the level of a vowel moves its opening, gain = 10^(slope * dB / 20), 0 .. 1.
+    stress_gain: more opening of stressed vowels, 1 .. 1.3. upper_lip: gain of `upper`, 0.5 .. 1.5.
+    anticipation_seconds: opening before the voice, 0.06 .. 0.18. relaxation_seconds: until a silence has
+    closed the mouth, 0.15 .. 0.25.
+    """
+
+    openness: float = 1.0
+    rounding: float = 1.0
+    crispness: float = 1.0
+    loudness_slope: float = 0.4
+    stress_gain: float = 1.1
+    upper_lip: float = 1.0
+    anticipation_seconds: float = 0.12
+    relaxation_seconds: float = 0.2
+
+
+def sample_style(rng: np.random.Generator) -> Style:
+    """A random speaker within the ranges of Style."""
+    return Style(
+        openness=float(np.exp(rng.normal(0.0, 0.18)).clip(0.65, 1.45)),
+        rounding=float(rng.uniform(0.8, 1.15)),
+        crispness=float(np.exp(rng.normal(0.0, 0.15)).clip(0.75, 1.4)),
+        loudness_slope=float(rng.uniform(0.2, 0.7)),
+        stress_gain=float(rng.uniform(1.05, 1.25)),
+        upper_lip=float(rng.uniform(0.6, 1.4)),
+        anticipation_seconds=float(rng.uniform(0.09, 0.17)),
+        relaxation_seconds=float(rng.uniform(0.15, 0.25)),
+    )
+
+
+@dataclass(frozen=True)
+class _Gestures:
+    """The phones as arrays: core times (s,), targets and strengths (s, 5)."""
+
+    starts: np.ndarray
+    ends: np.ndarray
+    targets: np.ndarray
+    strengths: np.ndarray
+
+
+def activations(
+    phones: list[Phone],
+    duration_seconds: float,
+    rate_hz: float = RATE_HZ,
+    *,
+    style: Style,
+    loudness_db: np.ndarray | None = None,
+) -> np.ndarray:
+    """The mouth at times i / rate_hz: float32 (n, 7) in the order of ACTIVATIONS, n = round(duration * rate).
+
+    phones: contiguous from 0. loudness_db: (len(phones),), level of each relative to the median vowel;
+    without it only stress distinguishes equal vowels. Ranges: `wide` [-1, 1], the others [0, 1].
+    """
+    frames = round(duration_seconds * rate_hz)
+    times = np.arange(int(np.ceil(duration_seconds * _FINE_HZ)) + 1) / _FINE_HZ
+    gains = _gains(phones, np.zeros(len(phones)) if loudness_db is None else loudness_db, style)
+    blend = _blend(_gestures(phones, gains, style), times, style.crispness)
+    blend = gaussian_filter1d(blend, _SMOOTHING_SECONDS * _FINE_HZ, axis=0, mode="nearest")
+    frame_times = np.arange(frames) / rate_hz
+    opened, jaw, wide, protrude, upper = (np.interp(frame_times, times, column) for column in blend.T)
+    gap, tuck, press = _contacts(phones, frame_times, 1.0 / rate_hz)
+    columns = {
+        "open": np.clip(opened, 0, 1) * gap,
+        "jaw": np.clip(jaw, 0, 1),
+        "wide": np.clip(wide * style.rounding, -1, 1),
+        "protrude": np.clip(protrude * style.rounding, 0, 1),
+        "tuck": tuck,
+        "press": press,
+        "upper": np.clip(upper * style.upper_lip, 0, 1) * (1 - press),
+    }
+    return np.stack([columns[name] for name in ACTIVATIONS], axis=1).astype(np.float32)
+
+
+def _gains(phones: list[Phone], loudness_db: np.ndarray, style: Style) -> np.ndarray:
+    """Factor on the opening of each phone, (len(phones),): its level counts for vowels, style for all."""
+    is_vowel = np.array([phone.is_vowel for phone in phones])
+    stressed = np.array([phone.stressed for phone in phones])
+    level = 10 ** (style.loudness_slope * np.asarray(loudness_db) / 20)
+    level = np.clip(level * np.where(stressed, style.stress_gain, 1.0), _SOFTEST_GAIN, _LOUDEST_GAIN)
+    return style.openness * np.where(is_vowel, level, 1.0)
+
+
+def _gestures(phones: list[Phone], gains: np.ndarray, style: Style) -> _Gestures:
+    rows = []
+    for phone, gain in zip(phones, gains, strict=True):
+        for symbol, start, end in _parts(phone):
+            target = TARGETS[symbol]
+            values = target.values * np.array([gain, gain, 1, 1, 1])
+            strengths = target.strengths
+            if symbol == SILENCE:
+                start, end = start + style.relaxation_seconds, end - style.anticipation_seconds
+                strengths = strengths * np.clip(1 + (end - start) / style.relaxation_seconds, 0.05, 1)
+            else:
+                edge = (1 - _CORE) / 2 * (end - start)
+                start, end = start + edge, end - edge
+            middle = (start + end) / 2
+            rows.append((min(start, middle), max(end, middle), values, strengths))
+    starts, ends, values, strengths = (np.array(column) for column in zip(*rows, strict=True))
+    return _Gestures(starts, ends, values, strengths)
+
+
+def _parts(phone: Phone) -> list[tuple[str, float, float]]:
+    """A phone's stretches of one target each."""
+    if phone.symbol not in DIPHTHONGS:
+        return [(phone.symbol, phone.start_seconds, phone.end_seconds)]
+    first, second = DIPHTHONGS[phone.symbol]
+    middle = phone.start_seconds + DIPHTHONG_SPLIT * phone.seconds
+    return [(first, phone.start_seconds, middle), (second, middle, phone.end_seconds)]
+
+
+def _blend(gestures: _Gestures, times: np.ndarray, crispness: float) -> np.ndarray:
+    """Dominance-weighted mean of the targets at `times`: (t, 5)."""
+    before = np.maximum(gestures.starts[None] - times[:, None], 0)
+    after = np.maximum(times[:, None] - gestures.ends[None], 0)
+    columns = []
+    for k in range(gestures.targets.shape[1]):
+        exponent = -(before / _BEFORE_SECONDS[k] + after / _AFTER_SECONDS[k]) * crispness
+        nearest = exponent.max(axis=1, keepdims=True)
+        dominance = gestures.strengths[:, k] * np.exp(exponent - nearest)
+        columns.append(dominance @ gestures.targets[:, k] / dominance.sum(axis=1))
+    return np.stack(columns, axis=1)
+
+
+def _contacts(
+    phones: list[Phone], frame_times: np.ndarray, frame_seconds: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Factor on the gap, tuck and press at the frames, (n,) each.
+
+    The lips touch from the phone's start to its release, or for one frame when that is shorter (begun
+    early: the eye expects the closure before its sound), and move there and back along a smooth ramp.
+    """
+    gap = np.ones(len(frame_times))
+    tuck, press = np.zeros(len(frame_times)), np.zeros(len(frame_times))
+    for phone in phones:
+        if phone.symbol not in CONTACTS:
+            continue
+        contact = CONTACTS[phone.symbol]
+        end = phone.start_seconds + contact.release * phone.seconds
+        start = min(phone.start_seconds, end - 1.01 * frame_seconds)
+        if start < 0:
+            start, end = 0.0, max(end, 1.01 * frame_seconds)
+        ramp = np.clip((start - frame_times) / _CLOSING_SECONDS, 0, 1)
+        ramp += np.clip((frame_times - end) / _OPENING_SECONDS, 0, 1)
+        touch = 1 - ramp * ramp * (3 - 2 * ramp)
+        gap = np.minimum(gap, 1 - (1 - contact.gap) * touch)
+        tuck = np.maximum(tuck, contact.tuck * touch)
+        press = np.maximum(press, contact.press * touch)
+    return gap, tuck, press

@@ -1,0 +1,137 @@
+"""The full model as a task: SVD latents of whole frames, as `sonimate.features.latents` computes them."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
+from sonimate.checkpoints.full_model import load_svd_codec
+from sonimate.checkpoints.model_folder import INDEX
+from sonimate.checkpoints.network import load_network, read_config, save_network
+from sonimate.checkpoints.saved import NETWORKS
+from sonimate.errors import TooFewClips
+from sonimate.features.latents import FRAME_STEP, LatentClip
+from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.train.bucket_stage import BUCKETS, BucketBatch, BucketTask
+from sonimate.train.config import FullConfig
+from sonimate.train.denoiser import Denoiser
+from sonimate.train.film import film_clips
+from sonimate.train.held_out import divide
+from sonimate.train.loss import draw
+from sonimate.train.motion_windows import windows_of
+from sonimate.train.task import Batch
+
+Drawn = tuple[LatentClip, int, int]
+"""A clip, the first frame of the window, and the frame that is the reference."""
+
+
+class FullTask:
+    """See sonimate.train.task. Clips of `config.held_out` speakers are not trained on, but judged by; without
+    any, the first ones are."""
+
+    def __init__(self, config: FullConfig, clips: list[LatentClip], init: Path, films: Path):
+        """init: folder of the full model to start from, whose frozen networks made `clips`. films: folder for
+        videos of validation.
+
+        Raises OptionOutOfRange: a speaker to hold out is unknown. TooFewClips: none is as long as a window.
+        """
+        self.config, self._init, self._films = config, init, films
+        trained, held_out = divide(clips, config.held_out)
+        unet = load_network(init / "unet", SpatioTemporalUNet, self._unet_config)
+        unet.enable_gradient_checkpointing(config.gradient_checkpointing)
+        tokens = load_network(init / "audio_to_tokens", *NETWORKS["audio_to_tokens"])
+        self.networks = Denoiser(unet, tokens, nn.Identity())
+        self.audio_to_bucket = load_network(init / BUCKETS, *NETWORKS[BUCKETS])
+        self._scaling = float(read_config(init / "vae")["scaling_factor"])
+        self._clips = [clip for clip in trained if len(clip.latents) >= config.frames]
+        if not self._clips:
+            raise TooFewClips(
+                f"Of {len(clips)} clips none to train on lasts {config.frames} frames at 12.5 a second. "
+                "Prepare longer footage, lower frames, or hold out fewer speakers."
+            )
+        self._judged = (held_out or self._clips)[: config.validation_clips]
+        starts = np.array([len(clip.latents) - config.frames + 1 for clip in self._clips], float)
+        self._chances = starts / starts.sum()
+
+    def batch(self, step: int, rows: range) -> Batch:
+        drawn = [self._draw(step, row) for row in rows]
+        latents = np.stack([clip.latents[at : at + self.config.frames] for clip, at, _ in drawn])
+        still = np.stack([clip.latents[frame] for clip, _, frame in drawn])
+        return Batch(
+            _names(drawn),
+            torch.from_numpy(latents).float(),
+            torch.from_numpy(still).float() / self._scaling,  # the reference is not scaled (NOTES 4.1)
+            _images(drawn)[:, None],
+            self._features(drawn, TOKEN_ROWS, TOKEN_ROWS_BEFORE, slice(None)),
+            _buckets(drawn),
+            torch.stack([clip.mask() for clip, _, _ in drawn])[:, None],
+            draw(self.config, step, rows, latents.shape[1:]),
+        )
+
+    def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
+        """Films of clips' first frames animated by their own sound, and how well their mouths follow it."""
+        if not self._judged:
+            return {}
+        codec = load_svd_codec(self._init, torch.float32)
+        for network in codec.networks:
+            network.to(next(networks.parameters()).device)
+        return film_clips(
+            networks, codec, self._judged, self.config.sampling_options, self._films / f"step-{step:06d}"
+        )
+
+    def save(self, networks: Denoiser, folder: Path) -> None:
+        """The trained networks, and copies of the others."""
+        model = folder / "model"
+        save_network(networks.unet, model / "unet")
+        save_network(networks.audio_to_tokens, model / "audio_to_tokens", torch.float32)
+        for part in self._init.iterdir():
+            if part.is_dir() and part.name not in ("unet", "audio_to_tokens"):
+                shutil.copytree(part, model / part.name, dirs_exist_ok=True)
+        shutil.copy(self._init / INDEX, model / INDEX)
+
+    def bucket_task(self, trained: Path) -> BucketTask:
+        """The second stage; it needs nothing of the first."""
+
+        def batch(step: int, rows: range) -> BucketBatch:
+            drawn = [self._draw(self.config.steps + step, row) for row in rows]
+            features = self._features(drawn, BUCKET_ROWS, BUCKET_ROWS_BEFORE, slice(-1, None))
+            return BucketBatch(_names(drawn), features, _images(drawn), _buckets(drawn))
+
+        return BucketTask(self.audio_to_bucket, batch, self.config.bucket_batch_size)
+
+    def _unet_config(self, **values: Any) -> UNetConfig:
+        return UNetConfig(**{**values, "without": self.config.without})
+
+    def _draw(self, step: int, row: int) -> Drawn:
+        """Clips in proportion to the windows that they hold; any frame may be the reference."""
+        rng = np.random.default_rng([self.config.seed, step, row])
+        clip = self._clips[rng.choice(len(self._clips), p=self._chances)]
+        start = int(rng.integers(len(clip.latents) - self.config.frames + 1))
+        return clip, start, int(rng.integers(len(clip.latents)))
+
+    def _features(self, drawn: list[Drawn], count: int, before: int, layers: slice) -> Tensor:
+        """Windows (b, f, count * l * d) of hidden states around each frame; zeros beyond the sound's ends."""
+        windows = []
+        for clip, start, _ in drawn:
+            rows = clip.hidden[:, layers].reshape(len(clip.hidden), -1)
+            frames = FRAME_STEP * np.arange(start, start + self.config.frames)
+            windows.append(windows_of(rows, frames, count, before, np.zeros(rows.shape[1], rows.dtype)))
+        return torch.from_numpy(np.stack(windows)).float()
+
+
+def _names(drawn: list[Drawn]) -> tuple[str, ...]:
+    return tuple(clip.name for clip, _, _ in drawn)
+
+
+def _images(drawn: list[Drawn]) -> Tensor:
+    return torch.from_numpy(np.stack([clip.image[frame] for clip, _, frame in drawn])).float()
+
+
+def _buckets(drawn: list[Drawn]) -> Tensor:
+    return torch.from_numpy(np.stack([clip.buckets for clip, _, _ in drawn]))

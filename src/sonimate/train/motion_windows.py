@@ -1,0 +1,177 @@
+"""Training windows: two seconds of a sample, shown against a random frame of the same sample."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
+from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.errors import OptionOutOfRange, TooFewClips
+from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, canonical_vertices, mirror_partners
+from sonimate.face.pose import relative_motion
+from sonimate.features.motion_samples import MotionSample
+
+STRIDE = 2
+"""Samples run at 25 fps, latents at 12.5."""
+ROWS_PER_FRAME = 2
+LIVELINESS = (0.6, 1.7)
+"""Expressions are made this much smaller or larger around the face at rest, and their bucket with them, so
+that the model learns what the bucket means."""
+SMILE_CHANCE = 0.4
+"""How often the reference smiles while the sample does not: portraits do, and must still close their
+mouths."""
+HEAD_MIRROR = np.array([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
+"""Mirroring a head negates yaw, roll and sideways movement."""
+
+
+@dataclass(frozen=True)
+class MotionWindows:
+    """Windows of b samples. names; latents (b, f, c, h, w); reference (b, c, h, w); features (b, f, token
+    features); bucket_features (b, f, bucket features); buckets (b, 2)."""
+
+    names: tuple[str, ...]
+    latents: Tensor
+    reference: Tensor
+    features: Tensor
+    bucket_features: Tensor
+    buckets: Tensor
+
+
+class WindowSampler:
+    """Draws windows from samples. Each is a pure function of (seed, step, row of the step's batch).
+
+    Raises TooFewClips: no sample is as long as a window. OptionOutOfRange: a kind of sample that `real_share`
+    asks for is missing.
+    """
+
+    def __init__(
+        self,
+        samples: list[MotionSample],
+        codec: MeshCodec,
+        *,
+        frames: int,
+        real_share: float,
+        reference_noise: float,
+        seed: int,
+        silence_rows: tuple[np.ndarray, np.ndarray],
+    ):
+        span = (frames - 1) * STRIDE + 1
+        usable = [sample for sample in samples if len(sample.expression) >= span]
+        if not usable:
+            raise TooFewClips(
+                f"Of {len(samples)} samples to train on none lasts {span} frames at 25 a second. Prepare "
+                "longer footage, lower frames, or hold out fewer speakers."
+            )
+        self._pools = [[s for s in usable if s.source == source] for source in ("real", "synthetic")]
+        _check_share(real_share, *self._pools)
+        self._chances = [_chances(pool, span) for pool in self._pools]
+        self._real_share = real_share
+        self._codec, self._frames, self._span = codec, frames, span
+        self._noise, self._seed = reference_noise, seed
+        self._mirror = mirror_matrix(codec)
+        self._rest = {sample.name: rest_of(sample.expression, codec) for sample in usable}
+        self._smiles = codec.project(smiles())
+        self._silence = silence_rows
+
+    def batch(self, step: int, rows: range) -> MotionWindows:
+        """Some rows of a step's batch: independent of all others, so that training resumes exactly and
+        processes can share a batch."""
+        drawn = [self._window(np.random.default_rng([self._seed, step, row])) for row in rows]
+        names, expression, head, reference, tokens, bucket_rows, buckets = zip(*drawn, strict=True)
+        moves = [
+            self._codec.to_latents(Motion(face, pose)) for face, pose in zip(expression, head, strict=True)
+        ]
+        still = Motion(np.stack(reference), np.zeros((len(rows), HEAD_MIRROR.size)))
+        return MotionWindows(
+            names,
+            torch.stack(moves),
+            self._codec.to_latents(still),
+            torch.from_numpy(np.stack(tokens)).float(),
+            torch.from_numpy(np.stack(bucket_rows)).float(),
+            torch.from_numpy(np.stack(buckets)).float(),
+        )
+
+    def _window(self, rng: np.random.Generator) -> tuple[Any, ...]:
+        """One row: the fields of MotionWindows, the latents as expression and head."""
+        pool = 0 if rng.random() < self._real_share else 1
+        sample = self._pools[pool][rng.choice(len(self._pools[pool]), p=self._chances[pool])]
+        start = rng.integers(len(sample.expression) - self._span + 1)
+        frames = start + STRIDE * np.arange(self._frames)
+        still = int(rng.integers(len(sample.expression)))
+        rest, gain = self._rest[sample.name], np.exp(rng.uniform(*np.log(LIVELINESS)))
+        absolute = rest + gain * (sample.expression - rest)
+        smile = rng.uniform(0, 1, len(self._smiles)) @ self._smiles if rng.random() < SMILE_CHANCE else 0.0
+        reference = absolute[still] + smile
+        expression = absolute[frames] - reference
+        head = relative_motion(sample.pose[frames], sample.pose[still : still + 1])
+        if rng.random() < 0.5:
+            expression, reference, head = (
+                expression @ self._mirror,
+                reference @ self._mirror,
+                head * HEAD_MIRROR,
+            )
+        reference = reference + self._noise * rng.normal(size=reference.shape)
+        tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
+        buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
+        labels = sample.buckets * [1.0, gain]
+        return sample.name, expression, head, reference, tokens, buckets, labels
+
+
+def rest_of(expression: np.ndarray, codec: MeshCodec) -> np.ndarray:
+    """The mean of a sample's quarter of frames with the least open mouth: (n, k) -> (k,)."""
+    gap = expression @ (codec.basis[:, 13, 1] - codec.basis[:, 14, 1])
+    return expression[gap <= np.quantile(gap, 0.25)].mean(0)
+
+
+def smiles() -> np.ndarray:
+    """(2, 478, 3) cm: lips drawn out and up at their corners, and lips parted, as photographs show them."""
+    x, y, _ = canonical_vertices().T
+    lips = list(LIPS_OUTER + LIPS_INNER)
+    side = x[lips] / np.abs(x[lips]).max()
+    drawn, parted = np.zeros((2, 478, 3))
+    drawn[lips, 0] = 0.6 * side
+    drawn[lips, 1] = 0.4 * np.abs(side) ** 1.5
+    parted[lips, 1] = np.where(y[lips] > y[[13, 14]].mean(), 0.3, -0.9) * (1 - side**2)
+    return np.stack([drawn, parted])
+
+
+def windows_of(
+    rows: np.ndarray, frames: np.ndarray, count: int, before: int, outside: np.ndarray
+) -> np.ndarray:
+    """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond
+    the sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
+    at = ROWS_PER_FRAME * frames[:, None] - before + np.arange(count)
+    inside = (at >= 0) & (at < len(rows))
+    taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], outside)
+    return taken.reshape(len(frames), -1)
+
+
+def mirror_matrix(codec: MeshCodec) -> np.ndarray:
+    """(k, k): coefficients @ matrix are those of the mirrored expression, as far as the basis holds it."""
+    mirrored = codec.basis[:, mirror_partners()] * [-1, 1, 1]
+    count = len(codec.basis)
+    return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
+
+
+def _chances(pool: list[MotionSample], span: int) -> np.ndarray:
+    """Samples are drawn in proportion to the windows they hold."""
+    weights = np.array([len(sample.expression) - span + 1 for sample in pool], float)
+    return weights / weights.sum() if len(pool) else weights
+
+
+def _check_share(real_share: float, real: list[MotionSample], synthetic: list[MotionSample]) -> None:
+    if real_share > 0 and not real:
+        raise OptionOutOfRange(
+            f"real_share = {real_share}, but there is no real sample to train on that is long enough. "
+            "Prepare footage, hold out fewer speakers, or set real_share=0."
+        )
+    if real_share < 1 and not synthetic:
+        raise OptionOutOfRange(
+            f"real_share = {real_share}, but there is no synthetic sample. Give python -m "
+            "sonimate.features some by --speech, or set real_share=1."
+        )
