@@ -10,7 +10,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from sonimate.evaluate.face_curves import FPS
+from sonimate.clock import VIDEO_FPS
 from sonimate.evaluate.life import life_checks, measure_life, real_acceleration
 from sonimate.evaluate.lip_sync import portrait_of, read_takes
 from sonimate.evaluate.performance import film, perform
@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
         lives.append(measure_life(path.stem, tracked, arguments.seconds))
         checks += life_checks(lives[-1], real)
         lives.append(measure_life(f"{path.stem}, untracked", own, arguments.seconds))
-        times = [frame / FPS for frame in range(len(tracked))]
+        times = [frame / VIDEO_FPS for frame in range(len(tracked))]
         for lines, values in zip(
             panels.values(), (tracked.mouth, tracked.eyes, tracked.rotation[:, 1]), strict=True
         ):

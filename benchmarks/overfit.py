@@ -27,14 +27,15 @@ from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.full_model import save_image_encoder, save_svd_codec
 from sonimate.checkpoints.network import save_network
 from sonimate.checkpoints.saved import write_index
+from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.codecs.svd.preparation import resize_to_multiple_of_64, signed_image
 from sonimate.configs import FULL, MotionOptions
 from sonimate.evaluate.tables import Check, publish
 from sonimate.face.mesh import FaceMesh, select_face
-from sonimate.face.pose import mouth_opening
-from sonimate.features.latents import FRAME_STEP, write_latents
+from sonimate.face.regions import mouth_opening
+from sonimate.features.latents import write_latents
 from sonimate.footage import square_crop as crop
 from sonimate.footage.mouth_reader import ENCODER
 from sonimate.footage.preparer import PrepareOptions, prepare
@@ -196,12 +197,14 @@ def measure(pipeline: SonicPipeline, clip: ShardClip, out: Path) -> dict[str, An
     seen through the autoencoder, which bounds it."""
     mesh = FaceMesh(num_threads=1)
     real = frames_of(clip, out)
-    truth = mouth_opening(clip.landmarks().astype(np.float64))[::FRAME_STEP]
+    truth = mouth_opening(clip.landmarks().astype(np.float64))[::VIDEO_FRAMES_PER_LATENT]
     pipeline.set_size(SIDE_PX)
     codec: Any = pipeline.components.codec
     codec.output_fps = codec.latent_fps
     seen = list(
-        codec.decode(codec.encode([resize_to_multiple_of_64(f, SIDE_PX) for f in real[::FRAME_STEP]]))
+        codec.decode(
+            codec.encode([resize_to_multiple_of_64(f, SIDE_PX) for f in real[::VIDEO_FRAMES_PER_LATENT]])
+        )
     )
     portrait = Portrait(real[0], select_face(mesh.find(real[0])))
     sound = Waveform(clip.sound(), 16_000)

@@ -16,13 +16,7 @@ from sonimate.diffusion import sample_joint
 from sonimate.diffusion.guidance import branch_weights, ramp_values
 from sonimate.diffusion.plan import shifted_windows, step_plan
 from sonimate.diffusion.predict import added_time_ids, guided_velocity
-from sonimate.diffusion.schedule import (
-    euler_step,
-    karras_sigmas,
-    network_input,
-    sampling_sigmas,
-    timestep_of,
-)
+from sonimate.diffusion.schedule import euler_step, karras_sigmas, network_input, sampling_sigmas, timestep_of
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.types import Conditions
 

@@ -18,7 +18,7 @@ from footage import CAST, FRAMES, OPTIONS, make_footage, opening, voice
 
 from sonimate.apps import prepare as command
 from sonimate.errors import ExtraMissing, FileMissing
-from sonimate.face.pose import mouth_opening
+from sonimate.face.regions import mouth_opening
 from sonimate.footage.data_card import Report
 from sonimate.footage.preparer import list_sources, prepare
 from sonimate.footage.shards import REJECTED, read_shards

@@ -11,13 +11,7 @@ import pytest
 from fake_hub import FakeHub, contents, fake_hub
 from huggingface_hub import HfApi, constants
 
-from sonimate.checkpoints.download import (
-    SOURCES,
-    UNFINISHED,
-    convert_command,
-    digest_of,
-    download,
-)
+from sonimate.checkpoints.download import SOURCES, UNFINISHED, convert_command, digest_of, download
 from sonimate.errors import DownloadCorrupted, HubRefused, HubUnreachable, OutputNotWritable
 from sonimate.media.files import require_space
 

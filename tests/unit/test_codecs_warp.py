@@ -11,8 +11,9 @@ from faces import NAMES, canonical_landmarks, codec, cut, example, mirrored_land
 from sonimate.codecs.mesh.codec import Motion
 from sonimate.codecs.mesh.raster import polygon_mask
 from sonimate.codecs.mesh.warp import PortraitWarp, outer_edges, outline, seen_triangles
-from sonimate.face.canonical import LEFT_EYE, LIPS_INNER, RIGHT_EYE, canonical_face, mirror_partners
+from sonimate.face.canonical import canonical_face, mirror_partners
 from sonimate.face.pose import Pose, fit_pose, rotation_matrix, to_canonical, to_image
+from sonimate.face.regions import LEFT_EYE, LIPS_INNER, RIGHT_EYE
 from sonimate.types import Portrait
 
 STILL = np.zeros(6)

@@ -11,6 +11,7 @@ import pytest
 from av.error import InvalidDataError
 from faces import canonical_landmarks, example, poses
 
+from sonimate.clock import SAMPLES_PER_VIDEO_FRAME
 from sonimate.errors import UnreadableVideo, UnusableClip
 from sonimate.face.mesh import landmark_box
 from sonimate.face.pose import Pose, rotation_matrix
@@ -19,18 +20,12 @@ from sonimate.footage.bucket_labels import label_buckets
 from sonimate.footage.joint_box import add_face_box
 from sonimate.footage.probe import probe
 from sonimate.footage.quality import gate_quality, head_angles
-from sonimate.footage.sample import SAMPLES_PER_FRAME, Sample, each, rounded
+from sonimate.footage.sample import Sample, each, rounded
 from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.square_crop import square_box, wav_bytes, write_mp4
 from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, synchrony
-from sonimate.footage.tracks import (
-    count_rivals,
-    face_sharpness,
-    fill_gaps,
-    split_tracks,
-    stack_landmarks,
-)
+from sonimate.footage.tracks import count_rivals, face_sharpness, fill_gaps, split_tracks, stack_landmarks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
 from sonimate.media.audio import Sound
 from sonimate.media.video import VideoInfo, read_frames
@@ -91,7 +86,7 @@ def judged(sample: Sample) -> Sample:
     """Through quality, speech and sync, where the mouth expected is the sound's loudness."""
 
     def loudness(samples: np.ndarray) -> np.ndarray:
-        return np.abs(samples.reshape(-1, SAMPLES_PER_FRAME)).mean(1)
+        return np.abs(samples.reshape(-1, SAMPLES_PER_VIDEO_FRAME)).mean(1)
 
     return only(gate_sync(gate_speech(gate_quality(iter([sample]), min_face_px=96)), expect=loudness))
 
@@ -252,9 +247,11 @@ def test_records_hold_no_paths_and_few_digits(talking):
 
 def test_sound_ends_in_silence_where_the_file_has_none(talking):
     sound = replace(talking, start=70, count=10).sound()
-    assert len(sound) == 10 * SAMPLES_PER_FRAME
-    assert not sound[5 * SAMPLES_PER_FRAME :].any()
-    np.testing.assert_array_equal(sound[: 5 * SAMPLES_PER_FRAME], talking.sound()[-5 * SAMPLES_PER_FRAME :])
+    assert len(sound) == 10 * SAMPLES_PER_VIDEO_FRAME
+    assert not sound[5 * SAMPLES_PER_VIDEO_FRAME :].any()
+    np.testing.assert_array_equal(
+        sound[: 5 * SAMPLES_PER_VIDEO_FRAME], talking.sound()[-5 * SAMPLES_PER_VIDEO_FRAME :]
+    )
 
 
 @pytest.mark.parametrize("late", range(-MAX_OFFSET_FRAMES - 2, MAX_OFFSET_FRAMES + 3))

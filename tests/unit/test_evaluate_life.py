@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.evaluate import controls
 from sonimate.evaluate.controls import Reading, control_checks
-from sonimate.evaluate.face_curves import FPS, FaceCurves
+from sonimate.evaluate.face_curves import FaceCurves
 from sonimate.evaluate.life import life_checks, measure_life, real_acceleration
 from sonimate.evaluate.tables import Check, markdown_table, publish
 
@@ -23,8 +24,8 @@ SPEECH_SECONDS, SILENT_SECONDS = 20.0, 2.0
 @pytest.fixture
 def alive() -> FaceCurves:
     """Speaks for 20 s, blinks every 4 s, sways by 2 degrees, then rests with its mouth closed."""
-    count = round((SPEECH_SECONDS + SILENT_SECONDS) * FPS)
-    speaking = round(SPEECH_SECONDS * FPS)
+    count = round((SPEECH_SECONDS + SILENT_SECONDS) * VIDEO_FPS)
+    speaking = round(SPEECH_SECONDS * VIDEO_FPS)
     rng = np.random.default_rng(0)
     mouth = np.abs(rng.normal(size=count)) * 0.04
     mouth[speaking + 10 :] = 0.003

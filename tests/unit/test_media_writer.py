@@ -188,7 +188,7 @@ def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
     program = """
 import itertools, sys
 import numpy as np
-from sonimate.media.video import VideoWriter
+from sonimate.media.video import (VideoWriter)
 frame = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
 with VideoWriter(sys.argv[1], width=64, height=64) as writer:
     for i in itertools.count():

@@ -9,7 +9,6 @@ from sonimate.face.pose import (
     JAW_HEIGHT_CM,
     apply_motion,
     fit_pose,
-    mouth_opening,
     relative_motion,
     rigid_weights,
     rotation_matrix,
@@ -17,6 +16,7 @@ from sonimate.face.pose import (
     to_canonical,
     to_image,
 )
+from sonimate.face.regions import mouth_opening
 
 
 @pytest.fixture

@@ -12,12 +12,7 @@ from sonimate.speech.corpus import Spec, compose, join, plan, save
 from sonimate.speech.espeak import SynthesisFailed
 from sonimate.speech.phones import INVENTORY, Phone, UnknownPhone, from_ipa, from_radio
 from sonimate.speech.pool import Phrase, cut
-from sonimate.speech.prominence import (
-    fill_silences,
-    mark_stress,
-    phone_loudness_db,
-    split_silences,
-)
+from sonimate.speech.prominence import fill_silences, mark_stress, phone_loudness_db, split_silences
 from sonimate.speech.text import LANGUAGES, sentence
 from sonimate.types import Waveform
 

@@ -7,17 +7,14 @@ import math
 import numpy as np
 
 from sonimate.audio.windows import frame_count
-from sonimate.media.audio import MODEL_RATE_HZ
+from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ
 from sonimate.types import Waveform
-
-LATENT_FPS = 12.5
-"""Of both models."""
 
 
 def pad_to_windows(samples: np.ndarray, fps: float, window_frames: int) -> np.ndarray:
     """Continue a 16 kHz sound by silence until it fills whole windows: windows that wrap around would
     otherwise show its end and its start as neighbours, for no saving."""
-    whole = window_count(len(samples), fps, window_frames) * window_frames * round(MODEL_RATE_HZ / fps)
+    whole = window_count(len(samples), fps, window_frames) * window_frames * round(SAMPLE_RATE_HZ / fps)
     return np.pad(samples, (0, whole - len(samples)))
 
 
@@ -31,4 +28,4 @@ def video_frames(waveform: Waveform, fps: float, *, as_reference: bool) -> int:
 
 def window_count(sample_count: int, fps: float, window_frames: int) -> int:
     """Windows of `window_frames` at `fps` that `sample_count` > 0 samples at 16 kHz begin to fill."""
-    return math.ceil(sample_count / (window_frames * round(MODEL_RATE_HZ / fps)))
+    return math.ceil(sample_count / (window_frames * round(SAMPLE_RATE_HZ / fps)))

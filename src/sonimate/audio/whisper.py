@@ -18,17 +18,16 @@ from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
+from sonimate.clock import HIDDEN_STATE_HZ, SAMPLE_RATE_HZ
 from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
 from sonimate.models.whisper_encoder import WhisperConfig, WhisperEncoder
 
-RATE_HZ = 16_000
 FFT_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms, one mel column
 ROW_SAMPLES = 2 * HOP_SAMPLES  # 20 ms, one hidden row: the encoder's second convolution has stride 2
-ROWS_HZ = RATE_HZ // ROW_SAMPLES
 DYNAMIC_RANGE = 8.0  # decades of power kept below the loudest bin
-MARGIN_ROWS = 2 * ROWS_HZ  # rows nearer than this to a cut have too little context and are dropped
-FADE_ROWS = 2 * ROWS_HZ  # pieces fade into one another, for their position embeddings differ
+MARGIN_ROWS = 2 * HIDDEN_STATE_HZ  # rows nearer than this to a cut have too little context and are dropped
+FADE_ROWS = 2 * HIDDEN_STATE_HZ  # pieces fade into one another, for their position embeddings differ
 
 Mode = Literal["overlapped", "reference"]
 
@@ -40,12 +39,12 @@ def mel_filters(n_mels: int) -> Tensor:
     The scale is linear below 1 kHz (3 mel per 200 Hz) and logarithmic above (27 mel per factor 6.4).
     """
     mel_of_1khz, mel_step = 15.0, np.log(6.4) / 27
-    top_mel = mel_of_1khz + np.log(RATE_HZ / 2 / 1000) / mel_step
+    top_mel = mel_of_1khz + np.log(SAMPLE_RATE_HZ / 2 / 1000) / mel_step
     mels = np.linspace(0, top_mel, n_mels + 2)
     corners_hz = np.where(
         mels < mel_of_1khz, mels * 200 / 3, 1000 * np.exp((mels - mel_of_1khz).clip(0) * mel_step)
     )
-    bins_hz = np.linspace(0, RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
+    bins_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
     rising = (bins_hz - corners_hz[:-2]) / np.diff(corners_hz)[:-1]
     falling = (corners_hz[2:] - bins_hz) / np.diff(corners_hz)[1:]
     triangles = np.minimum(rising, falling).clip(0) * 2 / (corners_hz[2:] - corners_hz[:-2])
@@ -62,7 +61,8 @@ def log_mel(samples: Tensor, n_mels: int = 80) -> Tensor:
     frames = padded.unfold(0, FFT_SAMPLES, HOP_SAMPLES)[: len(samples) // HOP_SAMPLES]
     filters = mel_filters(n_mels)
     blocks = [
-        torch.fft.rfft(block * window).abs().square() @ filters for block in frames.split(30 * ROWS_HZ * 2)
+        torch.fft.rfft(block * window).abs().square() @ filters
+        for block in frames.split(30 * HIDDEN_STATE_HZ * 2)
     ]
     decades = torch.cat(blocks).clamp(min=1e-10).log10().T
     return (torch.maximum(decades, decades.max() - DYNAMIC_RANGE) + 4) / 4
@@ -105,7 +105,9 @@ class WhisperHiddenStates:
         sound = torch.as_tensor(samples, dtype=torch.float32)
         rows = len(sound) // ROW_SAMPLES
         if rows == 0:
-            raise AudioTooShort(f"{len(sound) / RATE_HZ:.3f} s of sound; give a recording of at least 0.2 s.")
+            raise AudioTooShort(
+                f"{len(sound) / SAMPLE_RATE_HZ:.3f} s of sound; give a recording of at least 0.2 s."
+            )
         if not torch.isfinite(sound).all():
             raise UnreadableAudio("The sound holds samples that are not finite; export the recording again.")
         if mode == "reference":

@@ -17,8 +17,9 @@ from sonimate.checkpoints.manifest import check_shapes, shapes_of
 from sonimate.checkpoints.model_folder import INDEX, is_full, model_folder
 from sonimate.checkpoints.network import WEIGHTS, load_network, read_tensors, save_network, write_network
 from sonimate.codecs.base import Codec
-from sonimate.codecs.mesh.codec import LANDMARKS, MOTION, MeshCodec
+from sonimate.codecs.mesh.codec import MOTION, MeshCodec
 from sonimate.errors import InvalidCheckpoint
+from sonimate.face.regions import LANDMARK_COUNT
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
@@ -78,8 +79,8 @@ def load_codec(folder: Path) -> MeshCodec:
         shapes = shapes_of(load_file(path))
         components = shapes.get("basis", (0,))[0]
         expected = {
-            "basis": (components, LANDMARKS, 3),
-            "positions": (LANDMARKS, 2),
+            "basis": (components, LANDMARK_COUNT, 3),
+            "positions": (LANDMARK_COUNT, 2),
             "open_mouth": (components,),
             "expression_std": (3,),
             "motion_std": (MOTION,),

@@ -9,11 +9,10 @@ import numpy as np
 
 from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
-from sonimate.face.canonical import VERTEX_COUNT, canonical_vertices
-from sonimate.face.pose import apply_motion, fit_pose, mouth_opening, relative_motion, to_image
+from sonimate.face.canonical import canonical_vertices
+from sonimate.face.pose import apply_motion, fit_pose, relative_motion, to_image
+from sonimate.face.regions import CHIN, FOREHEAD, VERTEX_COUNT, mouth_opening
 
-FPS = 25.0
-FOREHEAD, CHIN = 10, 152
 EYES = ((33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373))
 """Outer corner, two points of the upper lid, inner corner, the two of the lower lid below them."""
 MEETING = ((13, 14), (160, 144), (158, 153), (387, 373), (385, 380))

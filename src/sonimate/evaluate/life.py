@@ -8,8 +8,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.evaluate import thresholds as targets
-from sonimate.evaluate.face_curves import FPS, FaceCurves
+from sonimate.evaluate.face_curves import FaceCurves
 from sonimate.evaluate.statistics import (
     accelerations,
     blink_frames,
@@ -46,12 +47,12 @@ class Life:
 
 def measure_life(source: str, curves: FaceCurves, speech_seconds: float) -> Life:
     """Life of a face that speaks for `speech_seconds` and then hears silence until its last frame."""
-    speaking = curves[: round(speech_seconds * FPS)]
-    resting = curves[round((speech_seconds + SETTLING_SECONDS) * FPS) :]
+    speaking = curves[: round(speech_seconds * VIDEO_FPS)]
+    resting = curves[round((speech_seconds + SETTLING_SECONDS) * VIDEO_FPS) :]
     turned, moved = drift(speaking.rotation), drift(speaking.translation)
     return Life(
         source=source,
-        seconds=len(speaking) / FPS,
+        seconds=len(speaking) / VIDEO_FPS,
         blinks=len(blink_frames(speaking.eyes)),
         blinks_per_minute=blinks_per_minute(speaking.eyes),
         head_degrees=spread(speaking.rotation),

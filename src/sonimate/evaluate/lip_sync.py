@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.configs import SamplingOptions
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.evaluate import thresholds as targets
@@ -23,10 +24,9 @@ from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation,
 from sonimate.evaluate.tables import Check
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.footage.preparer import PrepareOptions, prepare
-from sonimate.footage.sample import FPS
 from sonimate.footage.sources import SUFFIXES, read_speakers
 from sonimate.footage.tracks import track_file
-from sonimate.media.audio import MODEL_RATE_HZ, read_audio
+from sonimate.media.audio import read_audio
 from sonimate.media.video import read_frames
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
@@ -45,7 +45,7 @@ class Take:
 
     @property
     def seconds(self) -> float:
-        return len(self.curves) / FPS
+        return len(self.curves) / VIDEO_FPS
 
 
 @dataclass(frozen=True)
@@ -126,12 +126,12 @@ def read_takes(folder: Path, names: Sequence[str] = ()) -> list[Take]:
     takes = []
     for name in names or talking(folder):
         curves = measure_face(track_file(videos[name], mesh).astype(np.float64))
-        count = round(len(curves) / FPS * MODEL_RATE_HZ)
+        count = round(len(curves) / VIDEO_FPS * SAMPLE_RATE_HZ)
         heard = read_audio(videos[name]).samples[:count]
         samples = np.pad(heard, (0, count - len(heard)))
-        pixels = next(iter(read_frames(videos[name], fps=FPS)))
+        pixels = next(iter(read_frames(videos[name], fps=VIDEO_FPS)))
         speaker = speakers.get(name, name)
-        takes.append(Take(name, speaker, pixels, Waveform(samples, MODEL_RATE_HZ), curves))
+        takes.append(Take(name, speaker, pixels, Waveform(samples, SAMPLE_RATE_HZ), curves))
     if not takes:
         raise FileMissing(f"No clip in {folder} shows a talking face with its sound.")
     return takes
@@ -178,7 +178,7 @@ def score_take(
         kind: film(
             pipeline,
             take.pixels,
-            Waveform(sound, MODEL_RATE_HZ),
+            Waveform(sound, SAMPLE_RATE_HZ),
             folder / f"{stem}.{kind}.mp4",
             sampling=sampling,
         )

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import numpy as np
 
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import OptionOutOfRange
-from sonimate.media.audio import MODEL_RATE_HZ, read_audio
+from sonimate.media.audio import read_audio
 from sonimate.types import Waveform
 
 
@@ -19,9 +20,9 @@ def compose_speech(paths: Sequence[Path], seconds: float, *, then_silent_seconds
     16 kHz. Raises the errors of `read_audio`.
     """
     speech = np.concatenate([read_audio(path).samples for path in paths])
-    silence = np.zeros(round(then_silent_seconds * MODEL_RATE_HZ), np.float32)
+    silence = np.zeros(round(then_silent_seconds * SAMPLE_RATE_HZ), np.float32)
     return Waveform(
-        np.concatenate([fit_length(speech, round(seconds * MODEL_RATE_HZ)), silence]), MODEL_RATE_HZ
+        np.concatenate([fit_length(speech, round(seconds * SAMPLE_RATE_HZ)), silence]), SAMPLE_RATE_HZ
     )
 
 

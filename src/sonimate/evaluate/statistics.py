@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from sonimate.evaluate.face_curves import FPS
+from sonimate.clock import VIDEO_FPS
 
 MAX_LAG_FRAMES = 8
 """320 ms either way: speech has a syllable every 200 to 250 ms, farther away another one would match."""
@@ -30,7 +30,7 @@ class Lag:
 
     @property
     def milliseconds(self) -> float:
-        return 1000 * self.frames / FPS
+        return 1000 * self.frames / VIDEO_FPS
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def open_level(eyes: np.ndarray) -> np.ndarray:
 
 def blinks_per_minute(eyes: np.ndarray) -> float:
     """Blinks a minute of an eye-opening curve (n,)."""
-    return 60 * FPS * len(blink_frames(eyes)) / len(eyes)
+    return 60 * VIDEO_FPS * len(blink_frames(eyes)) / len(eyes)
 
 
 def spread(values: np.ndarray) -> float:
@@ -102,7 +102,7 @@ def drift(values: np.ndarray) -> Drift:
     """How far (n, d) has gone by its end: see `Drift`. Under ten seconds, the halves are compared."""
     span = min(DRIFT_FRAMES, len(values) // 2)
     change = values[-span:].mean(0) - values[:span].mean(0)
-    minutes = np.arange(len(values)) / FPS / 60
+    minutes = np.arange(len(values)) / VIDEO_FPS / 60
     centred = minutes - minutes.mean()
     slope = centred @ values / (centred @ centred)
     return Drift(float(np.linalg.norm(change)), float(np.linalg.norm(slope)))

@@ -12,17 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-TASK_FILE = Path(str(files("sonimate"))) / "bundled" / "face" / "face_landmarker.task"
+from sonimate.face.regions import LEFT_EYE, MIRRORED_IRISES, RIGHT_EYE, VERTEX_COUNT
 
-LIPS_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 317, 14, 87, 178, 88, 95)
-"""Inner lip contour: right corner, along the upper lip to the left corner, back along the lower lip."""
-LIPS_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
-RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
-"""Eye of the subject's right side: outer corner, upper lid, inner corner, lower lid."""
-LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
-MIRRORED_IRISES = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
-"""Counterparts of landmarks 468 to 477: of each iris the centre, then its right, top, left and bottom."""
-VERTEX_COUNT = 468
+TASK_FILE = Path(str(files("sonimate"))) / "bundled" / "face" / "face_landmarker.task"
 
 
 @dataclass(frozen=True)

@@ -117,10 +117,3 @@ def rotation_matrix(vectors: np.ndarray) -> np.ndarray:
     first = np.sinc(angle / np.pi)
     second = np.sinc(angle / (2 * np.pi)) ** 2 / 2
     return np.eye(3) + first * cross + second * (cross @ cross)
-
-
-def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
-    """Inner-lip gap over face height, per frame: (n, 478, 3) px -> (n,). The measure of lip sync."""
-    gap = np.linalg.norm(landmarks[:, 13] - landmarks[:, 14], axis=1)
-    height = np.linalg.norm(landmarks[:, 10] - landmarks[:, 152], axis=1)
-    return gap / height

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression, fit_codec
 from sonimate.configs import MAX_BUCKET
 from sonimate.errors import TooFewClips
@@ -23,11 +24,10 @@ from sonimate.features.face_gestures import FaceGestures, fit_gestures
 from sonimate.features.hidden_states import Features, HiddenStates
 from sonimate.features.motion_samples import MotionSample
 from sonimate.features.reducer import Reducer, ReducerFit, save_reducers
-from sonimate.footage import sync
+from sonimate.footage import sync, voice_activity
 from sonimate.footage.bucket_labels import motion_buckets
-from sonimate.footage.sample import FPS
 from sonimate.footage.shards import REJECTED, ShardClip, read_shards
-from sonimate.media.audio import MODEL_RATE_HZ, resample
+from sonimate.media.audio import resample
 from sonimate.media.files import write_errors
 from sonimate.speech.augment import degrade
 from sonimate.speech.folder import find_utterances
@@ -169,7 +169,7 @@ def _gaze(frames: int, rng: np.random.Generator) -> np.ndarray:
     gaze = np.zeros((frames, 2))
     at = 0
     while at < frames:
-        hold = int(rng.uniform(0.5, 3.0) * FPS)
+        hold = int(rng.uniform(0.5, 3.0) * VIDEO_FPS)
         gaze[at : at + hold] = rng.normal(size=2) * [GAZE_CM, GAZE_CM / 2]
         at += hold
     return gaze
@@ -192,7 +192,7 @@ def _real_samples(
         samples, landmarks = clip.sound(), clip.landmarks().astype(np.float64)
         for speed in speeds:
             sound, moved = _play_at(samples, landmarks, speed)
-            degraded = degrade(Waveform(sound, MODEL_RATE_HZ), rng).samples
+            degraded = degrade(Waveform(sound, SAMPLE_RATE_HZ), rng).samples
             for version, heard in enumerate((sound, degraded)):
                 name = f"{_name(clip)}@{speed:.1f}v{version}"
                 yield real_sample(name, clip.record["speaker"], moved, codec, features(name, heard))
@@ -202,7 +202,7 @@ def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[
     """Sound and landmarks at another speed, still 16 kHz and 25 fps."""
     if speed == 1.0:
         return samples, landmarks
-    sound = resample(samples, round(MODEL_RATE_HZ * speed), MODEL_RATE_HZ)
+    sound = resample(samples, round(SAMPLE_RATE_HZ * speed), SAMPLE_RATE_HZ)
     count = int(len(landmarks) / speed)
     at = np.minimum(np.arange(count) * speed, len(landmarks) - 1)
     base = np.minimum(at.astype(int), len(landmarks) - 2)

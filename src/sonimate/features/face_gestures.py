@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression
-from sonimate.face.canonical import LEFT_EYE, RIGHT_EYE
+from sonimate.face.regions import LEFT_EYE, LOWER_LIP_INNER_EDGE, LOWER_VERMILION, RIGHT_EYE, UPPER_VERMILION
 
 MEASURES = ("gap", "chin", "width", "protrusion", "upper", "lids", "brows", "gaze_x", "gaze_y")
 RIDGE = 5.0
@@ -21,9 +21,6 @@ as much as that of real clips (standard deviation 0.46 cm)."""
 UPPER_PER_OPEN_CM, UPPER_CM = 0.25, 0.25
 BROW_CM = 0.35
 PRESS_CM, TUCK_CM = 0.14, 0.30
-UPPER_VERMILION = (0, 37, 267, 39, 269, 40, 270, 185, 409)
-LOWER_VERMILION = (17, 84, 314, 181, 405, 91, 321, 146, 375)
-LOWER_INNER = (14, 87, 317, 178, 402, 88, 318, 95, 324)
 
 
 def measure_face(vertices: np.ndarray) -> np.ndarray:
@@ -116,6 +113,6 @@ def _tuck() -> np.ndarray:
     """Lower lip raised and drawn in, to the edge of the upper teeth."""
     change = np.zeros((478, 3))
     change[list(LOWER_VERMILION), 1] = TUCK_CM
-    change[list(LOWER_INNER), 1] = TUCK_CM / 2
-    change[list(LOWER_VERMILION + LOWER_INNER), 2] = -TUCK_CM / 2
+    change[list(LOWER_LIP_INNER_EDGE), 1] = TUCK_CM / 2
+    change[list(LOWER_VERMILION + LOWER_LIP_INNER_EDGE), 2] = -TUCK_CM / 2
     return change

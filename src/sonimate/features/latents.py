@@ -1,7 +1,7 @@
 """Shards of clips -> what the full model trains on, computed once: the results of its frozen networks.
 
-`python -m sonimate.features.latents SHARDS -o DATA --model MODEL` writes latents-NNNNNN.tar, one for each shard
-of clips. A sample keeps KEY.json, KEY.landmarks.npy and KEY.wav and gains, all float16,
+`python -m sonimate.features.latents SHARDS -o DATA --model MODEL` writes latents-NNNNNN.tar, one for each
+shard of clips. A sample keeps KEY.json, KEY.landmarks.npy and KEY.wav and gains, all float16,
 
 KEY.latents.npy   (f, 4, h, w)  the autoencoder's latents of every second frame, 12.5 a second, unit variance
 KEY.image.npy     (f, c)        CLIP's embedding of each of these frames, any of which may be the reference
@@ -33,6 +33,7 @@ from torch import nn
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.full_model import load_image_encoder, load_svd_codec
 from sonimate.checkpoints.model_folder import model_folder
+from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec
 from sonimate.codecs.svd.preparation import clip_input, face_mask, resize_to_multiple_of_64, unit_mask
 from sonimate.devices import choose_device, choose_dtype
@@ -44,8 +45,6 @@ from sonimate.models.clip import ClipImageEncoder
 
 LATENTS = "latents"
 KEPT = (".json", ".landmarks.npy", ".wav")
-FRAME_STEP = 2
-"""Clips run at 25 fps, latents at 12.5."""
 ABOUT = "features.json"
 FROZEN = ("vae", "image_encoder", "audio_encoder")
 
@@ -69,7 +68,7 @@ class FrozenNetworks:
 
     def features(self, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
         """What is stored of a clip, by suffix. size_px: shorter side to scale frames to; None keeps it."""
-        frames = list(_frames(clip))[::FRAME_STEP]
+        frames = list(_frames(clip))[::VIDEO_FRAMES_PER_LATENT]
         frames = [resize_to_multiple_of_64(frame, size_px or min(frame.shape[:2])) for frame in frames]
         arrays = {
             ".latents.npy": self.codec.encode(frames),

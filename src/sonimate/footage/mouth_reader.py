@@ -1,8 +1,8 @@
 """The mouth opening that a sound lets expect: a linear reading of Whisper's last hidden states.
 
 `python -m sonimate.footage.mouth_reader SHARDS -o FILE` fits it on prepared shards and prints how the sync
-gate judges clips by readers that heard none of their speakers: with their own sound, shifted, and with others'.
-What it finds of each clip with its own sound is also written beside FILE, as json.
+gate judges clips by readers that heard none of their speakers: with their own sound, shifted,
+and with others'. What it finds of each clip with its own sound is also written beside FILE, as json.
 """
 
 from __future__ import annotations
@@ -21,9 +21,10 @@ from safetensors.numpy import load_file, save_file
 
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.model_folder import BUNDLED
+from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import SonimateError, TooFewClips
-from sonimate.face.pose import mouth_opening
-from sonimate.footage.sample import FPS, SAMPLES_PER_FRAME, rounded
+from sonimate.face.regions import mouth_opening
+from sonimate.footage.sample import rounded
 from sonimate.footage.shards import ShardClip, read_shards
 from sonimate.footage.sync import Synchrony, fault, synchrony
 from sonimate.media.files import replacing, write_errors
@@ -60,7 +61,7 @@ class MouthReader:
 def rows_around(encoder: WhisperHiddenStates, samples: np.ndarray) -> np.ndarray:
     """Sound (n * 640,) -> float32 (n, len(ROWS) * d): the last layer's rows about each frame."""
     hidden = encoder(samples)[:, -1].numpy()
-    count = len(samples) // SAMPLES_PER_FRAME
+    count = len(samples) // SAMPLES_PER_VIDEO_FRAME
     at = ROWS_PER_FRAME * np.arange(count)[:, None] + np.array(ROWS)
     return hidden[np.clip(at, 0, len(hidden) - 1)].reshape(count, -1)
 
@@ -107,12 +108,12 @@ def judge_strangers(
             late = synchrony(opening[:-SHIFT_FRAMES], expected[SHIFT_FRAMES:])
             early = synchrony(opening[SHIFT_FRAMES:], expected[:-SHIFT_FRAMES])
             yield Trial(index, OWN, synchrony(opening, expected))
-            yield Trial(index, f"own, {SHIFT_FRAMES / FPS:.2f} s late", late)
-            yield Trial(index, f"own, {SHIFT_FRAMES / FPS:.2f} s early", early)
+            yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s late", late)
+            yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s early", early)
             for other in others:
                 count = min(len(opening), len(rows[other]))
                 length = "longer" if count > LONG_FRAMES else "shorter"
-                kind = f"another's sound, {length} than {LONG_FRAMES / FPS:.0f} s"
+                kind = f"another's sound, {length} than {LONG_FRAMES / VIDEO_FPS:.0f} s"
                 yield Trial(index, kind, synchrony(opening[:count], rows[other][:count] @ weights))
 
 

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import numpy as np
 
-from sonimate.footage.sample import MIN_SECONDS, SOUND_RATE_HZ, Sample, each
+from sonimate.clock import SAMPLE_RATE_HZ
+from sonimate.footage.sample import MIN_SECONDS, Sample, each
 from sonimate.footage.sources import reading, safely
 from sonimate.media.audio import stream_sound
 from sonimate.media.video import read_video
@@ -31,13 +32,13 @@ def _probe(sample: Sample) -> Iterator[Sample]:
         yield known.rejected(STAGE, "no sound")
         return
     with reading():
-        sound = stream_sound(sample.source, max_channels=None).at_rate(SOUND_RATE_HZ)
+        sound = stream_sound(sample.source, max_channels=None).at_rate(SAMPLE_RATE_HZ)
     count = 0
     with sample.sound_file.open("wb") as file:
         for block in safely(sound.blocks):
             block.mean(axis=1, dtype=np.float32).tofile(file)
             count += len(block)
-    seconds = min(info.seconds, count / SOUND_RATE_HZ)
+    seconds = min(info.seconds, count / SAMPLE_RATE_HZ)
     if seconds < MIN_SECONDS:
         yield known.rejected(STAGE, "too short", f"{seconds:.2f} s")
     else:

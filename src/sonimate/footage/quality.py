@@ -7,7 +7,8 @@ from functools import partial
 
 import numpy as np
 
-from sonimate.face.pose import Pose, fit_pose, mouth_opening
+from sonimate.face.pose import Pose, fit_pose
+from sonimate.face.regions import mouth_opening
 from sonimate.footage.sample import MIN_SECONDS, Sample, each
 from sonimate.footage.tracks import STAGE as TRACKS
 

@@ -12,12 +12,9 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import LibraryFailed, SonimateError
 
-FPS = 25.0
-"""Clock of all clips: frame i shows the moment i / FPS after the file's first sound."""
-SOUND_RATE_HZ = 16_000
-SAMPLES_PER_FRAME = 640
 MIN_SECONDS = 2.0
 """A training window is two seconds long."""
 DIGITS = 4
@@ -39,7 +36,8 @@ class Sample:
 
     name: the file, relative to the footage folder, with forward slashes. source: where it is.
     folder: where arrays of this file are kept while it is prepared; they are loaded when asked for.
-    start, count: frames at FPS. facts: what each stage found, by stage; plain values that JSON can hold.
+    start, count: frames at VIDEO_FPS. facts: what each stage found, by stage; plain values that JSON
+    can hold.
     A rejected sample flows on untouched, so that every one of them is counted at the end.
     """
 
@@ -61,7 +59,7 @@ class Sample:
 
     @property
     def seconds(self) -> float:
-        return self.count / FPS
+        return self.count / VIDEO_FPS
 
     def knowing(self, stage: str, **found: Any) -> Sample:
         """The sample with what a stage found about it."""
@@ -81,11 +79,12 @@ class Sample:
         return np.load(self.path(".landmarks.npy"))
 
     def sound(self) -> np.ndarray:
-        """float32 (count * SAMPLES_PER_FRAME,) at SOUND_RATE_HZ; silent where the file's sound has ended."""
+        """float32 (count * SAMPLES_PER_VIDEO_FRAME,) at SAMPLE_RATE_HZ; silent after the end of the file's
+        sound."""
         whole = np.memmap(self.sound_file, np.float32, "r")
-        first = self.start * SAMPLES_PER_FRAME
-        heard = np.array(whole[first : first + self.count * SAMPLES_PER_FRAME])
-        return np.pad(heard, (0, self.count * SAMPLES_PER_FRAME - len(heard)))
+        first = self.start * SAMPLES_PER_VIDEO_FRAME
+        heard = np.array(whole[first : first + self.count * SAMPLES_PER_VIDEO_FRAME])
+        return np.pad(heard, (0, self.count * SAMPLES_PER_VIDEO_FRAME - len(heard)))
 
     @property
     def sound_file(self) -> Path:
@@ -98,10 +97,10 @@ class Sample:
             "key": self.key,
             "source": self.name,
             "speaker": self.speaker,
-            "start_seconds": self.start / FPS,
-            "end_seconds": (self.start + self.count) / FPS,
+            "start_seconds": self.start / VIDEO_FPS,
+            "end_seconds": (self.start + self.count) / VIDEO_FPS,
             "frames": self.count,
-            "fps": FPS,
+            "fps": VIDEO_FPS,
             **rounded(self.facts),
             "rejection": None if self.rejection is None else vars(self.rejection),
         }

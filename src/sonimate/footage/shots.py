@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 from scenedetect import AdaptiveDetector, FrameTimecode
 
-from sonimate.footage.sample import FPS, Sample, each
+from sonimate.clock import VIDEO_FPS
+from sonimate.footage.sample import Sample, each
 from sonimate.footage.sources import safely
 from sonimate.media.video import read_frames
 
@@ -24,7 +25,7 @@ DETECTOR_WIDTH_PX = 256
 DARK = 32
 """Grey level below which pixels are made black: they have no hue but noise, which in a clip before a black
 wall passed for a cut."""
-MAX_FRAMES = round(60 * FPS)
+MAX_FRAMES = round(60 * VIDEO_FPS)
 """Longer shots are cut into equal parts, so that memory does not grow with footage."""
 
 
@@ -34,7 +35,7 @@ def detect_shots(samples: Iterator[Sample]) -> Iterator[Sample]:
 
 
 def _shots(sample: Sample) -> Iterator[Sample]:
-    bounds = shot_bounds(safely(read_frames(sample.source, fps=FPS)))
+    bounds = shot_bounds(safely(read_frames(sample.source, fps=VIDEO_FPS)))
     for index, (start, end) in enumerate(pairwise(bounds)):
         parts = -(-(end - start) // MAX_FRAMES)
         for first, last in pairwise(start + (end - start) * part // parts for part in range(parts + 1)):
@@ -51,7 +52,9 @@ def shot_bounds(frames: Iterator[np.ndarray]) -> list[int]:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         small = cv2.resize(frame, size, interpolation=cv2.INTER_AREA)
         small[small.max(axis=2) < DARK] = 0
-        cuts = detector.process_frame(FrameTimecode(count, fps=FPS), np.ascontiguousarray(small[..., ::-1]))
+        cuts = detector.process_frame(
+            FrameTimecode(count, fps=VIDEO_FPS), np.ascontiguousarray(small[..., ::-1])
+        )
         bounds += [cut.frame_num for cut in cuts]
         count += 1
     return [*bounds, count]

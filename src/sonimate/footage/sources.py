@@ -11,8 +11,8 @@ from typing import TypeVar
 import numpy as np
 from av.error import FFmpegError
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.errors import FileMissing, InvalidManifest, LibraryFailed
-from sonimate.footage.sample import FPS
 from sonimate.media.video import read_frames
 
 SUFFIXES = {".mp4", ".mpg", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
@@ -86,12 +86,12 @@ class ForwardReader:
         self._next = 0
 
     def read(self, path: Path, start: int, count: int) -> Iterator[np.ndarray]:
-        """`count` frames (uint8 RGB) at FPS from frame `start`, fewer where the file ends.
+        """`count` frames (uint8 RGB) at VIDEO_FPS from frame `start`, fewer where the file ends.
 
         Raises UnreadableVideo, FileMissing and LibraryFailed when advanced.
         """
         if path != self._path or start < self._next:
-            self._path, self._frames, self._next = path, safely(read_frames(path, fps=FPS)), 0
+            self._path, self._frames, self._next = path, safely(read_frames(path, fps=VIDEO_FPS)), 0
         for frame in self._frames:
             self._next += 1
             if self._next > start:

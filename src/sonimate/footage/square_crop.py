@@ -16,10 +16,11 @@ from av.codec.context import Flags
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
+from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.errors import UnusableClip
 from sonimate.face.geometry import Box, PixelBox, process_bbox
 from sonimate.face.mesh import landmark_box
-from sonimate.footage.sample import FPS, SOUND_RATE_HZ, Sample, each
+from sonimate.footage.sample import Sample, each
 from sonimate.footage.sources import ForwardReader
 from sonimate.media.video import EXACT_CHROMA, H264_OPTIONS
 
@@ -80,7 +81,7 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], size_px: int) -> None:
     """Encode frames so that the same frames give the same bytes: one thread, no dates, no version strings,
     no arithmetic of the processor's own."""
     with av.open(str(path), "w", format="mp4", options={"fflags": "+bitexact"}) as container:
-        stream = container.add_stream("libx264", rate=Fraction(FPS), options=H264_OPTIONS | SAME_BYTES)
+        stream = container.add_stream("libx264", rate=Fraction(VIDEO_FPS), options=H264_OPTIONS | SAME_BYTES)
         stream.width = stream.height = size_px
         stream.pix_fmt = "yuv420p"
         codec = stream.codec_context
@@ -101,11 +102,11 @@ def write_mp4(path: Path, frames: Iterable[np.ndarray], size_px: int) -> None:
 
 
 def wav_bytes(samples: np.ndarray) -> bytes:
-    """A 16-bit mono wav file of float32 samples (n,) at SOUND_RATE_HZ."""
+    """A 16-bit mono wav file of float32 samples (n,) at SAMPLE_RATE_HZ."""
     buffer = io.BytesIO()
     with wave.open(buffer, "wb") as file:
         file.setnchannels(1)
         file.setsampwidth(2)
-        file.setframerate(SOUND_RATE_HZ)
+        file.setframerate(SAMPLE_RATE_HZ)
         file.writeframes((np.clip(samples, -1, 1) * 32767).round().astype("<i2").tobytes())
     return buffer.getvalue()

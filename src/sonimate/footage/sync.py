@@ -14,7 +14,7 @@ from functools import partial
 
 import numpy as np
 
-from sonimate.face.pose import mouth_opening
+from sonimate.face.regions import mouth_opening
 from sonimate.footage.sample import Sample, each
 
 STAGE = "sync"

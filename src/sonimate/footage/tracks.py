@@ -10,9 +10,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.errors import UnusableClip
 from sonimate.face.mesh import FaceMesh, face_size
-from sonimate.footage.sample import FPS, Sample, each
+from sonimate.face.regions import face_height
+from sonimate.footage.sample import Sample, each
 from sonimate.footage.sources import ForwardReader
 from sonimate.media.video import read_frames
 from sonimate.types import Face
@@ -28,7 +30,6 @@ SHARPNESS_EVERY_FRAMES = 5
 RIVAL_SIZE = 0.5
 """Another face counts as a possible speaker from this share of the followed face's size."""
 SHARPNESS_PX = 128
-FOREHEAD, CHIN = 10, 152
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def _tracks(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Iterato
 def _measured(track: Sample, views: list[FrameView]) -> Sample:
     landmarks = stack_landmarks([view.face for view in views])
     np.save(track.path(".landmarks.npy"), fill_gaps(landmarks))
-    heights = face_heights(landmarks)
+    heights = face_height(landmarks)
     presence = [0.0 if view.face is None else view.face.presence for view in views]
     sharpness = [view.sharpness for view in views if view.sharpness is not None]
     looks = [view.rivals > 0 for view in views if view.rivals is not None]
@@ -98,11 +99,11 @@ def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[FrameV
 
 
 def track_file(path: Path, mesh: FaceMesh) -> np.ndarray:
-    """The largest face of a whole video at FPS: float32 (n, 478, 3) px, gaps filled along a line.
+    """The largest face of a whole video at VIDEO_FPS: float32 (n, 478, 3) px, gaps filled along a line.
 
     Raises UnusableClip when no frame shows one, and the errors of `read_frames`.
     """
-    faces = list(mesh.track(read_frames(path, fps=FPS)))
+    faces = list(mesh.track(read_frames(path, fps=VIDEO_FPS)))
     if not any(faces):
         raise UnusableClip(f"No frame of {path} shows a face. Choose another clip.")
     return fill_gaps(stack_landmarks(faces))
@@ -125,7 +126,7 @@ def split_tracks(faces: list[Face | None]) -> list[tuple[int, int]]:
 def _jump(before: Face, after: Face) -> float:
     """How far the face moved, in its own heights."""
     move = after.landmarks[:, :2].mean(0) - before.landmarks[:, :2].mean(0)
-    return float(np.linalg.norm(move) / face_heights(before.landmarks[None])[0])
+    return float(np.linalg.norm(move) / face_height(before.landmarks[None])[0])
 
 
 def count_rivals(face: Face, found: list[Face]) -> int:
@@ -148,11 +149,6 @@ def face_sharpness(pixels: np.ndarray, face: Face) -> float:
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     grey = cv2.resize(part, (SHARPNESS_PX, SHARPNESS_PX), interpolation=method).astype(np.float32)
     return float(cv2.Laplacian(grey, cv2.CV_32F).std() / (grey.std() + 1e-6))
-
-
-def face_heights(landmarks: np.ndarray) -> np.ndarray:
-    """Forehead to chin in px: (n, 478, 3) -> (n,)."""
-    return np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)
 
 
 def stack_landmarks(faces: list[Face | None]) -> np.ndarray:

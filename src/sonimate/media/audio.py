@@ -16,14 +16,13 @@ from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import InvalidDataError
 
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import AudioTooShort, UnreadableAudio
 from sonimate.media.files import open_container
 from sonimate.types import Waveform
 
 log = logging.getLogger(__name__)
 
-MODEL_RATE_HZ = 16_000
-"""The rate Whisper was trained at."""
 
 MIN_SECONDS = 0.2
 """One audio window of the model (10 Whisper steps at 50 Hz)."""
@@ -61,7 +60,7 @@ class Sound:
         return Sound(blocks(), rate_hz, self.channels)
 
 
-def read_audio(path: str | Path, rate_hz: int = MODEL_RATE_HZ) -> Waveform:
+def read_audio(path: str | Path, rate_hz: int = SAMPLE_RATE_HZ) -> Waveform:
     """Read a sound file, or a video's sound track, as the mean of its channels at `rate_hz`.
 
     Any format that FFmpeg decodes. Time 0 is the first sample; stretches missing from the file are silent.

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.speech.articulation import activations, sample_style
 from sonimate.speech.augment import change_speaker, degrade
 from sonimate.speech.gestures import blinks, brows, head_motion
@@ -31,7 +32,6 @@ from sonimate.speech.voices import (
 )
 from sonimate.types import Waveform
 
-RATE_HZ = 16000
 SHARES = {"human": 0.5, "flite": 0.24, "espeak": 0.15, "festival": 0.11}
 """Parts of the utterances by kind of voice; without human recordings theirs go to flite."""
 MEAN_SECONDS = 8.2
@@ -153,21 +153,21 @@ def join(phrases: list[Phrase], rng: np.random.Generator) -> tuple[Waveform, lis
     at = 0
     for number, phrase in enumerate(phrases):
         pause = rng.uniform(0.2, 0.8) if number == 0 else rng.uniform(0.15, 0.9)
-        silence = np.zeros(round(pause * RATE_HZ), np.float32)
+        silence = np.zeros(round(pause * SAMPLE_RATE_HZ), np.float32)
         gain = 10 ** (rng.normal(0, 2.5) / 20)
         at += len(silence)
-        phones += move(phrase.phones, at / RATE_HZ)
+        phones += move(phrase.phones, at / SAMPLE_RATE_HZ)
         sounds += [silence, _faded(phrase.waveform.samples) * gain]
         at += len(phrase.waveform.samples)
-    sounds.append(np.zeros(round(rng.uniform(0.3, 0.9) * RATE_HZ), np.float32))
-    waveform = Waveform(np.concatenate(sounds), RATE_HZ)
+    sounds.append(np.zeros(round(rng.uniform(0.3, 0.9) * SAMPLE_RATE_HZ), np.float32))
+    waveform = Waveform(np.concatenate(sounds), SAMPLE_RATE_HZ)
     return waveform, fill_silences(phones, waveform.seconds)
 
 
 def _faded(samples: np.ndarray) -> np.ndarray:
     """Ends faded over 10 ms, so that cutting room noise makes no click."""
     ramp = np.ones(len(samples), np.float32)
-    size = min(round(0.01 * RATE_HZ), len(samples) // 2)
+    size = min(round(0.01 * SAMPLE_RATE_HZ), len(samples) // 2)
     ramp[:size] = np.linspace(0, 1, size)
     ramp[len(samples) - size :] = np.linspace(1, 0, size)
     return samples * ramp

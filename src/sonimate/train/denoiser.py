@@ -5,12 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from sonimate.clock import LATENT_FPS
 from sonimate.models.audio_tokens import AudioToTokens
 from sonimate.models.unet import SpatioTemporalUNet
 from sonimate.train.loss import velocity_target
 from sonimate.train.task import Batch
-
-FPS = 12.5
 
 
 class Denoiser(nn.Module):
@@ -48,6 +47,6 @@ class Denoiser(nn.Module):
             ],
             dim=2,
         )
-        ids = torch.cat([batch.buckets.new_full((len(noisy), 1), FPS), batch.buckets], dim=1)
+        ids = torch.cat([batch.buckets.new_full((len(noisy), 1), LATENT_FPS), batch.buckets], dim=1)
         image = image[:, None].expand(-1, frames, -1, -1)
         return self.unet(sample, 0.25 * draws.sigma.log(), image, tokens, ids, batch.mask)

@@ -11,14 +11,15 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.windows import token_windows
+from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion import sample
 from sonimate.face.mesh import FaceMesh
-from sonimate.face.pose import mouth_opening
-from sonimate.features.latents import FRAME_STEP, LatentClip
+from sonimate.face.regions import mouth_opening
+from sonimate.features.latents import LatentClip
 from sonimate.media.video import VideoWriter
-from sonimate.train.denoiser import FPS, Denoiser
+from sonimate.train.denoiser import Denoiser
 from sonimate.types import Conditions, Waveform
 
 TRACKING_PX = 256
@@ -40,11 +41,11 @@ def film_clips(
         sound = Waveform(clip.shard.sound(), 16_000)
         height, width = frames[0].shape[:2]
         path = folder / f"{clip.name}.mp4"
-        with VideoWriter(path, width=width, height=height, fps=FPS, sound=sound) as writer:
+        with VideoWriter(path, width=width, height=height, fps=LATENT_FPS, sound=sound) as writer:
             for frame in frames:
                 writer.write(frame)
         opening, visible = track_opening(frames, mesh)
-        truth = mouth_opening(clip.shard.landmarks().astype(np.float64))[::FRAME_STEP]
+        truth = mouth_opening(clip.shard.landmarks().astype(np.float64))[::VIDEO_FRAMES_PER_LATENT]
         scores.append(follows(opening, truth[: len(visible)][visible]))
         seen.append(visible.mean())
     return {"lip_r": float(np.mean(scores)), "faces": float(np.mean(seen))}
@@ -58,7 +59,7 @@ def generate_latents(
     over the autoencoder's own."""
     device = next(networks.parameters()).device
     hidden = torch.from_numpy(np.array(clip.hidden)).float()
-    tokens = networks.audio_to_tokens(token_windows(hidden, FPS)[: len(clip.latents)].to(device))
+    tokens = networks.audio_to_tokens(token_windows(hidden, LATENT_FPS)[: len(clip.latents)].to(device))
     count = len(tokens)
     first = torch.from_numpy(np.array(clip.latents[0])).float().to(device)
     image = torch.from_numpy(np.array(clip.image[0])).float().to(device)
@@ -69,7 +70,7 @@ def generate_latents(
         torch.from_numpy(clip.buckets).to(device).expand(count, -1),
         first / scaling,
         clip.mask().to(device),
-        FPS,
+        LATENT_FPS,
     )
     noise = torch.randn(count, *first.shape, generator=torch.Generator().manual_seed(options.seed))
     return sample(networks.unet, conditions, noise.to(device), options, initial_mean=first)

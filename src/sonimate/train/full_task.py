@@ -15,8 +15,9 @@ from sonimate.checkpoints.full_model import load_svd_codec
 from sonimate.checkpoints.model_folder import INDEX
 from sonimate.checkpoints.network import load_network, read_config, save_network
 from sonimate.checkpoints.saved import NETWORKS
+from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.errors import TooFewClips
-from sonimate.features.latents import FRAME_STEP, LatentClip
+from sonimate.features.latents import LatentClip
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.bucket_stage import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import FullConfig
@@ -120,7 +121,7 @@ class FullTask:
         windows = []
         for clip, start, _ in drawn:
             rows = clip.hidden[:, layers].reshape(len(clip.hidden), -1)
-            frames = FRAME_STEP * np.arange(start, start + self.config.frames)
+            frames = VIDEO_FRAMES_PER_LATENT * np.arange(start, start + self.config.frames)
             windows.append(windows_of(rows, frames, count, before, np.zeros(rows.shape[1], rows.dtype)))
         return torch.from_numpy(np.stack(windows)).float()
 

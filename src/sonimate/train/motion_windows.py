@@ -10,15 +10,14 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
+from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.errors import OptionOutOfRange, TooFewClips
-from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, canonical_vertices, mirror_partners
+from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion
+from sonimate.face.regions import LIPS_INNER, LIPS_OUTER
 from sonimate.features.motion_samples import MotionSample
 
-STRIDE = 2
-"""Samples run at 25 fps, latents at 12.5."""
-ROWS_PER_FRAME = 2
 LIVELINESS = (0.6, 1.7)
 """Expressions are made this much smaller or larger around the face at rest, and their bucket with them, so
 that the model learns what the bucket means."""
@@ -60,7 +59,7 @@ class WindowSampler:
         seed: int,
         silence_rows: tuple[np.ndarray, np.ndarray],
     ):
-        span = (frames - 1) * STRIDE + 1
+        span = (frames - 1) * VIDEO_FRAMES_PER_LATENT + 1
         usable = [sample for sample in samples if len(sample.expression) >= span]
         if not usable:
             raise TooFewClips(
@@ -101,7 +100,7 @@ class WindowSampler:
         pool = 0 if rng.random() < self._real_share else 1
         sample = self._pools[pool][rng.choice(len(self._pools[pool]), p=self._chances[pool])]
         start = rng.integers(len(sample.expression) - self._span + 1)
-        frames = start + STRIDE * np.arange(self._frames)
+        frames = start + VIDEO_FRAMES_PER_LATENT * np.arange(self._frames)
         still = int(rng.integers(len(sample.expression)))
         rest, gain = self._rest[sample.name], np.exp(rng.uniform(*np.log(LIVELINESS)))
         absolute = rest + gain * (sample.expression - rest)
@@ -145,7 +144,7 @@ def windows_of(
 ) -> np.ndarray:
     """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond
     the sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
-    at = ROWS_PER_FRAME * frames[:, None] - before + np.arange(count)
+    at = HIDDEN_STATES_PER_VIDEO_FRAME * frames[:, None] - before + np.arange(count)
     inside = (at >= 0) & (at < len(rows))
     taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], outside)
     return taken.reshape(len(frames), -1)

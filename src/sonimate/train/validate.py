@@ -8,14 +8,15 @@ import numpy as np
 import torch
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
+from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
 from sonimate.diffusion.guidance import remaining_guidance
 from sonimate.diffusion.joint import sample_joint
 from sonimate.face.canonical import canonical_vertices
 from sonimate.features.motion_samples import MotionSample
-from sonimate.train.denoiser import FPS, Denoiser
-from sonimate.train.motion_windows import STRIDE, windows_of
+from sonimate.train.denoiser import Denoiser
+from sonimate.train.motion_windows import windows_of
 from sonimate.types import Conditions
 
 
@@ -37,7 +38,7 @@ def generate(
 ) -> Generated:
     """Animate a sample's first frame with its own sound."""
     networks.eval()
-    frames = np.arange(0, len(sample.expression), STRIDE)
+    frames = np.arange(0, len(sample.expression), VIDEO_FRAMES_PER_LATENT)
     features = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, outside)
     device = next(networks.parameters()).device
     reference = codec.to_latents(Motion(sample.expression[:1], np.zeros((1, 6)))).to(device)
@@ -46,7 +47,7 @@ def generate(
     null = networks.audio_to_tokens.null_tokens().expand(count, -1, -1)
     image = networks.image_encoder(reference).expand(count, -1, -1)
     labels = torch.tensor(sample.buckets).float().to(device).expand(count, -1)
-    conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), FPS)
+    conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), LATENT_FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
     options = remaining_guidance(options, networks.unet.config.audio_guidance)
     motion = codec.from_latents(sample_joint(networks.unet, conditions, noise.to(device), options))

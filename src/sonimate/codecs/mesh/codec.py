@@ -25,13 +25,20 @@ from sonimate.codecs.mesh.blinks import blink_curve
 from sonimate.codecs.mesh.face_map import GRID, face_mask, layout_positions, vertices_to_grid
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
-from sonimate.face.canonical import LEFT_EYE, RIGHT_EYE, canonical_vertices
+from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import fit_pose, relative_motion, to_canonical
+from sonimate.face.regions import (
+    LANDMARK_COUNT,
+    LEFT_EYE,
+    LEFT_LID_FOLD,
+    LOWER_LIP_INNER,
+    RIGHT_EYE,
+    RIGHT_LID_FOLD,
+    UPPER_LIP_INNER,
+)
 from sonimate.types import FrameStream, Portrait
 
-LANDMARKS = 478
 MOTION = 6
-UPPER_LIP, LOWER_LIP = 13, 14
 PATCH = 2
 """Cells of the 16 x 16 field per side that share a latent cell: 3 x 4 expression channels on 8 x 8."""
 READ_RIDGE = 1e-2
@@ -41,9 +48,6 @@ HEAD_SMOOTHING_SECONDS = 0.12
 noise there, not nods."""
 LID_SURPLUS = 1.15
 """Lids travel a little past each other, where they stop, so that a blink shuts the eye."""
-RIGHT_FOLD = (247, 30, 29, 27, 28, 56, 190)
-LEFT_FOLD = (467, 260, 259, 257, 258, 286, 414)
-"""The skin fold above each upper lid, in the order of RIGHT_EYE and LEFT_EYE."""
 TENSORS = ("basis", "positions", "open_mouth", "expression_std", "motion_std")
 
 
@@ -85,7 +89,7 @@ class MeshCodec:
         self.positions = positions.astype(np.float64)
         self.expression_std = expression_std.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
-        self._gap_of = self.basis[:, UPPER_LIP, 1] - self.basis[:, LOWER_LIP, 1]
+        self._gap_of = self.basis[:, UPPER_LIP_INNER, 1] - self.basis[:, LOWER_LIP_INNER, 1]
         maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis)
         self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
         normal = self._write @ self._write.T
@@ -125,7 +129,7 @@ class MeshCodec:
     def displacement(self, coefficients: np.ndarray) -> np.ndarray:
         """Basis coefficients (n, k) -> vertex displacements (n, 478, 3) cm."""
         flat = coefficients @ self.basis.reshape(len(self.basis), -1)
-        return flat.reshape(len(coefficients), LANDMARKS, 3)
+        return flat.reshape(len(coefficients), LANDMARK_COUNT, 3)
 
     def to_latents(self, motion: Motion) -> Tensor:
         """Motion of n frames -> latents (n, 18, 8, 8) float32."""
@@ -189,12 +193,12 @@ class MeshCodec:
     def _closing(self, vertices: np.ndarray) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). Portraits that smile
         are closed before anything else: the network then brings every mouth back to rest in silence."""
-        gap = max(vertices[UPPER_LIP, 1] - vertices[LOWER_LIP, 1], 0.0)
+        gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
         return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
 
     def _mouth_gap(self, expression: np.ndarray, context: PortraitWarp) -> np.ndarray:
         """Inner-lip gap (n,) cm, zero when closed."""
-        rest = context.vertices[UPPER_LIP, 1] - context.vertices[LOWER_LIP, 1]
+        rest = context.vertices[UPPER_LIP_INNER, 1] - context.vertices[LOWER_LIP_INNER, 1]
         return np.maximum(rest + expression @ self._gap_of, 0)
 
     def _lid_closure(self, context: PortraitWarp) -> np.ndarray:
@@ -220,7 +224,7 @@ def lids_closing(vertices: np.ndarray) -> np.ndarray:
     """Displacement (478, 3) cm that lays the upper lids of pose-normalised vertices (478, 3) on the lower
     ones; the fold above follows half-way."""
     closing = np.zeros_like(vertices)
-    for contour, fold in ((RIGHT_EYE, RIGHT_FOLD), (LEFT_EYE, LEFT_FOLD)):
+    for contour, fold in ((RIGHT_EYE, RIGHT_LID_FOLD), (LEFT_EYE, LEFT_LID_FOLD)):
         half = len(contour) // 2
         upper, lower = list(contour[1:half]), list(contour[:half:-1])
         closing[upper] = vertices[lower] - vertices[upper]
@@ -256,7 +260,7 @@ def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
     expressions = [to_canonical(track, pose) for track, pose in zip(tracks, poses, strict=True)]
     changes = np.concatenate([e - e.mean(0) for e in expressions])
     _, _, rows = np.linalg.svd(changes.reshape(len(changes), -1), full_matrices=False)
-    basis = rows[:components].reshape(components, LANDMARKS, 3)
+    basis = rows[:components].reshape(components, LANDMARK_COUNT, 3)
     opened = open_mouth_displacement(expressions)
     positions = layout_positions(opened)
     coefficients = changes.reshape(len(changes), -1) @ basis.reshape(components, -1).T

@@ -11,7 +11,7 @@ import numpy as np
 
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import polygon_mask, sample_at, window_around
-from sonimate.face.canonical import LIPS_INNER, LIPS_OUTER, RIGHT_EYE
+from sonimate.face.regions import CHIN, LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, RIGHT_EYE, UPPER_LIP_INNER
 
 TEETH_DEPTH_CM = 0.5
 """The front teeth stand this far behind the lips' contact line."""
@@ -26,8 +26,6 @@ TEETH_SHADE = 0.5
 """Upper teeth stand in front of the cavity and keep at least this share of the light."""
 TOOTH_WIDTH_CM = 0.8
 ARCH_HALF_WIDTH_CM = 2.1
-CHIN = 152
-UPPER_LIP, LOWER_LIP = 13, 14
 
 
 class MouthInterior:
@@ -39,10 +37,10 @@ class MouthInterior:
 
     def __init__(self, pixels: np.ndarray, landmarks: np.ndarray, vertices: np.ndarray, plane: FacePlane):
         self._plane = plane
-        self._contact = float(vertices[[UPPER_LIP, LOWER_LIP], 1].mean())
-        self._middle = float(vertices[[UPPER_LIP, LOWER_LIP], 0].mean())
+        self._contact = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 1].mean())
+        self._middle = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 0].mean())
         self._chin = float(vertices[CHIN, 1])
-        gap = vertices[UPPER_LIP, 1] - vertices[LOWER_LIP, 1]
+        gap = vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1]
         self._cavity, self._teeth, self._tongue = _palette(pixels, landmarks)
         own = gap > OWN_PIXELS_GAP_CM and _shows_teeth(pixels, landmarks)
         self._own = self._own_layer(pixels, landmarks) if own else None

@@ -5,18 +5,20 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sonimate.codecs.mesh.mouth import LOWER_LIP, TEETH_DEPTH_CM, UPPER_LIP, MouthInterior
+from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
 from sonimate.codecs.mesh.rings import build_rings
-from sonimate.face.canonical import (
+from sonimate.face.canonical import canonical_face
+from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
+from sonimate.face.regions import (
     LEFT_EYE,
     LIPS_INNER,
+    LOWER_LIP_INNER,
     RIGHT_EYE,
+    UPPER_LIP_INNER,
     VERTEX_COUNT,
-    canonical_face,
 )
-from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
 from sonimate.types import Portrait
 
 COARSE_STEP = 4
@@ -56,7 +58,7 @@ class PortraitWarp:
         self._skin, self._everything = self._triangle_sets()
         self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
         self._window = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
-        self._teeth_z = float(self.vertices[[UPPER_LIP, LOWER_LIP], 2].mean()) - TEETH_DEPTH_CM
+        self._teeth_z = float(self.vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 2].mean()) - TEETH_DEPTH_CM
         self._mouth = MouthInterior(
             self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
         )
