@@ -178,7 +178,7 @@ LIBRARY_ERRORS = {
 
 
 @pytest.mark.parametrize("name", LIBRARY_ERRORS)
-@pytest.mark.parametrize("reader", ["shots", "footage"])
+@pytest.mark.parametrize("reader", ["shots", "sources"])
 def test_a_file_in_which_a_library_fails_midway_is_rejected_by_the_exceptions_name(
     talking, monkeypatch, reader, name
 ):
