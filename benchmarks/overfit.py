@@ -32,6 +32,7 @@ from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.codecs.svd.preparation import resize_to_multiple_of_64, signed_image
 from sonimate.configs import FULL, MotionOptions
+from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.tables import Check, publish
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.face.regions import mouth_opening
@@ -46,7 +47,7 @@ from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.pipeline import SonicPipeline
-from sonimate.train.film import follows, track_opening
+from sonimate.train.film import track_opening
 from sonimate.train.record import read_losses
 from sonimate.train.run import train
 from sonimate.types import Portrait, Waveform
@@ -226,7 +227,7 @@ def measure(pipeline: SonicPipeline, clip: ShardClip, out: Path) -> dict[str, An
 
 def score(frames: Sequence[np.ndarray], truth: np.ndarray, mesh: FaceMesh) -> float:
     opening, visible = track_opening(frames[: len(truth)], mesh)
-    return follows(opening, truth[: len(visible)][visible])
+    return correlation(opening, truth[: len(visible)][visible])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from sonimate.footage.sample import Sample, each, rounded
 from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.square_crop import square_box, wav_bytes, write_mp4
-from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, synchrony
+from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, mouth_lag
 from sonimate.footage.tracks import count_rivals, face_sharpness, fill_gaps, split_tracks, stack_landmarks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
 from sonimate.media.audio import Sound
@@ -257,16 +257,16 @@ def test_sound_ends_in_silence_where_the_file_has_none(talking):
 @pytest.mark.parametrize("late", range(-MAX_OFFSET_FRAMES - 2, MAX_OFFSET_FRAMES + 3))
 def test_the_offset_is_how_late_the_mouth_is(late):
     curve = np.random.default_rng(0).normal(size=120)
-    found = synchrony(np.roll(curve, late)[20:100], curve[20:100])
-    assert found.offset_frames == late
+    found = mouth_lag(np.roll(curve, late)[20:100], curve[20:100])
+    assert found.frames == late
     assert found.r == pytest.approx(1)
 
 
-def test_synchrony_knows_neither_level_nor_scale():
+def test_the_lag_depends_neither_on_level_nor_on_scale():
     one, other = np.random.default_rng(1).normal(size=(2, 80))
-    found = synchrony(5 * one + 2, 0.1 * other - 4)
-    assert found.r == pytest.approx(synchrony(one, other).r)
-    assert synchrony(np.ones(80), other).r == 0
+    found = mouth_lag(5 * one + 2, 0.1 * other - 4)
+    assert found.r == pytest.approx(mouth_lag(one, other).r)
+    assert mouth_lag(np.ones(80), other).r == 0
 
 
 def test_speech_pauses_and_music_does_not():

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.lip_sync import Fold, Score, lip_checks, read_folds, summarise
 from sonimate.evaluate.playable import faults, write_sound
 from sonimate.evaluate.sounds import compose_speech, fit_length, half_turn, partners, write_wav
-from sonimate.evaluate.statistics import correlation
 from sonimate.media.audio import read_audio
 from sonimate.types import Waveform
 

@@ -6,66 +6,13 @@ import numpy as np
 import pytest
 
 from sonimate.evaluate.statistics import (
-    MAX_LAG_FRAMES,
-    amplitude_ratio,
-    best_lag,
     blink_frames,
     blinks_per_minute,
-    correlation,
     deformation,
     drift,
     median_acceleration,
     spread,
 )
-
-
-def syllables(frames: int, seed: int = 0) -> np.ndarray:
-    """A mouth that opens and closes irregularly, some four times a second."""
-    noise = np.random.default_rng(seed).normal(size=frames + 8)
-    return np.convolve(noise, np.hanning(9), mode="valid")
-
-
-@pytest.mark.parametrize("late", [-8, -3, 0, 1, 5, 8])
-def test_lag_is_recovered_and_positive_when_generated_comes_late(late: int):
-    mouth = syllables(200)
-    lag = best_lag(mouth[20 - late : 170 - late], mouth[20:170])
-    assert lag.frames == late
-    assert lag.milliseconds == 40 * late
-    assert lag.r == pytest.approx(1)
-
-
-def test_lag_survives_noise_another_amplitude_and_another_length():
-    mouth = syllables(300)
-    noise = np.random.default_rng(1).normal(size=290) * mouth.std()
-    lag = best_lag(3 * mouth[6:296] + 3 * noise + 5, mouth[10:])
-    assert lag.frames == 4
-    assert 0.5 < lag.r < 0.9
-
-
-def test_lag_of_a_short_clip_stays_within_it():
-    assert abs(best_lag(syllables(6), syllables(6, seed=1)).frames) <= 4 < MAX_LAG_FRAMES
-
-
-def test_equal_lags_prefer_none():
-    assert best_lag(np.zeros(50), syllables(50)).frames == 0
-
-
-def test_correlation_ignores_scale_and_offset_but_not_sign():
-    mouth = syllables(100)
-    assert correlation(2 * mouth + 1, mouth) == pytest.approx(1)
-    assert correlation(-mouth, mouth) == pytest.approx(-1)
-    assert correlation(np.ones(100), mouth) == 0
-    assert correlation(np.concatenate([mouth, 9 * np.ones(5)]), mouth) == pytest.approx(1)
-
-
-def test_correlation_agrees_with_numpy():
-    a, b = syllables(80), syllables(80) + syllables(80, seed=2)
-    assert correlation(a, b) == pytest.approx(np.corrcoef(a, b)[0, 1])
-
-
-def test_amplitude_ratio_is_generated_over_real():
-    mouth = syllables(100)
-    assert amplitude_ratio(0.7 * mouth + 3, mouth) == pytest.approx(0.7)
 
 
 def eyes_with_blinks(frames: int, at: list[int], seconds_closed: float = 0.12) -> np.ndarray:

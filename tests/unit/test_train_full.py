@@ -16,12 +16,13 @@ from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
+from sonimate.evaluate.curves import correlation
 from sonimate.features.latents import ABOUT, read_latents
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.config import FullConfig
-from sonimate.train.film import follows, generate_latents
+from sonimate.train.film import generate_latents
 from sonimate.train.full_task import FullTask
 from sonimate.train.loop import Trainer
 from sonimate.train.record import read_losses
@@ -180,11 +181,4 @@ def test_a_pattern_learns_to_follow_the_sound(start, tmp_path):
         made = generate_latents(run.averaged(), clip, options, SCALING).numpy()
         truth = np.asarray(clip.latents, np.float64)
         shown, meant = ((x * pattern()).mean((1, 2, 3)) for x in (made, truth))
-        assert follows(shown, meant) > 0.8
-
-
-def test_a_still_mouth_follows_nothing():
-    curve = np.arange(5.0)
-    assert follows(curve, 2 * curve + 1) == pytest.approx(1)
-    assert follows(np.ones(5), curve) == 0.0
-    assert follows(np.empty(0), np.empty(0)) == 0.0
+        assert correlation(shown, meant) > 0.8

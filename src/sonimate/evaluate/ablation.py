@@ -10,10 +10,10 @@ import numpy as np
 
 from sonimate.configs import MotionOptions, SamplingOptions
 from sonimate.diffusion.plan import independent_windows
+from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation
 from sonimate.evaluate.face_curves import generated_landmarks
 from sonimate.evaluate.lip_sync import Take, portrait_of
 from sonimate.evaluate.performance import Performance, mesh_codec, perform
-from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation
 from sonimate.footage.bucket_labels import motion_buckets
 from sonimate.pipeline import SonicPipeline
 

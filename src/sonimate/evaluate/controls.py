@@ -10,9 +10,10 @@ import numpy as np
 
 from sonimate.configs import AUTOMATIC, MotionOptions
 from sonimate.evaluate import thresholds as targets
+from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.face_curves import FaceCurves
 from sonimate.evaluate.performance import mesh_codec, perform
-from sonimate.evaluate.statistics import correlation, deformation, spread
+from sonimate.evaluate.statistics import deformation, spread
 from sonimate.evaluate.tables import Check
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform

@@ -17,10 +17,11 @@ from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.configs import SamplingOptions
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.evaluate import thresholds as targets
+from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation
 from sonimate.evaluate.face_curves import FaceCurves, measure_face
 from sonimate.evaluate.performance import film, perform
 from sonimate.evaluate.sounds import fit_length, half_turn, partners
-from sonimate.evaluate.statistics import amplitude_ratio, best_lag, correlation, median_acceleration
+from sonimate.evaluate.statistics import median_acceleration
 from sonimate.evaluate.tables import Check
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.footage.preparer import PrepareOptions, prepare

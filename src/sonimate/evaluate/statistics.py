@@ -8,8 +8,6 @@ import numpy as np
 
 from sonimate.clock import VIDEO_FPS
 
-MAX_LAG_FRAMES = 8
-"""320 ms either way: speech has a syllable every 200 to 250 ms, farther away another one would match."""
 OPEN_LEVEL_FRAMES = 75
 """Three seconds around a frame tell how open the eyes are between blinks, also while looking down."""
 CLOSING, OPENING = 0.55, 0.75
@@ -21,51 +19,12 @@ DRIFT_FRAMES = 125
 
 
 @dataclass(frozen=True)
-class Lag:
-    """The lag (frames, positive when `generated` comes late) with the highest correlation, and that
-    correlation."""
-
-    frames: int
-    r: float
-
-    @property
-    def milliseconds(self) -> float:
-        return 1000 * self.frames / VIDEO_FPS
-
-
-@dataclass(frozen=True)
 class Drift:
     """change: distance of the mean of the last five seconds from that of the first. slope_per_minute:
     length of the least-squares slope."""
 
     change: float
     slope_per_minute: float
-
-
-def correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Pearson's r of two curves over their common length; a constant curve follows nothing: 0."""
-    count = min(len(a), len(b))
-    a, b = a[:count] - a[:count].mean(), b[:count] - b[:count].mean()
-    size = np.sqrt((a**2).sum() * (b**2).sum())
-    return float((a * b).sum() / size) if size > 1e-12 else 0.0
-
-
-def best_lag(generated: np.ndarray, real: np.ndarray, max_frames: int = MAX_LAG_FRAMES) -> Lag:
-    """The lag within `max_frames` at which the curves agree best; each lag uses the frames that overlap."""
-    count = min(len(generated), len(real))
-    generated, real = generated[:count], real[:count]
-    reach = min(max_frames, count - 2)
-    lags = [
-        Lag(late, correlation(generated[max(late, 0) : count + min(late, 0)], real[max(-late, 0) :]))
-        for late in range(-reach, reach + 1)
-    ]
-    return max(lags, key=lambda lag: (lag.r, -abs(lag.frames)))
-
-
-def amplitude_ratio(generated: np.ndarray, real: np.ndarray) -> float:
-    """Standard deviation of `generated` over that of `real`, over their common length."""
-    count = min(len(generated), len(real))
-    return float(generated[:count].std() / real[:count].std())
 
 
 def blink_frames(eyes: np.ndarray) -> list[int]:

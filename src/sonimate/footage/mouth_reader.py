@@ -12,7 +12,7 @@ import json
 import sys
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,10 +23,11 @@ from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.model_folder import BUNDLED
 from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import SonimateError, TooFewClips
+from sonimate.evaluate.curves import Lag
 from sonimate.face.regions import mouth_opening
 from sonimate.footage.sample import rounded
 from sonimate.footage.shards import ShardClip, read_shards
-from sonimate.footage.sync import Synchrony, fault, synchrony
+from sonimate.footage.sync import fault, lag_record, mouth_lag
 from sonimate.media.files import replacing, write_errors
 
 READER = BUNDLED / "mouth_reader" / "model.safetensors"
@@ -83,11 +84,11 @@ class Trial:
 
     clip: int
     sound: str
-    found: Synchrony
+    lag: Lag
 
     @property
     def passes(self) -> bool:
-        return fault(self.found) is None
+        return fault(self.lag) is None
 
 
 OWN = "own sound"
@@ -105,16 +106,16 @@ def judge_strangers(
         weights = fit([rows[i] for i in others], [openings[i] for i in others])
         for index in (i for i, other in enumerate(speakers) if other == speaker):
             opening, expected = openings[index], rows[index] @ weights
-            late = synchrony(opening[:-SHIFT_FRAMES], expected[SHIFT_FRAMES:])
-            early = synchrony(opening[SHIFT_FRAMES:], expected[:-SHIFT_FRAMES])
-            yield Trial(index, OWN, synchrony(opening, expected))
+            late = mouth_lag(opening[:-SHIFT_FRAMES], expected[SHIFT_FRAMES:])
+            early = mouth_lag(opening[SHIFT_FRAMES:], expected[:-SHIFT_FRAMES])
+            yield Trial(index, OWN, mouth_lag(opening, expected))
             yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s late", late)
             yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s early", early)
             for other in others:
                 count = min(len(opening), len(rows[other]))
                 length = "longer" if count > LONG_FRAMES else "shorter"
                 kind = f"another's sound, {length} than {LONG_FRAMES / VIDEO_FPS:.0f} s"
-                yield Trial(index, kind, synchrony(opening[:count], rows[other][:count] @ weights))
+                yield Trial(index, kind, mouth_lag(opening[:count], rows[other][:count] @ weights))
 
 
 def fit_and_judge(clips: Sequence[ShardClip]) -> tuple[np.ndarray, list[Trial]]:
@@ -142,7 +143,7 @@ def own_sound_table(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> list
             "source": clip.record["source"],
             "start_seconds": clip.record["start_seconds"],
             "speaker": clip.record["speaker"],
-            **rounded(asdict(own[index].found)),
+            **rounded(lag_record(own[index].lag)),
             "passes": own[index].passes,
         }
         for index, clip in enumerate(clips)

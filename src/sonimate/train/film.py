@@ -15,6 +15,7 @@ from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion import sample
+from sonimate.evaluate.curves import correlation
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.regions import mouth_opening
 from sonimate.features.latents import LatentClip
@@ -46,7 +47,7 @@ def film_clips(
                 writer.write(frame)
         opening, visible = track_opening(frames, mesh)
         truth = mouth_opening(clip.shard.landmarks().astype(np.float64))[::VIDEO_FRAMES_PER_LATENT]
-        scores.append(follows(opening, truth[: len(visible)][visible]))
+        scores.append(correlation(opening, truth[: len(visible)][visible]))
         seen.append(visible.mean())
     return {"lip_r": float(np.mean(scores)), "faces": float(np.mean(seen))}
 
@@ -85,10 +86,3 @@ def track_opening(frames: Sequence[np.ndarray], mesh: FaceMesh) -> tuple[np.ndar
     found = [face.landmarks for face in faces if face is not None]
     opening = mouth_opening(np.stack(found).astype(np.float64)) if found else np.empty(0)
     return opening, visible
-
-
-def follows(opening: np.ndarray, truth: np.ndarray) -> float:
-    """Pearson's r; 0 where one of the curves is constant or has fewer than two frames."""
-    if len(opening) < 2 or min(opening.std(), truth.std()) < 1e-9:
-        return 0.0
-    return float(np.corrcoef(opening, truth)[0, 1])

@@ -13,6 +13,7 @@ from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
 from sonimate.diffusion.guidance import remaining_guidance
 from sonimate.diffusion.joint import sample_joint
+from sonimate.evaluate.curves import amplitude_ratio, correlation
 from sonimate.face.canonical import canonical_vertices
 from sonimate.features.motion_samples import MotionSample
 from sonimate.train.denoiser import Denoiser
@@ -64,6 +65,6 @@ def gap_cm(codec: MeshCodec, expression: np.ndarray) -> np.ndarray:
 
 def lip_scores(results: list[Generated]) -> dict[str, float]:
     """Mean correlation of generated and true opening, and the mean ratio of their standard deviations."""
-    r = [np.corrcoef(g.opening, g.truth)[0, 1] for g in results]
-    ratio = [g.opening.std() / g.truth.std() for g in results]
-    return {"lip_r": float(np.nan_to_num(r).mean()), "lip_ratio": float(np.mean(ratio))}
+    r = [correlation(g.opening, g.truth) for g in results]
+    ratio = [amplitude_ratio(g.opening, g.truth) for g in results]
+    return {"lip_r": float(np.mean(r)), "lip_ratio": float(np.mean(ratio))}

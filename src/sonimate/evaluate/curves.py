@@ -1,0 +1,72 @@
+"""Comparing two curves over time: how well they agree, and at which delay. Loads no torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sonimate.clock import VIDEO_FPS
+
+MAX_LAG_FRAMES = 8
+"""Delays searched by default, either way: 320 ms. Speech has a syllable every 200 to 250 ms; at longer delays
+one syllable would match the next."""
+CONSTANT = 1e-9
+"""A curve is constant when its standard deviation is at most this share of its largest absolute value."""
+
+
+@dataclass(frozen=True)
+class Lag:
+    """The delay at which two curves agree best.
+
+    frames: positive when the first curve is late. r: the correlation at this delay, in [-1, 1]. confidence:
+    r minus the median of the correlations over all delays searched, as SyncNet defines it (Chung and
+    Zisserman 2016).
+    """
+
+    frames: int
+    r: float
+    confidence: float
+
+    @property
+    def milliseconds(self) -> float:
+        """The delay of curves at 25 fps."""
+        return 1000 * self.frames / VIDEO_FPS
+
+
+def correlation(a: np.ndarray, b: np.ndarray) -> float:
+    """Pearson's r, in [-1, 1], of two curves (n,), (m,) over the frames that both have.
+
+    0 where one of them is constant or fewer than two frames are left.
+    """
+    count = min(len(a), len(b))
+    a, b = a[:count].astype(np.float64), b[:count].astype(np.float64)
+    if count < 2 or any(curve.std() <= CONSTANT * np.abs(curve).max() for curve in (a, b)):
+        return 0.0
+    a, b = a - a.mean(), b - b.mean()
+    return float(a @ b / np.sqrt((a @ a) * (b @ b)))
+
+
+def best_lag(generated: np.ndarray, real: np.ndarray, max_frames: int = MAX_LAG_FRAMES) -> Lag:
+    """The delay, of at most `max_frames` either way, at which the curves (n,), (m,) correlate most.
+
+    Each delay is judged on the frames that overlap, at least two. Of equal correlations the shorter delay
+    wins. Raises ValueError if the curves have fewer than two frames in common.
+    """
+    count = min(len(generated), len(real))
+    if count < 2:
+        raise ValueError(f"{count} frames in common; a delay needs at least 2.")
+    generated, real = generated[:count], real[:count]
+    reach = min(max_frames, count - 2)
+    r = {
+        late: correlation(generated[max(late, 0) : count + min(late, 0)], real[max(-late, 0) :])
+        for late in range(-reach, reach + 1)
+    }
+    best = max(r, key=lambda late: (r[late], -abs(late)))
+    return Lag(best, r[best], r[best] - float(np.median(list(r.values()))))
+
+
+def amplitude_ratio(generated: np.ndarray, real: np.ndarray) -> float:
+    """Standard deviation of `generated` over that of `real`, over the frames that both have."""
+    count = min(len(generated), len(real))
+    return float(generated[:count].std() / real[:count].std())
