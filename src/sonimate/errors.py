@@ -79,8 +79,8 @@ class RecordingsMissing(SonimateError):
     """Recordings of human speech, which synthetic speech is made of, are not installed."""
 
 
-class OtherCorpus(SonimateError):
-    """The folder holds utterances of another seed, or more than were asked for."""
+class FolderOfAnotherRun(SonimateError):
+    """The folder holds results that depend on other settings or data than those of this run."""
 
 
 class TooFewClips(SonimateError):

@@ -7,8 +7,9 @@ from filelock import FileLock
 
 from sonimate.apps.cli import main
 from sonimate.errors import FolderInUse, InvalidManifest
-from sonimate.footage.preparer import LOCK, PrepareOptions, own_videos, prepare
+from sonimate.footage.preparer import PrepareOptions, own_videos, prepare
 from sonimate.footage.sources import find_footage, read_speakers
+from sonimate.media.folders import LOCK
 
 OPTIONS = PrepareOptions()
 

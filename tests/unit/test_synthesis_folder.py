@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonimate.errors import FileMissing, OtherCorpus
+from sonimate.errors import FileMissing, FolderOfAnotherRun
 from sonimate.speech import __main__ as command
 from sonimate.speech import voices
 from sonimate.speech.corpus import plan
@@ -73,13 +73,13 @@ def test_an_empty_pool_of_an_earlier_version_is_not_used(tmp_path, capsys, monke
 @pytest.mark.parametrize("made_with", [0, None])
 def test_another_seed_in_the_same_folder_is_refused(tmp_path, made_with):
     with_utterances(tmp_path, 3, made_with)
-    with pytest.raises(OtherCorpus, match="made with --seed 0"):
+    with pytest.raises(FolderOfAnotherRun, match=r"seed \(0 there, 1 here\)"):
         claim(tmp_path, seed=1, count=3)
 
 
 def test_fewer_utterances_than_there_are_is_refused(tmp_path):
     with_utterances(tmp_path, 3, 0)
-    with pytest.raises(OtherCorpus, match="3 utterances, more than the 2"):
+    with pytest.raises(FolderOfAnotherRun, match="3 utterances, more than the 2"):
         claim(tmp_path, seed=0, count=2)
 
 

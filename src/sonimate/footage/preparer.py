@@ -7,7 +7,6 @@ Once the data set is done, the cache may be deleted; another run would then do e
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -17,9 +16,7 @@ from functools import partial
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
-from sonimate.errors import FolderInUse
 from sonimate.face.mesh import FaceMesh
 from sonimate.footage.bucket_labels import label_buckets
 from sonimate.footage.data_card import Report, write_report
@@ -35,13 +32,12 @@ from sonimate.footage.square_crop import crop
 from sonimate.footage.sync import gate_sync
 from sonimate.footage.tracks import track_faces
 from sonimate.footage.voice_activity import gate_speech
-from sonimate.media.files import write_errors
+from sonimate.media.folders import fingerprint, locked
 
 RECIPE = 3
 """To be raised when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
 CACHE = "cache"
-LOCK = ".lock"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +70,7 @@ class Source:
             options.size_px,
             options.min_face_px,
         )
-        return hashlib.sha256(repr(depends_on).encode()).hexdigest()[:24]
+        return fingerprint(*depends_on)
 
 
 Task = tuple[Source, Path]
@@ -148,15 +144,8 @@ def prepare(
     while another run writes to `out`.
     """
     sources = list_sources(footage, without=own_videos(footage, out))
-    with write_errors(out):
-        (out / CACHE).mkdir(parents=True, exist_ok=True)
-    try:
-        held = FileLock(out / LOCK, blocking=False).acquire()
-    except Timeout as error:
-        raise FolderInUse(
-            f"Another run is writing {out}. Wait until it has ended, or choose another folder."
-        ) from error
-    with held:
+    with locked(out):
+        (out / CACHE).mkdir(exist_ok=True)
         return _prepare(sources, out.absolute(), options, run, progress)
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 
-from sonimate.errors import FileMissing, OtherCorpus
-from sonimate.media.files import replacing
+from sonimate.errors import FileMissing, FolderOfAnotherRun
+from sonimate.media.folders import FolderRecord
 
 RECORD = "corpus.json"
 FIRST_SEED = 0
@@ -28,22 +27,22 @@ def find_utterances(folder: Path) -> list[Path]:
 
 
 def claim(folder: Path, *, seed: int, count: int) -> None:
-    """Note with what seed a folder's utterances are made. Those of another seed, and those beyond `count`,
-    would make a corpus that no single run makes: OtherCorpus. Fewer are gone on with."""
+    """Record the seed of a folder's utterances. A run of the same seed may continue, and may add utterances.
+
+    Raises FolderOfAnotherRun if the folder holds utterances of another seed, or more than `count`.
+    """
     there = _finished(folder)
-    record = folder / RECORD
-    made_with = json.loads(record.read_text())["seed"] if record.exists() else FIRST_SEED
-    if there and made_with != seed:
-        raise OtherCorpus(
-            f"{folder} holds utterances made with --seed {made_with}. Choose another folder, or that seed."
-        )
+    record = FolderRecord(folder / RECORD)
+    if there:
+        if record.read() is None:
+            record.write({"seed": FIRST_SEED})
+        record.check({"seed": seed}, advice="Choose another folder, or give --seed as it was.")
     if any(int(path.stem) >= count for path in there):
-        raise OtherCorpus(
+        raise FolderOfAnotherRun(
             f"{folder} holds {len(there)} utterances, more than the {count} asked for. Choose another "
             "folder, or more --minutes."
         )
-    with replacing(record) as partial:
-        partial.write_text(json.dumps({"seed": seed}) + "\n")
+    record.write({"seed": seed})
 
 
 def _finished(folder: Path) -> list[Path]:
