@@ -39,14 +39,7 @@ from sonimate.face.geometry import Box
 from sonimate.inputs import DEFAULT_SIZE_PX, MAX_SIZE_PX, MIN_SIZE_PX, Inputs, read_inputs
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.video import VideoWriter
-from sonimate.types import Conditions, Portrait, Waveform
-
-Progress = Callable[[str, int, int], None]
-"""Called with (stage, done, total); stages are "listen", "move" and "draw"."""
-
-
-def _no_progress(stage: str, done: int, total: int) -> None:
-    """The default: nobody watches."""
+from sonimate.types import Conditions, Portrait, Progress, Waveform, no_progress
 
 
 @dataclass(frozen=True)
@@ -67,7 +60,7 @@ class Animation:
         """uint8 frames (height, width, 3), drawn one by one."""
         return islice(self.draw(), self.frame_count)
 
-    def save(self, path: str | Path, progress: Progress = _no_progress) -> Path:
+    def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
         """Write an mp4 with the sound. Nothing is left behind when it fails. Raises OutputNotWritable."""
         sound = stream_sound(self.sound_path)
         with VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer:
@@ -147,7 +140,7 @@ class SonicPipeline:
         size: int | None = None,
         crop: bool = False,
         paste_back: bool = False,
-        progress: Progress = _no_progress,
+        progress: Progress = no_progress,
     ) -> Animation:
         """Decide the motion of a portrait file for a sound file.
 
@@ -165,7 +158,7 @@ class SonicPipeline:
         *,
         sampling: SamplingOptions | None = None,
         motion: MotionOptions = AUTOMATIC,
-        progress: Progress = _no_progress,
+        progress: Progress = no_progress,
     ) -> Animation:
         """`animate` for files that were read before."""
         options = sampling or self.sampling
@@ -229,7 +222,7 @@ class SonicPipeline:
         *,
         sampling: SamplingOptions | None = None,
         motion: MotionOptions = AUTOMATIC,
-        progress: Progress = _no_progress,
+        progress: Progress = no_progress,
     ) -> tuple[Tensor, EncodedReference]:
         """Latents (n, c, h, w) that move `portrait` to a 16 kHz `waveform`, and the reference to decode them
         with. The sound is continued by silence to whole windows, so n may exceed what it fills.

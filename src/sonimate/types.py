@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,14 @@ if TYPE_CHECKING:
 
 Plan = list[list[int]]
 """Windows of one denoising step: each is a list of frame indices (paper alg. 1)."""
+
+Progress = Callable[[str, int, int], None]
+"""Called during a long run with (stage, steps done, steps in all)."""
+
+
+def no_progress(stage: str, done: int, total: int) -> None:
+    """The default of functions that report their progress: does nothing."""
+
 
 FrameStream = Iterator[np.ndarray]
 """Frames one by one, each uint8 RGB (h, w, 3)."""

@@ -169,7 +169,7 @@ def test_an_unforeseen_error_keeps_its_traceback(tmp_path: Path, monkeypatch: py
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError("a defect")
 
-    monkeypatch.setattr("sonimate.apps.animate.read_inputs", fail)
+    monkeypatch.setattr("sonimate.inputs.read_inputs", fail)
     before = signal.getsignal(signal.SIGTERM)
     with pytest.raises(RuntimeError, match="a defect"):
         animate(PORTRAIT, SPEECH, "-o", tmp_path / "a.mp4")

@@ -12,21 +12,24 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from sonimate.apps.animate_options import changed_sampling
+from sonimate.apps.animate_options import add_parser, changed_sampling
 from sonimate.apps.progress import Watch, peak_memory_mb
 from sonimate.checkpoints.model_folder import is_full, model_folder
 from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
 from sonimate.errors import OptionOutOfRange, OutputNotWritable
-from sonimate.face.mesh import FaceMesh
-from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs
-from sonimate.media.video import require_writable_mp4
 
 if TYPE_CHECKING:
     from sonimate.apps.forecast import Outline
+    from sonimate.inputs import Inputs
+
+__all__ = ["add_parser", "run"]
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed command line. Raises SonimateError."""
+    from sonimate.face.mesh import FaceMesh
+    from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs
+
     check_output(args.output, args.portrait, args.audio)
     folder = model_folder(args.model)
     full = is_full(folder)
@@ -101,6 +104,8 @@ def prepare_threads() -> None:
 
 def check_output(output: str, *inputs: str) -> None:
     """Raise OutputNotWritable if `output` cannot be written, or is one of the inputs."""
+    from sonimate.media.video import require_writable_mp4
+
     require_writable_mp4(output)
     for file in inputs:
         if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):

@@ -1,48 +1,61 @@
-"""The command `sonimate`: parses and checks options, and turns errors into messages and exit codes.
+"""The command `sonimate`: parses the options, runs a verb, turns errors into messages and exit codes.
 
-Loads nothing heavy itself, so that help, the version and wrong options answer at once.
+A verb is a module of this package with two functions: `add_parser(commands)`, which describes its options and
+loads nothing heavy, and `run(args)`, which carries it out and raises SonimateError for what the user can fix.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib
 import os
 import signal
 import sys
 import time
 from collections.abc import Sequence
+from importlib import import_module
+from typing import Protocol, cast
 
 import sonimate
-from sonimate.apps import animate_options, models, prepare, train
-from sonimate.apps.interrupts import unwinding_on_signals
+from sonimate.apps.interrupts import signals_as_exceptions
 from sonimate.errors import SonimateError
+
+VERBS = ("animate", "models", "prepare", "train")
+"""In the order of the help: each is a module sonimate.apps.VERB."""
 
 INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + 13
-"""What a shell reports for a program that ended by SIGPIPE."""
+EXIT_CODES = """exit codes:
+  0    done
+  1    a defect of sonimate: please report the traceback
+  2    an error that you can fix: the message says how
+  130  stopped by Ctrl-C
+  141  the reader of the output closed it
+  143  stopped by SIGTERM (129 by SIGHUP)
+Unfinished files are removed. A signal that is ignored when sonimate starts, as by nohup, stays ignored."""
 
-RUNNERS = {
-    "animate": "sonimate.apps.animate",
-    "models": "sonimate.apps.models",
-    "prepare": "sonimate.apps.prepare",
-    "train": "sonimate.apps.train",
-}
-"""Modules whose `run(args)` performs a command; imported when it is asked for."""
+Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
+
+
+class Verb(Protocol):
+    """What a module of a verb holds."""
+
+    def add_parser(self, commands: Commands[argparse.ArgumentParser]) -> None: ...
+
+    def run(self, args: argparse.Namespace) -> None: ...
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command line, by default the process's own, and return its exit code.
+    """Run a command line, by default the process's own, and return its exit code (EXIT_CODES).
 
-    0: done. 2: an error that the user can fix, told in one line. 130: Ctrl-C. 143: SIGTERM. Raises SystemExit
-    for help and wrong options, as argparse does; what nobody foresaw keeps its traceback.
+    Raises SystemExit for help, wrong options (code 2) and SIGTERM or SIGHUP. Errors that nobody foresaw keep
+    their traceback.
     """
     started = time.perf_counter()
     args = build_parser().parse_args(argv)
     args.started = started
     try:
-        with unwinding_on_signals():
-            importlib.import_module(RUNNERS[args.command]).run(args)
+        with signals_as_exceptions():
+            verb_module(args.command).run(args)
             sys.stdout.flush()
         return 0
     except SonimateError as error:
@@ -52,21 +65,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("sonimate: interrupted", file=sys.stderr)
         return INTERRUPTED
     except BrokenPipeError:
-        # Python flushes standard output once more as it ends, which would complain again.
-        with open(os.devnull, "w") as nowhere:
-            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        # Python flushes standard output once more at its end, which would raise this error again.
+        with open(os.devnull, "w") as devnull:
+            os.dup2(devnull.fileno(), sys.stdout.fileno())
         return BROKEN_PIPE
 
 
 def build_parser() -> argparse.ArgumentParser:
     """The whole command line."""
     parser = argparse.ArgumentParser(
-        prog="sonimate", description="One portrait and one voice recording become a talking video."
+        prog="sonimate",
+        description="One portrait and one voice recording become a talking video.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=f"sonimate {sonimate.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    animate_options.add_parser(commands)
-    models.add_parser(commands)
-    prepare.add_parser(commands)
-    train.add_parser(commands)
+    for verb in VERBS:
+        verb_module(verb).add_parser(commands)
     return parser
+
+
+def verb_module(verb: str) -> Verb:
+    """The module of a verb."""
+    return cast(Verb, import_module(f"sonimate.apps.{verb}"))

@@ -1,8 +1,8 @@
 """Ctrl-C, SIGTERM and SIGHUP end a run by an exception, so that unfinished files are removed.
 
-Python runs a signal's handler within whatever runs then, and libraries made by Cython swallow what a handler
-raises while they load or make a traceback. So an exception that led to nothing is raised again, at the next
-step that the run reports.
+Python runs a signal's handler inside whatever code runs at that moment, and some libraries (Cython modules
+while they are imported, or while they build a traceback) catch every exception and go on. So the exception is
+kept, and raised again at the next step that the run reports.
 """
 
 from __future__ import annotations
@@ -16,29 +16,32 @@ _raised: list[BaseException] = []
 
 
 @contextmanager
-def unwinding_on_signals() -> Iterator[None]:
-    """Let SIGINT raise KeyboardInterrupt, SIGTERM and SIGHUP SystemExit, but for those that are ignored, as a
-    shell has it for jobs in the background."""
-    names = [name for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in (getattr(signal, name) for name in names)}
-    usual = (signal.SIG_DFL, signal.default_int_handler)
-    ours = {number: handler for number, handler in before.items() if handler in usual}
-    for number in ours:
-        signal.signal(number, _leave)
+def signals_as_exceptions() -> Iterator[None]:
+    """Within the block, SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP raise SystemExit(128 + number).
+
+    A signal that was ignored before the block stays ignored: `nohup` and shells ask for that when they start
+    a program in the background. A handler that another program part has set stays, too.
+    """
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    before = {number: signal.getsignal(number) for number in numbers}
+    default = (signal.SIG_DFL, signal.default_int_handler)
+    replaced = {number: handler for number, handler in before.items() if handler in default}
+    for number in replaced:
+        signal.signal(number, _raise_for)
     try:
         yield
     finally:
         _raised.clear()
-        for number, handler in ours.items():
+        for number, handler in replaced.items():
             signal.signal(number, handler)
 
 
 def raise_again() -> None:
-    """Raise what a signal's handler raised, if the run goes on in spite of it."""
+    """Raise the exception of a signal again if a library caught it and the run goes on."""
     if _raised:
         raise _raised[-1]
 
 
-def _leave(number: int, _: FrameType | None) -> None:
+def _raise_for(number: int, _: FrameType | None) -> None:
     _raised.append(KeyboardInterrupt() if number == signal.SIGINT else SystemExit(128 + number))
     raise _raised[-1]

@@ -6,14 +6,16 @@ Heavy modules are imported when the command runs.
 from __future__ import annotations
 
 import argparse
-import sys
+import logging
 from argparse import Namespace
 from functools import partial
 from pathlib import Path
 
 from sonimate.apps.arguments import whole
-from sonimate.apps.interrupts import raise_again
+from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
+
+_log = logging.getLogger("sonimate")
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -74,16 +76,17 @@ def run(args: Namespace) -> None:
     options = PrepareOptions(
         size_px=args.size, min_face_px=args.min_face, shard_bytes=args.shard_mb * 1_000_000
     )
-    report = prepare(args.footage, args.output, options, run=runner, progress=_tell)
+    with Watch(args.started) as watch:
+
+        def show(done: int, total: int, name: str) -> None:
+            _log.info("%s: done", name)
+            watch("prepare", done, total)
+
+        report = prepare(args.footage, args.output, options, run=runner, progress=show)
     print(
         f"{report.clips} clips ({report.seconds:.0f} s) from {report.sources} files; "
         f"{args.output / 'report.md'} has the reasons for the rest"
     )
-
-
-def _tell(done: int, total: int, name: str) -> None:
-    raise_again()
-    print(f"[{done}/{total}] {name}", file=sys.stderr)
 
 
 def _side(text: str) -> int:

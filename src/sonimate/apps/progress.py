@@ -7,7 +7,7 @@ import sys
 import time
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 from sonimate.apps.interrupts import raise_again
 
@@ -16,12 +16,16 @@ try:
 except ImportError:  # Windows has no such counter
     resource = None
 
+if TYPE_CHECKING:
+    from rich.progress import TaskID
+
 BYTES_PER_MB = 1e6
+SECONDS_BETWEEN_LINES = 60
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 
 
 class View(Protocol):
-    """Where progress and warnings appear."""
+    """Shows progress and messages."""
 
     def update(self, stage: str, done: int, total: int, seconds: float) -> None: ...
 
@@ -31,17 +35,33 @@ class View(Protocol):
 
 
 class Lines:
-    """A line on standard error for every finished stage: for logs."""
+    """A line on standard error for every finished stage, and one a minute within a stage: for logs."""
+
+    def __init__(self) -> None:
+        self._seconds_at_line: dict[str, float] = {}
 
     def update(self, stage: str, done: int, total: int, seconds: float) -> None:
         if done == total:
             self.say(f"{stage} {seconds:.1f} s")
+        elif seconds - self._seconds_at_line.setdefault(stage, 0.0) >= SECONDS_BETWEEN_LINES:
+            self._seconds_at_line[stage] = seconds
+            self.say(f"{stage} {done}/{total} {seconds:.0f} s")
 
     def say(self, text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
     def close(self) -> None:
         """Lines need no ending."""
+
+
+class Nothing:
+    """Shows nothing: for all processes of a run but the first."""
+
+    def update(self, stage: str, done: int, total: int, seconds: float) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def close(self) -> None: ...
 
 
 class Bars:
@@ -58,7 +78,7 @@ class Bars:
             TimeElapsedColumn(),
         )
         self._progress = Progress(*columns, console=Console(file=sys.stderr))
-        self._tasks = {}
+        self._tasks: dict[str, TaskID] = {}
         self._progress.start()
 
     def update(self, stage: str, done: int, total: int, seconds: float) -> None:
@@ -74,27 +94,36 @@ class Bars:
 
 
 class Watch(logging.Handler):
-    """Follows a run as its `Progress` callback and shows it on standard error, as bars on a terminal.
+    """Shows the progress of a run on standard error: bars on a terminal, lines elsewhere.
 
-    seconds: by stage, in order; the time between two calls belongs to the stage of the later one.
-    warnings: what the logger "sonimate" said within the `with` block, each once.
+    It is the progress callback of the run, called with (stage, done, total), and the handler of the logger
+    "sonimate" within the `with` block: it shows messages of level INFO and above. Each call also raises the
+    exception of a signal again that a library caught.
+
+    seconds: of each stage, in order; the time between two calls belongs to the stage of the later one.
+    warnings: messages of level WARNING and above, each once.
+    started: time.perf_counter() at the start of the command. silent: show nothing.
     """
 
-    def __init__(self, started: float) -> None:
-        super().__init__(logging.WARNING)
+    def __init__(self, started: float, *, silent: bool = False) -> None:
+        super().__init__(logging.INFO)
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self._started = self._last = started
-        self._view: View = Bars() if sys.stderr.isatty() else Lines()
+        self._view: View = Nothing() if silent else Bars() if sys.stderr.isatty() else Lines()
+        self._logger = logging.getLogger("sonimate")
+        self._level = self._logger.level
 
     def __enter__(self) -> Self:
-        logging.getLogger("sonimate").addHandler(self)
+        self._logger.addHandler(self)
+        self._logger.setLevel(logging.INFO)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        logging.getLogger("sonimate").removeHandler(self)
+        self._logger.setLevel(self._level)
+        self._logger.removeHandler(self)
         self._view.close()
 
     def __call__(self, stage: str, done: int, total: int) -> None:
@@ -106,7 +135,9 @@ class Watch(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
-        if message not in self.warnings:
+        if record.levelno < logging.WARNING:
+            self._view.say(message)
+        elif message not in self.warnings:
             self.warnings.append(message)
             self._view.say(f"sonimate: warning: {message}")
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import os
 from argparse import Namespace
 from pathlib import Path
 
+from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
 
@@ -49,5 +51,7 @@ def run(args: Namespace) -> None:
     changes = read_changes(args.changes)
     if args.hold_out is not None:
         changes["held_out"] = args.hold_out.split(",")
-    model = train(args.config, args.data, args.out, init=args.init, changes=changes)
+    first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
+    with Watch(args.started, silent=not first_process) as watch:
+        model = train(args.config, args.data, args.out, init=args.init, changes=changes, progress=watch)
     print(f"The model is {model}")

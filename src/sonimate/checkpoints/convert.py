@@ -22,12 +22,13 @@ from sonimate.checkpoints.keymap import KEY_MAPS
 from sonimate.checkpoints.manifest import Shapes, check_shapes
 from sonimate.checkpoints.release import CONFIG, Release
 from sonimate.checkpoints.saved import write_index
-from sonimate.checkpoints.verify import Progress, no_progress, verify_component
+from sonimate.checkpoints.verify import verify_component
 from sonimate.checkpoints.writer import cast, write_tensors
 from sonimate.errors import InvalidCheckpoint, OutputNotWritable
 from sonimate.media.files import require_space, require_writable, write_errors
 from sonimate.models.rife import IFNetConfig
 from sonimate.models.unet import UNetConfig
+from sonimate.types import Progress, no_progress
 
 CLASSES: dict[str, Class] = {
     "unet": ("sonimate", "SpatioTemporalUNet"),

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -15,13 +14,7 @@ from sonimate.checkpoints.network import read_config
 from sonimate.checkpoints.saved import load_codec
 from sonimate.checkpoints.writer import check_tensor, read_checksums
 from sonimate.errors import InvalidCheckpoint
-
-Progress = Callable[[str, int, int], None]
-"""Called with a component's name, tensors done, and tensors in all."""
-
-
-def no_progress(stage: str, done: int, total: int) -> None:
-    """Tell nobody."""
+from sonimate.types import Progress, no_progress
 
 
 def verify_model(folder: Path, progress: Progress = no_progress) -> dict[str, int]:

@@ -8,6 +8,7 @@ process draws for its own rows).
 from __future__ import annotations
 
 import copy
+import logging
 import math
 import shutil
 from datetime import timedelta
@@ -33,6 +34,9 @@ from sonimate.train.record import (
     publish_checkpoint,
 )
 from sonimate.train.task import Task, on_device
+from sonimate.types import Progress, no_progress
+
+_log = logging.getLogger("sonimate")
 
 REPORT_EVERY = 20
 PATIENCE = timedelta(hours=3)
@@ -72,9 +76,10 @@ class Trainer:
         self.accelerator.register_for_checkpointing(self.average)
         self.step = 0
 
-    def run(self) -> None:
+    def run(self, progress: Progress = no_progress, stage: str = "train") -> None:
         """Train to the end, from the last checkpoint if there is one, and save the averaged networks.
 
+        progress: called after every step, with `stage` as its first argument.
         Raises TrainingDiverged.
         """
         self._resume()
@@ -84,9 +89,10 @@ class Trainer:
             if self.accelerator.is_main_process:
                 append_loss(self.out, self.step, loss, self._rate())
             self.step += 1
+            progress(stage, self.step, self.config.steps)
             last = self.step == self.config.steps
             if self.step % REPORT_EVERY == 0 or last:
-                self.accelerator.print(f"step {self.step}/{self.config.steps} loss {loss:.4f}", flush=True)
+                _log.info("step %d/%d loss %.4f", self.step, self.config.steps, loss)
             if self.step % self.config.validate_every == 0 or last:
                 self._validate()
             if self.step % self.config.checkpoint_every == 0 or last:
@@ -176,7 +182,7 @@ class Trainer:
             networks.cpu()
             self._log(metrics)
             for name, value in metrics.items():
-                self.accelerator.print(f"step {self.step} {name} {value:.3f}", flush=True)
+                _log.info("step %d %s %.3f", self.step, name, value)
         self.accelerator.wait_for_everyone()
 
     def _log(self, values: dict[str, float]) -> None:
@@ -197,7 +203,7 @@ class Trainer:
         if newest is not None:
             folder, self.step = newest
             self.accelerator.load_state(str(folder))
-            self.accelerator.print(f"resuming at step {self.step}", flush=True)
+            _log.info("resuming at step %d", self.step)
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             forget_losses_from(self.out, self.step)

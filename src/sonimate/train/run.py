@@ -17,10 +17,17 @@ from sonimate.train.config import CompactConfig, FullConfig, read_config
 from sonimate.train.full_task import FullTask
 from sonimate.train.loop import Trainer
 from sonimate.train.run_identity import about_run, claim
+from sonimate.types import Progress, no_progress
 
 
 def train(
-    recipe: Path, data: Path, out: Path, *, init: str | None = None, changes: dict[str, Any] | None = None
+    recipe: Path,
+    data: Path,
+    out: Path,
+    *,
+    init: str | None = None,
+    changes: dict[str, Any] | None = None,
+    progress: Progress = no_progress,
 ) -> Path:
     """Train by a recipe until done, from where a stopped run was; returns the model's folder. A run that is
     done is only written once more.
@@ -47,10 +54,10 @@ def train(
             "The full size starts from a full model. Give its folder by --init; docs/training.md tells how "
             "to make one of Stable Video Diffusion XT."
         )
-    Trainer(task, config, out).run()
+    Trainer(task, config, out).run(progress)
     model = out / "model"
     if config.bucket_steps:
-        Trainer(task.bucket_task(model), bucket_config(config), out / BUCKETS).run()
+        Trainer(task.bucket_task(model), bucket_config(config), out / BUCKETS).run(progress, "buckets")
     PartialState().destroy_process_group()
     return model
 
