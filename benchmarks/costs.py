@@ -29,7 +29,7 @@ from sonimate.checkpoints.model_folder import BUNDLED
 from sonimate.checkpoints.network import load_network, read_config
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import COMPACT
-from sonimate.diffusion.guidance import denoising_steps, remaining_guidance
+from sonimate.diffusion.guidance import denoising_steps, options_for_distilled
 from sonimate.diffusion.schedule import sampling_sigmas
 from sonimate.evaluate.peak_memory import peak_activation_bytes
 from sonimate.models.rife import IFNet, IFNetConfig
@@ -65,7 +65,9 @@ def compact(rate: float) -> dict[str, float]:
     pixels, more_pixels = (run["width"] * run["height"] for run in (small, account))
     more_bytes = 1e6 * (account["peak_memory_mb"] - small["peak_memory_mb"])
     per_pixel = more_bytes / (more_pixels - pixels)
-    sampling = remaining_guidance(COMPACT, read_config(BUNDLED / "compact/unet").get("audio_guidance", 1.0))
+    sampling = options_for_distilled(
+        COMPACT, read_config(BUNDLED / "compact/unet").get("audio_guidance", 1.0)
+    )
     steps = denoising_steps(sampling, sampling_sigmas(sampling))
     predictions = account["windows"] * predictions_per_window(steps, reuse=1)[0]
     seen = predictions * COMPACT.window_frames * COMPACT_POSITIONS

@@ -21,8 +21,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from sonimate.configs import FULL
-from sonimate.diffusion.guidance import branch_weights
-from sonimate.diffusion.predict import mean_velocity
+from sonimate.diffusion.guidance import branch_weights, guided_velocity
 from sonimate.evaluate.peak_memory import peak_activation_bytes
 from sonimate.evaluate.tables import Check, publish
 from sonimate.models import attention
@@ -252,8 +251,8 @@ def guidance_memory(unet: SpatioTemporalUNet, frames: int, side: int) -> tuple[i
     def predict(batch_branches: bool) -> None:
         options = replace(FULL, batch_branches=batch_branches, window_frames=frames)
         weights = branch_weights(2.0, 7.5)
-        plan = [list(range(frames))]
-        predictions.append(mean_velocity(unet, latents, conditions, plan, SIGMA, weights, options))
+        index = torch.arange(frames)[None]
+        predictions.append(guided_velocity(unet, latents[index], conditions, index, SIGMA, weights, options))
 
     batched, sequential = (peak_activation_bytes(lambda on=on: predict(on)) for on in (True, False))
     return batched, sequential, largest_difference(*predictions)

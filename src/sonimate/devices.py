@@ -1,15 +1,16 @@
-"""Where networks compute and in which numbers, and when they are on the device."""
+"""Where networks compute, in which floating-point type, when they are on the device, and torch.compile."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import get_args
 
 import torch
 from torch import nn
 
 from sonimate.configs import Precision
-from sonimate.errors import OptionOutOfRange
+from sonimate.errors import CompilationFailed, OptionOutOfRange
 
 
 class Stage:
@@ -57,3 +58,26 @@ def choose_dtype(name: Precision, device: torch.device, *, full: bool) -> torch.
     if name not in get_args(Precision):
         raise OptionOutOfRange(f"dtype {name!r}; choose one of {', '.join(get_args(Precision))}.")
     return getattr(torch, name)
+
+
+def compile_network(network: nn.Module) -> None:
+    """Compile in place by torch.compile, for static shapes; each shape compiles at its first call, which
+    belongs inside `wrap_compile_errors`."""
+    network.compile(dynamic=False)
+
+
+@contextmanager
+def wrap_compile_errors() -> Iterator[None]:
+    """Within the block, errors of torch.compile are raised as CompilationFailed; all others pass."""
+    try:
+        yield
+    except RuntimeError as error:
+        from torch._dynamo.exc import TorchDynamoException  # takes seconds, so only after an error
+
+        if not isinstance(error, TorchDynamoException):
+            raise
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise CompilationFailed(
+            f"torch.compile failed: {reason}. On a CPU it needs a C++ compiler such as g++, on an NVIDIA GPU "
+            "Triton and a C compiler. Install them, or leave out --compile."
+        ) from error

@@ -29,10 +29,9 @@ from sonimate.configs import (
     Precision,
     SamplingOptions,
 )
-from sonimate.devices import Stage, choose_device, choose_dtype
+from sonimate.devices import Stage, choose_device, choose_dtype, compile_network, wrap_compile_errors
 from sonimate.diffusion import sample
-from sonimate.diffusion.compiled import compilation_errors_told, compile_network
-from sonimate.diffusion.guidance import remaining_guidance
+from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import Box
@@ -243,12 +242,12 @@ class SonicPipeline:
         progress("move", 0, options.steps)
         noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
         mean = torch.as_tensor(reference.initial_mean, device=self.device)
-        with self._mover, compilation_errors_told():
+        with self._mover, wrap_compile_errors():
             latents = sample(
                 self.components.unet,
                 conditions,
                 noise,
-                remaining_guidance(options, self.components.unet.config.audio_guidance),
+                options_for_distilled(options, self.components.unet.config.audio_guidance),
                 initial_mean=mean,
                 progress=lambda step, total: progress("move", step, total),
             )

@@ -12,11 +12,11 @@ from safetensors.torch import load_file
 from svd_codec import SVD_SCALING, golden_codec
 
 from sonimate.configs import FULL, SamplingOptions
-from sonimate.diffusion import sample_joint
-from sonimate.diffusion.guidance import branch_weights, ramp_values
+from sonimate.diffusion import sample
+from sonimate.diffusion.guidance import added_time_ids, branch_weights, guided_velocity, ramp_values
 from sonimate.diffusion.plan import shifted_windows, step_plan
-from sonimate.diffusion.predict import added_time_ids, guided_velocity
-from sonimate.diffusion.schedule import euler_step, karras_sigmas, network_input, sampling_sigmas, timestep_of
+from sonimate.diffusion.precondition import network_input, timestep_of
+from sonimate.diffusion.schedule import euler_step, karras_sigmas, sampling_sigmas
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.types import Conditions
 
@@ -188,11 +188,11 @@ def run_pipeline(name, unet, shared, options, monkeypatch) -> list[torch.Tensor]
         latents.append(noisy)
         return euler_step(noisy, velocity, sigma, next_sigma)
 
-    monkeypatch.setattr("sonimate.diffusion.joint.euler_step", recorded)
+    monkeypatch.setattr("sonimate.diffusion.sampler.euler_step", recorded)
     mean = shared[f"vae_mean_{CASES[name]['height']}x{CASES[name]['width']}"][0]
     conditions = conditions_of(name, shared)
     noise = golden(name)["noise"][0]
-    last = sample_joint(unet, conditions, noise, options, initial_mean=SVD_SCALING * mean)
+    last = sample(unet, conditions, noise, options, initial_mean=SVD_SCALING * mean)
     return [*latents, last]
 
 

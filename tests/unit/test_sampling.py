@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonimate.configs import COMPACT, FULL, SamplingOptions
-from sonimate.diffusion import sample, sample_joint
+from sonimate.diffusion import sample
 from sonimate.diffusion.guidance import AUDIO, IMAGE, NULL, branch_weights, ramp_values
 from sonimate.diffusion.plan import independent_windows, overlapping_windows, shifted_windows, step_plan
-from sonimate.diffusion.predict import batches
-from sonimate.diffusion.schedule import denoised, euler_step, karras_sigmas, sampling_sigmas
+from sonimate.diffusion.precondition import denoised
+from sonimate.diffusion.sampler import batches
+from sonimate.diffusion.schedule import euler_step, karras_sigmas, sampling_sigmas
 from sonimate.errors import OptionOutOfRange
 from sonimate.types import Conditions
 
@@ -72,7 +73,7 @@ def test_every_strategy_finds_what_the_network_knows(windows, overlap, frames):
 def test_guidance_extrapolates():
     """v is linear in the clean latents, so these are guided as the velocities are."""
     options = replace(SMALL, image_guidance=2.0, audio_guidance=3.0)
-    latents = sample_joint(IdealUNet(), conditions(), noise(), options)
+    latents = sample(IdealUNet(), conditions(), noise(), options)
     wanted = 2.0 * 100 + 3.0 * torch.arange(1.0, FRAMES + 1)
     torch.testing.assert_close(latents[:, 0, 0, 0], wanted, atol=1e-2, rtol=0)
 
@@ -81,7 +82,7 @@ def test_guidance_extrapolates():
 def test_branches_of_no_weight_are_not_evaluated(batch_branches):
     unet = IdealUNet()
     options = replace(SMALL, image_guidance=1.0, audio_guidance=0.0, batch_branches=batch_branches)
-    latents = sample_joint(unet, conditions(), noise(), options)
+    latents = sample(unet, conditions(), noise(), options)
     torch.testing.assert_close(latents, torch.full_like(latents, 100.0), atol=1e-3, rtol=0)
     assert unet.images_shown == {True}
     assert sum(unet.batch_sizes) == options.steps * 3
@@ -89,7 +90,7 @@ def test_branches_of_no_weight_are_not_evaluated(batch_branches):
 
 def test_batches_fill_the_network():
     unet = IdealUNet()
-    sample_joint(unet, conditions(), noise(), replace(SMALL, windows_per_batch=2))
+    sample(unet, conditions(), noise(), replace(SMALL, windows_per_batch=2))
     assert unet.batch_sizes == [2 * 3, 1 * 3] * SMALL.steps
 
 
@@ -100,7 +101,7 @@ def test_windows_of_different_length_never_share_a_batch():
 
 def test_progress_once_a_step():
     seen = []
-    sample_joint(IdealUNet(), conditions(), noise(), SMALL, progress=lambda *step: seen.append(step))
+    sample(IdealUNet(), conditions(), noise(), SMALL, progress=lambda *step: seen.append(step))
     assert seen == [(step, SMALL.steps) for step in range(1, SMALL.steps + 1)]
 
 
@@ -219,7 +220,7 @@ def test_temperature_scales_the_start():
 
     for temperature in (1.0, 0.5):
         options = replace(SMALL, steps=1, initial_temperature=temperature)
-        sample_joint(record, conditions(5), noise(5), options)
+        sample(record, conditions(5), noise(5), options)
     torch.testing.assert_close(seen[1], seen[0] / 2)
 
 

@@ -12,11 +12,10 @@ import torch
 from torch.testing import assert_close
 
 from sonimate.configs import FULL, SamplingOptions
+from sonimate.devices import compile_network, wrap_compile_errors
 from sonimate.diffusion import sample
-from sonimate.diffusion.compiled import compilation_errors_told, compile_network
-from sonimate.diffusion.guidance import AUDIO, branch_weights, denoising_steps
+from sonimate.diffusion.guidance import AUDIO, branch_weights, denoising_steps, guided_velocity
 from sonimate.diffusion.plan import step_plan
-from sonimate.diffusion.predict import mean_velocity
 from sonimate.diffusion.schedule import euler_step, sampling_sigmas
 from sonimate.errors import CompilationFailed, OptionOutOfRange
 from sonimate.evaluate.peak_memory import peak_activation_bytes
@@ -237,9 +236,9 @@ def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
     network = Exponential()
     compile_network(network)
     told = pytest.raises(CompilationFailed, match=r"InvalidCxxCompiler.*leave out --compile")
-    with config.patch({"cpp.cxx": (None, "/nonexistent")}), told, compilation_errors_told():
+    with config.patch({"cpp.cxx": (None, "/nonexistent")}), told, wrap_compile_errors():
         network(torch.ones(2, 3))
-    with pytest.raises(RuntimeError, match="a defect"), compilation_errors_told():
+    with pytest.raises(RuntimeError, match="a defect"), wrap_compile_errors():
         raise RuntimeError("a defect")
 
 
@@ -276,10 +275,13 @@ def test_guidance_branch_by_branch_needs_a_third_of_the_memory(unet):
 
     def predict(batch_branches: bool) -> None:
         options = replace(SMALL, batch_branches=batch_branches)
-        plan = [list(range(5))]
-        predictions.append(mean_velocity(unet, latents, conditions(5, 32), plan, 10.0, weights, options))
+        index = torch.arange(5)[None]
+        predictions.append(
+            guided_velocity(unet, latents[index], conditions(5, 32), index, 10.0, weights, options)
+        )
 
-    batched, sequential = (peak_activation_bytes(lambda on=on: predict(on)) for on in (True, False))
+    with torch.no_grad():
+        batched, sequential = (peak_activation_bytes(lambda on=on: predict(on)) for on in (True, False))
     assert sequential <= 0.45 * batched
     assert_close(*predictions, atol=1e-5, rtol=0)
 

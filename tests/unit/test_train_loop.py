@@ -11,11 +11,11 @@ import pytest
 import torch
 from train_samples import CONFIG, DATA, SAMPLES
 
+from sonimate.diffusion.denoiser import Denoiser
 from sonimate.errors import OptionOutOfRange, TrainingDiverged
 from sonimate.train.bucket_stage import bucket_config
 from sonimate.train.compact_task import CompactTask
 from sonimate.train.config import CompactConfig
-from sonimate.train.denoiser import Denoiser
 from sonimate.train.loop import Trainer
 from sonimate.train.record import LOSSES, forget_losses_from, read_losses
 

@@ -10,12 +10,12 @@ from faces import codec, poses
 from train_samples import CONFIG
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE, token_windows
-from sonimate.diffusion.schedule import denoised
+from sonimate.diffusion.draws import draw, sample_sigmas
+from sonimate.diffusion.precondition import denoised, velocity_target
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
 from sonimate.features.motion_samples import MotionSample
 from sonimate.train.held_out import divide
-from sonimate.train.loss import draw, sample_sigmas, velocity_target
 from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, mirror_matrix, windows_of
 
 TOKEN_DIM, BUCKET_DIM, FRAMES = 3, 2, 5

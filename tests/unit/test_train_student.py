@@ -9,7 +9,7 @@ from train_samples import CONFIG, DATA
 from sonimate.checkpoints.network import load_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.configs import COMPACT
-from sonimate.diffusion.guidance import AUDIO, IMAGE, branch_weights, ends_of, remaining_guidance
+from sonimate.diffusion.guidance import AUDIO, IMAGE, branch_weights, ends_of, options_for_distilled
 from sonimate.train.compact_task import CompactTask
 from sonimate.train.student import Student
 
@@ -74,7 +74,7 @@ def test_only_the_student_is_trained_and_kept(teacher, tmp_path):
 
 @pytest.mark.parametrize("wanted", [0.0, 1.0, 2.5, 4.0, (1.0, 5.0)])
 def test_any_guidance_can_still_be_mixed(wanted):
-    left = ends_of(remaining_guidance(replace(COMPACT, audio_guidance=wanted), GUIDANCE).audio_guidance)
+    left = ends_of(options_for_distilled(replace(COMPACT, audio_guidance=wanted), GUIDANCE).audio_guidance)
     image, audio = 0.3, 1.1
     guided = image + GUIDANCE * (audio - image)
     for share, whole in zip(left, ends_of(wanted), strict=True):
@@ -84,5 +84,5 @@ def test_any_guidance_can_still_be_mixed(wanted):
 
 
 def test_the_learned_guidance_takes_one_prediction():
-    left = remaining_guidance(replace(COMPACT, audio_guidance=GUIDANCE), GUIDANCE).audio_guidance
+    left = options_for_distilled(replace(COMPACT, audio_guidance=GUIDANCE), GUIDANCE).audio_guidance
     assert branch_weights(1.0, ends_of(left)[0]) == {AUDIO: 1.0}

@@ -20,7 +20,7 @@ from sonimate.clock import LATENT_FPS
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
-from sonimate.diffusion.guidance import Step, denoising_steps, remaining_guidance
+from sonimate.diffusion.guidance import Step, denoising_steps, options_for_distilled
 from sonimate.diffusion.plan import step_plan
 from sonimate.diffusion.schedule import sampling_sigmas
 from sonimate.face.geometry import rounded_size
@@ -68,7 +68,7 @@ def forecast(
     height, width = inputs.portrait.pixels.shape[:2]
     if full:
         width, height = rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX)
-    sampling = remaining_guidance(sampling, read_config(folder / "unet").get("audio_guidance", 1.0))
+    sampling = options_for_distilled(sampling, read_config(folder / "unet").get("audio_guidance", 1.0))
     steps = denoising_steps(sampling, sampling_sigmas(sampling))
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
     branches = max(len(step.weights) for step in steps)

@@ -1,16 +1,11 @@
-"""Noise levels, preconditioning and the Euler step (Karras et al. 2022; NOTES 4.4, 4.5).
-
-x = x0 + sigma * noise for data x0 of about unit variance. The network sees x / sqrt(sigma^2 + 1) and
-predicts v = (noise - sigma * x0) / sqrt(sigma^2 + 1).
-"""
+"""Noise levels of the sampler and its Euler step (Karras et al. 2022; NOTES 4.4, 4.5)."""
 
 from __future__ import annotations
-
-import math
 
 from torch import Tensor
 
 from sonimate.configs import SamplingOptions
+from sonimate.diffusion.precondition import denoised
 from sonimate.errors import OptionOutOfRange
 
 
@@ -21,7 +16,7 @@ def karras_sigmas(steps: int, *, sigma_max: float, sigma_min: float, rho: float)
 
 
 def sampling_sigmas(options: SamplingOptions) -> list[float]:
-    """The levels that `options` visits: all of them, or the last share `strength` (NOTES 4.5).
+    """The noise levels that `options` visits: all, or with strength < 1 the last share of them (NOTES 4.5).
 
     Raises:
         OptionOutOfRange: `strength` leaves no step.
@@ -38,25 +33,11 @@ def sampling_sigmas(options: SamplingOptions) -> list[float]:
     return sigmas[options.steps - steps :]
 
 
-def timestep_of(sigma: float) -> float:
-    """What the UNet is told of the noise level: ln(sigma) / 4."""
-    return 0.25 * math.log(sigma)
-
-
-def network_input(noisy: Tensor, sigma: float) -> Tensor:
-    """Noisy latents scaled to unit variance."""
-    return noisy / math.sqrt(sigma**2 + 1)
-
-
-def denoised(noisy: Tensor, velocity: Tensor, sigma: float) -> Tensor:
-    """The clean latents x0 that the predicted `velocity` implies."""
-    return noisy / (sigma**2 + 1) - velocity * (sigma / math.sqrt(sigma**2 + 1))
-
-
 def euler_step(noisy: Tensor, velocity: Tensor, sigma: float, next_sigma: float) -> Tensor:
-    """Latents at `next_sigma`, on the straight line through x0, which is reached at 0.
+    """Latents at `next_sigma`, on the straight line to the clean latents, which it reaches at 0.
 
-    Written from x0, for from `noisy` it would subtract numbers of the size of sigma and round at theirs.
+    Computed from the clean latents: from `noisy` it would subtract two numbers of the size of sigma, and
+    lose the digits of the small difference.
     """
     clean = denoised(noisy, velocity, sigma)
     return clean + (noisy - clean) * (next_sigma / sigma)

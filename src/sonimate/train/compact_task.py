@@ -13,6 +13,8 @@ from sonimate.checkpoints.manifest import load_strict
 from sonimate.checkpoints.network import load_network, save_network
 from sonimate.checkpoints.saved import NETWORKS, save_audio_encoder, write_index
 from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.diffusion.denoiser import Batch, Denoiser
+from sonimate.diffusion.draws import draw
 from sonimate.errors import FileMissing
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.features.reducer import Reducer, load_reducers
@@ -23,12 +25,9 @@ from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.bucket_stage import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import CompactConfig
-from sonimate.train.denoiser import Denoiser
 from sonimate.train.held_out import divide
-from sonimate.train.loss import draw
 from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.student import Student
-from sonimate.train.task import Batch
 from sonimate.train.validate import generate, lip_scores
 
 

@@ -15,12 +15,12 @@ from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion import sample
+from sonimate.diffusion.denoiser import Denoiser
 from sonimate.evaluate.curves import correlation
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.regions import mouth_opening
 from sonimate.features.latents import LatentClip
 from sonimate.media.video import VideoWriter
-from sonimate.train.denoiser import Denoiser
 from sonimate.types import Conditions, Waveform
 
 TRACKING_PX = 256

@@ -16,17 +16,16 @@ from sonimate.checkpoints.model_folder import INDEX
 from sonimate.checkpoints.network import load_network, read_config, save_network
 from sonimate.checkpoints.saved import NETWORKS
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
+from sonimate.diffusion.denoiser import Batch, Denoiser
+from sonimate.diffusion.draws import draw
 from sonimate.errors import TooFewClips
 from sonimate.features.latents import LatentClip
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.bucket_stage import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import FullConfig
-from sonimate.train.denoiser import Denoiser
 from sonimate.train.film import film_clips
 from sonimate.train.held_out import divide
-from sonimate.train.loss import draw
 from sonimate.train.motion_windows import windows_of
-from sonimate.train.task import Batch
 
 Drawn = tuple[LatentClip, int, int]
 """A clip, the first frame of the window, and the frame that is the reference."""

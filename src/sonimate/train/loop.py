@@ -21,11 +21,11 @@ from accelerate.utils import InitProcessGroupKwargs, gather_object
 from torch import Tensor
 from torch.distributed.tensor import DTensor
 
+from sonimate.diffusion.draws import row_generator
 from sonimate.errors import TrainingDiverged
 from sonimate.train.average import Average
 from sonimate.train.config import TrainConfig
 from sonimate.train.division import set_up_division
-from sonimate.train.loss import row_generator
 from sonimate.train.record import (
     PARTIAL,
     append_loss,

@@ -26,12 +26,11 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from sonimate.configs import SEAMLESS_DECODE
 from sonimate.costs import FULL_COSTS
+from sonimate.diffusion.denoiser import Batch, Denoiser
+from sonimate.diffusion.draws import Draws
 from sonimate.models import attention
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.train.denoiser import Denoiser
-from sonimate.train.loss import Draws
-from sonimate.train.task import Batch
 
 WORD, HALF = 4, 2
 """Bytes of a float32 and of a bfloat16."""

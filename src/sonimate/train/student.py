@@ -7,8 +7,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from sonimate.train.denoiser import Denoiser
-from sonimate.train.task import Batch
+from sonimate.diffusion.denoiser import Batch, Denoiser
 
 
 class Student(Denoiser):
@@ -24,7 +23,7 @@ class Student(Denoiser):
 
     def forward(self, batch: Batch) -> Tensor:
         """The loss of each row (b,): mean squared difference of the velocity to the teacher's."""
-        noisy = batch.latents + batch.draws.sigma[:, None, None, None, None] * batch.draws.noise
+        noisy = batch.noisy_latents
         error = self.velocity(batch, noisy).float() - self._target(batch, noisy)
         return error.square().flatten(1).mean(1)
 

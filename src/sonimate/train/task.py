@@ -2,33 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields, is_dataclass, replace
+from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
-
-from sonimate.train.loss import Draws
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Windows of both sizes of the model, b of them, f frames each.
-
-    names: of the samples. latents (b, f, c, h, w) in unit variance; reference (b, c, h, w), as the UNet sees
-    it; image: as the image branch sees it. features (b, f, d): windows of hidden states, flattened (and
-    reduced) as AudioToTokens.project takes them. buckets (b, 2). mask (1 or b, 1, H, W).
-    """
-
-    names: tuple[str, ...]
-    latents: Tensor
-    reference: Tensor
-    image: Tensor
-    features: Tensor
-    buckets: Tensor
-    mask: Tensor
-    draws: Draws
 
 
 class Named(Protocol):

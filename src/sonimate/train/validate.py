@@ -11,12 +11,11 @@ from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
-from sonimate.diffusion.guidance import remaining_guidance
-from sonimate.diffusion.joint import sample_joint
+from sonimate.diffusion.denoiser import Denoiser
+from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.evaluate.curves import amplitude_ratio, correlation
 from sonimate.face.canonical import canonical_vertices
 from sonimate.features.motion_samples import MotionSample
-from sonimate.train.denoiser import Denoiser
 from sonimate.train.motion_windows import windows_of
 from sonimate.types import Conditions
 
@@ -50,8 +49,8 @@ def generate(
     labels = torch.tensor(sample.buckets).float().to(device).expand(count, -1)
     conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), LATENT_FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
-    options = remaining_guidance(options, networks.unet.config.audio_guidance)
-    motion = codec.from_latents(sample_joint(networks.unet, conditions, noise.to(device), options))
+    options = options_for_distilled(options, networks.unet.config.audio_guidance)
+    motion = codec.from_latents(sample(networks.unet, conditions, noise.to(device), options))
     absolute = motion.expression + sample.expression[:1]
     return Generated(gap_cm(codec, absolute), gap_cm(codec, sample.expression[frames]))
 
