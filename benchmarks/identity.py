@@ -12,10 +12,11 @@ import numpy as np
 
 from sonimate.evaluate import thresholds as targets
 from sonimate.evaluate.identity import FaceIdentity
-from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.evaluate.sounds import compose_speech
 from sonimate.evaluate.tables import Check, publish
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
 from sonimate.media.video import read_frames
+from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -23,7 +23,7 @@ from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.evaluate.tables import Check, publish
 from sonimate.media.audio import stream_sound
-from sonimate.media.video import VideoWriter
+from sonimate.media.mp4 import VideoWriter
 from sonimate.models.rife import IFNet, IFNetConfig
 
 SIDE_PX = 64

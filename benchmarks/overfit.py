@@ -41,7 +41,8 @@ from sonimate.footage import square_crop as crop
 from sonimate.footage.mouth_reader import ENCODER
 from sonimate.footage.preparer import PrepareOptions, prepare
 from sonimate.footage.shards import ShardClip, read_shards
-from sonimate.media.video import VideoWriter, read_frames
+from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video import read_frames
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig

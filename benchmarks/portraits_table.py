@@ -11,8 +11,9 @@ from pathlib import Path
 
 from sonimate.errors import SonimateError
 from sonimate.evaluate.playable import faults, write_sound
-from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.evaluate.sounds import compose_speech
 from sonimate.evaluate.tables import Check, publish
+from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 
 PICTURES = {".jpg", ".jpeg", ".png", ".webp"}

@@ -19,9 +19,10 @@ from PIL import Image
 from sonimate.evaluate import thresholds as targets
 from sonimate.evaluate.lip_sync import portrait_of
 from sonimate.evaluate.performance import perform
-from sonimate.evaluate.sounds import compose_speech, write_wav
+from sonimate.evaluate.sounds import compose_speech
 from sonimate.evaluate.tables import Check, publish
 from sonimate.media.image import read_image, write_png
+from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 
 EXAMPLES = Path(__file__).parents[1] / "examples"

@@ -37,7 +37,7 @@ from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import Box
 from sonimate.inputs import DEFAULT_SIZE_PX, MAX_SIZE_PX, MIN_SIZE_PX, Inputs, read_inputs
 from sonimate.media.audio import MIN_SECONDS, stream_sound
-from sonimate.media.video import VideoWriter
+from sonimate.media.mp4 import VideoWriter
 from sonimate.types import Conditions, Portrait, Progress, Waveform, no_progress
 
 

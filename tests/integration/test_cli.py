@@ -18,7 +18,8 @@ from command import PORTRAIT, QUICK, SPEECH, animate, wav
 import sonimate
 from sonimate.media.audio import read_audio
 from sonimate.media.image import write_png
-from sonimate.media.video import VideoWriter, read_frames, read_metadata
+from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video import read_frames, read_metadata
 
 ACCOUNT_KEYS = {
     "output",

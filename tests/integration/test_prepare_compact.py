@@ -20,9 +20,10 @@ from sonimate.features.hidden_states import HiddenStates
 from sonimate.features.motion_samples import load_samples
 from sonimate.features.reducer import load_reducers
 from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
-from sonimate.footage.square_crop import wav_bytes
 from sonimate.media.audio import read_audio
+from sonimate.media.wav import write_wav
 from sonimate.train.validate import gap_cm
+from sonimate.types import Waveform
 
 SECONDS = 5
 FRAMES = SECONDS * 25
@@ -54,7 +55,7 @@ def add_clip(
     record = {"source": f"{name}.mp4", "speaker": name, "rejection": rejection}
     stem.with_name(f"{stem.name}.json").write_text(json.dumps(record))
     np.save(stem.with_name(f"{stem.name}.landmarks.npy"), landmarks)
-    stem.with_name(f"{stem.name}.wav").write_bytes(wav_bytes(sound))
+    write_wav(stem.with_name(f"{stem.name}.wav"), Waveform(sound, 16_000))
     return stem
 
 

@@ -22,12 +22,14 @@ from sonimate.errors import FileMissing, InvalidCheckpoint
 from sonimate.face.pose import Pose
 from sonimate.features.latents import FrozenNetworks, LatentClip, read_latents, write_latents
 from sonimate.footage.shards import CLIPS, read_shards, write_shards
-from sonimate.footage.square_crop import wav_bytes, write_mp4
 from sonimate.inputs import read_inputs
+from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
+from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 from sonimate.train import initial
 from sonimate.train.record import read_losses
+from sonimate.types import Waveform
 
 SIDE_PX, FRAMES = 64, 24
 CPU = torch.device("cpu")
@@ -74,8 +76,10 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rng = np.random.default_rng(ord(name))
         stem = folder / name
         gray = rng.integers(40, 200, size=(FRAMES, 1, 1, 3)) + np.zeros((1, SIDE_PX, SIDE_PX, 1), int)
-        write_mp4(stem.with_suffix(".mp4"), gray.astype(np.uint8), SIDE_PX)
-        stem.with_suffix(".wav").write_bytes(wav_bytes(0.1 * rng.normal(size=FRAMES * 640)))
+        with VideoWriter(stem.with_suffix(".mp4"), width=SIDE_PX, height=SIDE_PX, same_bytes=True) as writer:
+            for frame in gray.astype(np.uint8):
+                writer.write(frame)
+        write_wav(stem.with_suffix(".wav"), Waveform(0.1 * rng.normal(size=FRAMES * 640), 16_000))
         pose = Pose(np.full(FRAMES, 2.0), np.tile(np.eye(3), (FRAMES, 1, 1)), np.full((FRAMES, 3), 32.0))
         np.save(folder / f"{name}.landmarks.npy", canonical_landmarks(pose).astype(np.float32))
         record = {

@@ -9,7 +9,8 @@ import pytest
 from sonimate.footage import mouth_reader
 from sonimate.footage.mouth_reader import OWN, judge_strangers, main
 from sonimate.footage.shards import CLIPS, write_shards
-from sonimate.footage.square_crop import wav_bytes
+from sonimate.media.wav import write_wav
+from sonimate.types import Waveform
 
 FRAMES = 90
 
@@ -46,7 +47,7 @@ def add_clip(folder: Path, speaker: str, row: np.ndarray) -> Path:
     stem = folder / f"{speaker}-0"
     record = {"source": f"{speaker}.mp4", "speaker": speaker, "start_seconds": 0.0}
     stem.with_suffix(".json").write_text(json.dumps(record))
-    stem.with_suffix(".wav").write_bytes(wav_bytes(np.repeat(0.1 + 0.05 * np.tanh(row), 640)))
+    write_wav(stem.with_suffix(".wav"), Waveform(np.repeat(0.1 + 0.05 * np.tanh(row), 640), 16_000))
     np.save(folder / f"{speaker}-0.landmarks.npy", row)
     return stem
 

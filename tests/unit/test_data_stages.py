@@ -23,12 +23,12 @@ from sonimate.footage.quality import gate_quality, head_angles
 from sonimate.footage.sample import Sample, each, rounded
 from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
-from sonimate.footage.square_crop import square_box, wav_bytes, write_mp4
+from sonimate.footage.square_crop import square_box
 from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, mouth_lag
 from sonimate.footage.tracks import count_rivals, face_sharpness, fill_gaps, split_tracks, stack_landmarks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
 from sonimate.media.audio import Sound
-from sonimate.media.video import VideoInfo, read_frames
+from sonimate.media.video import VideoInfo
 from sonimate.types import Face
 
 FRAMES = 75
@@ -376,18 +376,6 @@ def test_the_crop_is_square_and_inside():
         assert y1 <= 240
     with pytest.raises(UnusableClip):
         square_box((0, 0, 0, 0), width=320, height=240)
-
-
-def test_media_are_the_same_bytes_every_time(tmp_path):
-    frames = list(shots(10))
-    square = [np.ascontiguousarray(frame[:192, :192]) for frame in frames]
-    for index in range(12):
-        write_mp4(tmp_path / f"{index}.mp4", iter(square), 192)
-    assert len({path.read_bytes() for path in tmp_path.iterdir()}) == 1
-    read = list(read_frames(tmp_path / "0.mp4"))
-    assert len(read) == 10
-    assert np.abs(read[5].astype(int) - square[5]).mean() < 4
-    assert wav_bytes(np.zeros(640, np.float32)) == wav_bytes(np.zeros(640, np.float32))
 
 
 def test_the_face_box_holds_the_face_in_every_frame(talking):

@@ -104,7 +104,7 @@ def prepare_threads() -> None:
 
 def check_output(output: str, *inputs: str) -> None:
     """Raise OutputNotWritable if `output` cannot be written, or is one of the inputs."""
-    from sonimate.media.video import require_writable_mp4
+    from sonimate.media.mp4 import require_writable_mp4
 
     require_writable_mp4(output)
     for file in inputs:

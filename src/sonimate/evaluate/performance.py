@@ -12,10 +12,10 @@ from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
 from sonimate.errors import UnknownModel
 from sonimate.evaluate.face_curves import FaceCurves, generated_landmarks, measure_face
-from sonimate.evaluate.sounds import write_wav
 from sonimate.face.mesh import FaceMesh
 from sonimate.footage.tracks import track_file
 from sonimate.media.image import write_png
+from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
 

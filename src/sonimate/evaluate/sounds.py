@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import wave
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -54,14 +53,3 @@ def partners(speakers: Sequence[str]) -> list[int]:
         )
         for index, speaker in enumerate(speakers)
     ]
-
-
-def write_wav(path: Path, waveform: Waveform) -> Path:
-    """Write 16-bit mono wav; returns `path`."""
-    samples = np.round(waveform.samples.clip(-1, 1) * 32767).astype("<i2")
-    with wave.open(str(path), "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(waveform.rate_hz)
-        file.writeframes(samples.tobytes())
-    return path

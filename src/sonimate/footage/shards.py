@@ -10,7 +10,6 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-import wave
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +19,7 @@ import numpy as np
 
 from sonimate.errors import FileMissing
 from sonimate.media.files import replacing
+from sonimate.media.wav import read_wav
 
 CLIPS, REJECTED = "clips", "rejected"
 SUFFIXES = (".json", ".landmarks.npy", ".mp4", ".wav")
@@ -48,8 +48,7 @@ class ShardClip:
 
     def sound(self) -> np.ndarray:
         """float32 (n * 640,) at 16 kHz."""
-        with wave.open(io.BytesIO(self.read(".wav"))) as file:
-            return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
+        return read_wav(io.BytesIO(self.read(".wav"))).samples
 
 
 def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int) -> list[Path]:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import tempfile
-import wave
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +16,7 @@ import numpy as np
 import soxr
 
 from sonimate.errors import SonimateError
+from sonimate.media.wav import read_wav
 from sonimate.speech import espeak
 from sonimate.speech.espeak import SynthesisFailed
 from sonimate.speech.phones import SILENCE, Phone, from_radio
@@ -113,13 +113,6 @@ def _run(command: list[str], stdin: str | None = None) -> str:
     return done.stdout
 
 
-def _read_wav(path: Path) -> tuple[np.ndarray, int]:
-    """16-bit mono RIFF file -> float32 samples in [-1, 1] and their rate."""
-    with wave.open(str(path)) as file:
-        samples = np.frombuffer(file.readframes(file.getnframes()), dtype="<i2")
-        return samples.astype(np.float32) / 32768.0, file.getframerate()
-
-
 def _flite(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarray, int, list[Phone]]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "speech.wav")
@@ -127,10 +120,10 @@ def _flite(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarr
         command += ["--setf", f"int_f0_target_mean={voice.pitch_hz * pitch:.1f}"]
         command += ["--setf", f"f0_shift={pitch:.4f}", "-t", text, "-o", str(path)]
         listing = _run(command)
-        samples, rate_hz = _read_wav(path)
+        waveform = read_wav(path)
     pairs = (item.rsplit(":", 1) for item in listing.split())
     ends = [(from_radio(name), float(end)) for name, end in pairs]
-    return samples, rate_hz, _from_ends(ends, len(samples) / rate_hz)
+    return waveform.samples, waveform.rate_hz, _from_ends(ends, waveform.seconds)
 
 
 def _festival(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarray, int, list[Phone]]:
@@ -149,10 +142,10 @@ def _festival(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.nd
             raise SynthesisFailed(
                 f"festival voice {voice.name} spoke nothing for {text!r}; choose other text"
             )
-        samples, rate_hz = _read_wav(sound)
+        waveform = read_wav(sound)
         rows = [line.split() for line in segments.read_text().splitlines() if len(line.split()) == 3]
     ends = [(from_radio(name), float(end)) for end, _, name in rows]
-    return samples, rate_hz, _from_ends(ends, len(samples) / rate_hz)
+    return waveform.samples, waveform.rate_hz, _from_ends(ends, waveform.seconds)
 
 
 def _espeak(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarray, int, list[Phone]]:

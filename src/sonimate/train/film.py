@@ -20,7 +20,7 @@ from sonimate.evaluate.curves import correlation
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.regions import mouth_opening
 from sonimate.features.latents import LatentClip
-from sonimate.media.video import VideoWriter
+from sonimate.media.mp4 import VideoWriter
 from sonimate.types import Conditions, Waveform
 
 TRACKING_PX = 256

@@ -1,0 +1,37 @@
+"""16-bit mono PCM wav files: the one format in which this project itself stores sound."""
+
+from __future__ import annotations
+
+import wave
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from sonimate.media.files import replacing, write_errors
+from sonimate.types import Waveform
+
+
+def read_wav(file: str | Path | BinaryIO) -> Waveform:
+    """Read a 16-bit mono wav file, or an open binary file, that `write_wav` or a speech engine wrote.
+
+    For files that users give there is `read_audio`. Raises ValueError for another width or channel count.
+    """
+    with wave.open(str(file) if isinstance(file, Path) else file) as reader:
+        if (reader.getsampwidth(), reader.getnchannels()) != (2, 1):
+            raise ValueError(
+                f"expected 16-bit mono, got {8 * reader.getsampwidth()}-bit x {reader.getnchannels()}"
+            )
+        samples = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
+        return Waveform(samples.astype(np.float32) / 32768, reader.getframerate())
+
+
+def write_wav(path: Path, waveform: Waveform) -> Path:
+    """Write 16-bit mono wav, samples clipped to [-1, 1]; returns `path`. Raises OutputNotWritable."""
+    samples = np.round(waveform.samples.clip(-1, 1) * 32767).astype("<i2")
+    with replacing(path) as partial, write_errors(path), wave.open(str(partial), "wb") as writer:
+        writer.setnchannels(1)
+        writer.setsampwidth(2)
+        writer.setframerate(waveform.rate_hz)
+        writer.writeframes(samples.tobytes())
+    return path
