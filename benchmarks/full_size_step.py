@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from sonimate.configs import FULL
-from sonimate.diffusion import sample
+from sonimate.diffusion import sample_latents
 from sonimate.evaluate.tables import Check, publish
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from unet_speed import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
@@ -80,7 +80,7 @@ def measure(network: str, channels: int) -> dict:
         shape = noise.shape
 
         def step() -> Tensor:
-            return sample(unet, conditions, noise, options)
+            return sample_latents(unet, conditions, noise, options)
     else:
         unet = with_random_weights(lambda: stock_unet(config), random)
         inputs = stock_inputs(random_inputs(config, FRAMES, SIDE))

@@ -30,7 +30,7 @@ from sonimate.configs import (
     SamplingOptions,
 )
 from sonimate.devices import Stage, choose_device, choose_dtype, compile_network, wrap_compile_errors
-from sonimate.diffusion import sample
+from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
 from sonimate.face.crop import PasteBack
@@ -243,7 +243,7 @@ class SonicPipeline:
         noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
         mean = torch.as_tensor(reference.initial_mean, device=self.device)
         with self._mover, wrap_compile_errors():
-            latents = sample(
+            latents = sample_latents(
                 self.components.unet,
                 conditions,
                 noise,

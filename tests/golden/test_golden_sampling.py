@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from svd_codec import SVD_SCALING, golden_codec
 
 from sonimate.configs import FULL, SamplingOptions
-from sonimate.diffusion import sample
+from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import added_time_ids, branch_weights, guided_velocity, ramp_values
 from sonimate.diffusion.plan import shifted_windows, step_plan
 from sonimate.diffusion.precondition import network_input, timestep_of
@@ -192,7 +192,7 @@ def run_pipeline(name, unet, shared, options, monkeypatch) -> list[torch.Tensor]
     mean = shared[f"vae_mean_{CASES[name]['height']}x{CASES[name]['width']}"][0]
     conditions = conditions_of(name, shared)
     noise = golden(name)["noise"][0]
-    last = sample(unet, conditions, noise, options, initial_mean=SVD_SCALING * mean)
+    last = sample_latents(unet, conditions, noise, options, initial_mean=SVD_SCALING * mean)
     return [*latents, last]
 
 

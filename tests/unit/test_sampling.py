@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonimate.configs import COMPACT, FULL, SamplingOptions
-from sonimate.diffusion import sample
+from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import AUDIO, IMAGE, NULL, branch_weights, ramp_values
 from sonimate.diffusion.plan import independent_windows, overlapping_windows, shifted_windows, step_plan
 from sonimate.diffusion.precondition import denoised
@@ -65,7 +65,7 @@ def noise(frames: int = FRAMES) -> torch.Tensor:
 @pytest.mark.parametrize("frames", [1, 4, 5, 6, 11])
 def test_every_strategy_finds_what_the_network_knows(windows, overlap, frames):
     options = replace(SMALL, image_guidance=1.0, audio_guidance=1.0, windows=windows, overlap=overlap)
-    latents = sample(IdealUNet(), conditions(frames), noise(frames), options)
+    latents = sample_latents(IdealUNet(), conditions(frames), noise(frames), options)
     wanted = 100 + torch.arange(1.0, frames + 1)[:, None, None, None]
     torch.testing.assert_close(latents, wanted.expand_as(latents), atol=1e-3, rtol=0)
 
@@ -73,7 +73,7 @@ def test_every_strategy_finds_what_the_network_knows(windows, overlap, frames):
 def test_guidance_extrapolates():
     """v is linear in the clean latents, so these are guided as the velocities are."""
     options = replace(SMALL, image_guidance=2.0, audio_guidance=3.0)
-    latents = sample(IdealUNet(), conditions(), noise(), options)
+    latents = sample_latents(IdealUNet(), conditions(), noise(), options)
     wanted = 2.0 * 100 + 3.0 * torch.arange(1.0, FRAMES + 1)
     torch.testing.assert_close(latents[:, 0, 0, 0], wanted, atol=1e-2, rtol=0)
 
@@ -82,7 +82,7 @@ def test_guidance_extrapolates():
 def test_branches_of_no_weight_are_not_evaluated(batch_branches):
     unet = IdealUNet()
     options = replace(SMALL, image_guidance=1.0, audio_guidance=0.0, batch_branches=batch_branches)
-    latents = sample(unet, conditions(), noise(), options)
+    latents = sample_latents(unet, conditions(), noise(), options)
     torch.testing.assert_close(latents, torch.full_like(latents, 100.0), atol=1e-3, rtol=0)
     assert unet.images_shown == {True}
     assert sum(unet.batch_sizes) == options.steps * 3
@@ -90,7 +90,7 @@ def test_branches_of_no_weight_are_not_evaluated(batch_branches):
 
 def test_batches_fill_the_network():
     unet = IdealUNet()
-    sample(unet, conditions(), noise(), replace(SMALL, windows_per_batch=2))
+    sample_latents(unet, conditions(), noise(), replace(SMALL, windows_per_batch=2))
     assert unet.batch_sizes == [2 * 3, 1 * 3] * SMALL.steps
 
 
@@ -101,14 +101,14 @@ def test_windows_of_different_length_never_share_a_batch():
 
 def test_progress_once_a_step():
     seen = []
-    sample(IdealUNet(), conditions(), noise(), SMALL, progress=lambda *step: seen.append(step))
+    sample_latents(IdealUNet(), conditions(), noise(), SMALL, progress=lambda *step: seen.append(step))
     assert seen == [(step, SMALL.steps) for step in range(1, SMALL.steps + 1)]
 
 
 def test_sequential_progress_counts_all_windows():
     seen = []
     options = replace(SMALL, windows="motion-frames", overlap=2)
-    sample(IdealUNet(), conditions(), noise(), options, progress=lambda *step: seen.append(step))
+    sample_latents(IdealUNet(), conditions(), noise(), options, progress=lambda *step: seen.append(step))
     assert seen == [(step, 3 * SMALL.steps) for step in range(1, 3 * SMALL.steps + 1)]
 
 
@@ -124,7 +124,7 @@ def test_motion_frames_are_those_of_the_window_before():
         return (noisy / (sigma**2 + 1) - clean) * (sigma**2 + 1).sqrt() / sigma
 
     options = replace(SMALL, windows="motion-frames", overlap=2, image_guidance=1.0, audio_guidance=1.0)
-    latents = sample(average, conditions(8), noise(8), options)[:, 0, 0, 0]
+    latents = sample_latents(average, conditions(8), noise(8), options)[:, 0, 0, 0]
     torch.testing.assert_close(latents, torch.tensor([5.0] * 5 + [-5.0] * 3), atol=1e-3, rtol=0)
 
 
@@ -220,7 +220,7 @@ def test_temperature_scales_the_start():
 
     for temperature in (1.0, 0.5):
         options = replace(SMALL, steps=1, initial_temperature=temperature)
-        sample(record, conditions(5), noise(5), options)
+        sample_latents(record, conditions(5), noise(5), options)
     torch.testing.assert_close(seen[1], seen[0] / 2)
 
 

@@ -13,7 +13,7 @@ from torch.testing import assert_close
 
 from sonimate.configs import FULL, SamplingOptions
 from sonimate.devices import compile_network, wrap_compile_errors
-from sonimate.diffusion import sample
+from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import AUDIO, branch_weights, denoising_steps, guided_velocity
 from sonimate.diffusion.plan import step_plan
 from sonimate.diffusion.schedule import euler_step, sampling_sigmas
@@ -107,7 +107,7 @@ class Recorder:
 
 
 def run(unet, options: SamplingOptions, frames: int = FRAMES) -> torch.Tensor:
-    return sample(unet, conditions(frames), noise(frames), options)
+    return sample_latents(unet, conditions(frames), noise(frames), options)
 
 
 @torch.no_grad()
@@ -245,7 +245,7 @@ def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
 def test_progress_counts_the_steps_of_a_block_at_once():
     seen = []
     options = replace(SMALL, reuse=4)
-    sample(Recorder(), conditions(), noise(), options, progress=lambda *step: seen.append(step))
+    sample_latents(Recorder(), conditions(), noise(), options, progress=lambda *step: seen.append(step))
     assert seen == [(4, 6), (6, 6)]
 
 

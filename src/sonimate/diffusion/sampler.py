@@ -24,7 +24,7 @@ def ignore_progress(step: int, total: int) -> None:
 
 
 @torch.no_grad()
-def sample(
+def sample_latents(
     unet: UNet,
     conditions: Conditions,
     noise: Tensor,

@@ -14,7 +14,7 @@ from sonimate.audio.windows import token_windows
 from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
-from sonimate.diffusion import sample
+from sonimate.diffusion import sample_latents
 from sonimate.diffusion.denoiser import Denoiser
 from sonimate.evaluate.curves import correlation
 from sonimate.face.mesh import FaceMesh
@@ -74,7 +74,7 @@ def generate_latents(
         LATENT_FPS,
     )
     noise = torch.randn(count, *first.shape, generator=torch.Generator().manual_seed(options.seed))
-    return sample(networks.unet, conditions, noise.to(device), options, initial_mean=first)
+    return sample_latents(networks.unet, conditions, noise.to(device), options, initial_mean=first)
 
 
 def track_opening(frames: Sequence[np.ndarray], mesh: FaceMesh) -> tuple[np.ndarray, np.ndarray]:

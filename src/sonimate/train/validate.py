@@ -11,6 +11,7 @@ from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec, Motion
 from sonimate.configs import COMPACT, SamplingOptions
+from sonimate.diffusion import sample_latents
 from sonimate.diffusion.denoiser import Denoiser
 from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.evaluate.curves import amplitude_ratio, correlation
@@ -50,7 +51,7 @@ def generate(
     conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), LATENT_FPS)
     noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
     options = options_for_distilled(options, networks.unet.config.audio_guidance)
-    motion = codec.from_latents(sample(networks.unet, conditions, noise.to(device), options))
+    motion = codec.from_latents(sample_latents(networks.unet, conditions, noise.to(device), options))
     absolute = motion.expression + sample.expression[:1]
     return Generated(gap_cm(codec, absolute), gap_cm(codec, sample.expression[frames]))
 
