@@ -14,6 +14,7 @@ import av
 import numpy as np
 import pytest
 from command import PORTRAIT, QUICK, SPEECH, animate, wav
+from processes import DEFAULT_HANDLERS, child_process, signal_handlers
 
 import sonimate
 from sonimate.media.audio import read_audio
@@ -36,9 +37,6 @@ ACCOUNT_KEYS = {
     "seed",
     "options",
 }
-COMMAND = "import signal, sys; from sonimate.apps.cli import main; sys.exit(main())"
-INTERRUPTIBLE = COMMAND.replace(";", "; signal.signal(signal.SIGINT, signal.default_int_handler);", 1)
-"""A shell starts background jobs, of which this test may be one, with Ctrl-C ignored."""
 
 
 def test_a_run_makes_the_video_and_a_clean_account(words: Path, tmp_path: Path) -> None:
@@ -177,6 +175,10 @@ def test_an_unforeseen_error_keeps_its_traceback(tmp_path: Path, monkeypatch: py
     assert signal.getsignal(signal.SIGTERM) is before
 
 
+def animate_command(output: Path) -> list[str | Path]:
+    return [sys.executable, "-m", "sonimate", "animate", PORTRAIT, SPEECH, "-o", output, "--steps", "1"]
+
+
 @pytest.mark.parametrize(
     ("number", "last_stage", "code"),
     [(signal.SIGINT, "read", 130), (signal.SIGINT, "move", 130), (signal.SIGTERM, "move", 143)],
@@ -185,29 +187,49 @@ def test_interrupted_runs_leave_nothing(
     number: signal.Signals, last_stage: str, code: int, tmp_path: Path
 ) -> None:
     """While loading (after reading) and while drawing (after moving), when the unfinished file exists."""
-    arguments = ["animate", PORTRAIT, SPEECH, "-o", tmp_path / "a.mp4", "--steps", "1"]
-    process = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, *arguments], stderr=subprocess.PIPE, text=True
-    )
-    assert process.stderr is not None
-    while not process.stderr.readline().startswith(last_stage):
-        assert process.poll() is None
-    while last_stage == "move" and not list(tmp_path.iterdir()):
-        assert process.poll() is None
-        time.sleep(0.01)
-    process.send_signal(number)
-    errors = process.communicate(timeout=60)[1]
+    with child_process(animate_command(tmp_path / "a.mp4"), stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        while not process.stderr.readline().startswith(last_stage):
+            assert process.poll() is None
+        while last_stage == "move" and not list(tmp_path.iterdir()):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.send_signal(number)
+        errors = process.communicate(timeout=60)[1]
     assert process.returncode == code
     assert "Traceback" not in errors
     assert ("sonimate: interrupted" in errors) == (code == 130)
     assert not list(tmp_path.iterdir())
 
 
+def test_signals_ignored_at_the_start_stay_ignored_and_sigterm_ends_the_run(tmp_path: Path) -> None:
+    """As `nohup` and shells start programs in the background."""
+    ignored = (signal.SIGINT, signal.SIGHUP)
+    command = animate_command(tmp_path / "a.mp4")
+    with child_process(command, ignored=ignored, stderr=subprocess.PIPE) as process:
+        assert process.stderr is not None
+        for last_stage in ("read", "load"):
+            while not process.stderr.readline().startswith(last_stage):
+                assert process.poll() is None
+            for number in ignored:
+                process.send_signal(number)
+        while not process.stderr.readline().startswith("move"):
+            assert process.poll() is None
+        process.terminate()
+        process.communicate(timeout=60)
+    assert process.returncode == 143
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_interrupt_that_a_library_swallows_is_raised_again(
-    number: signal.Signals, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    number: signal.Signals,
+    code: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As Cython's modules do while they load and while they make a traceback."""
+    """Cython modules do so while they are imported and while they build a traceback. The handlers of the
+    process that runs the tests do not matter."""
 
     def write(self: VideoWriter, pixels: np.ndarray, write=VideoWriter.write) -> None:
         write(self, pixels)
@@ -218,11 +240,11 @@ def test_an_interrupt_that_a_library_swallows_is_raised_again(
 
     written: list[int] = []
     monkeypatch.setattr(VideoWriter, "write", write)
-    before = signal.getsignal(number)
-    assert animate(PORTRAIT, SPEECH, "-o", tmp_path / "a.mp4", *QUICK) == code
+    with signal_handlers(DEFAULT_HANDLERS):
+        assert animate(PORTRAIT, SPEECH, "-o", tmp_path / "a.mp4", *QUICK) == code
+        assert signal.getsignal(number) is DEFAULT_HANDLERS[number]
     assert len(written) == 3
     assert not list(tmp_path.iterdir())
-    assert signal.getsignal(number) is before
 
 
 def test_a_reader_that_leaves_is_no_defect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ import hashlib
 import json
 import shutil
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -15,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from footage import CAST, FRAMES, OPTIONS, make_footage, opening, voice
+from processes import child_process
 
 from sonimate.apps import prepare as command
 from sonimate.errors import ExtraMissing, FileMissing
@@ -142,12 +142,12 @@ def test_a_killed_run_is_finished_by_the_next(prepared, footage, tmp_path):
         "import sys; from pathlib import Path; from sonimate.footage.preparer import *; "
         f"prepare(Path(sys.argv[1]), Path(sys.argv[2]), {OPTIONS!r})"
     )
-    process = subprocess.Popen([sys.executable, "-c", code, str(footage), str(tmp_path)])
-    deadline = time.monotonic() + 200
-    while not list(tmp_path.glob("cache/.*/*.landmarks.npy")) and time.monotonic() < deadline:
-        time.sleep(0.01)
-    process.send_signal(signal.SIGKILL)
-    assert process.wait() == -signal.SIGKILL
+    with child_process((sys.executable, "-c", code, footage, tmp_path)) as process:
+        while not list(tmp_path.glob("cache/.*/*.landmarks.npy")):
+            assert process.poll() is None
+            time.sleep(0.01)
+        process.kill()
+        assert process.wait() == -signal.SIGKILL
     assert list(tmp_path.glob("cache/.*"))
     assert not list(tmp_path.glob("*.tar"))
     prepare(footage, tmp_path, OPTIONS)

@@ -7,13 +7,16 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 import yaml
+from processes import child_process
 from train_samples import CONFIG, write_data, write_recipe
 
 from sonimate.train.record import LOSSES, read_losses
@@ -44,6 +47,7 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@contextmanager
 def start(
     prepared: Path,
     out: Path,
@@ -52,7 +56,7 @@ def start(
     program: tuple[str, ...] = ("-m", "sonimate"),
     settings: tuple[str, ...] = (),
     variables: Mapping[str, str] = MappingProxyType({}),
-) -> list[subprocess.Popen]:
+) -> Iterator[list[subprocess.Popen[str]]]:
     """`sonimate train` in one process, or in several as `accelerate launch` and torchrun start them."""
     command = [sys.executable, *program, "train", str(prepared / "recipe.yaml")]
     command += ["--data", str(prepared), "--out", str(out), *(["--set", *settings] if settings else [])]
@@ -61,38 +65,35 @@ def start(
         port = free.getsockname()[1]
     common = {"OMP_NUM_THREADS": "1", "ACCELERATE_USE_CPU": "true", "CUDA_VISIBLE_DEVICES": ""}
     group = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "WORLD_SIZE": str(processes)}
-    started = []
-    for rank in range(processes):
-        own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(processes)}
-        every = os.environ | common | dict(variables) | (group | own if processes > 1 else {})
-        started.append(
-            subprocess.Popen(command, env=every, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        )
-    return started
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE}
+    with ExitStack() as stack:
+        started = []
+        for rank in range(processes):
+            own = {"RANK": str(rank), "LOCAL_RANK": str(rank), "LOCAL_WORLD_SIZE": str(processes)}
+            every = os.environ | common | dict(variables) | (group | own if processes > 1 else {})
+            started.append(stack.enter_context(child_process(command, env=every, **pipes)))
+        yield started
 
 
-def finish(processes: list[subprocess.Popen], code: int = 0) -> list[str]:
-    """What each had to complain of."""
-    try:
-        told = [process.communicate(timeout=270)[1] for process in processes]
-        assert [process.returncode for process in processes] == [code] * len(processes), told
-        return told
-    finally:
-        for process in processes:
-            process.kill()
+def run(*arguments: Any, code: int = 0, **options: Any) -> list[str]:
+    """Start processes and wait for their exit code; returns the standard error of each."""
+    with start(*arguments, **options) as processes:
+        errors = [process.communicate(timeout=270)[1] for process in processes]
+    assert [process.returncode for process in processes] == [code] * len(processes), errors
+    return errors
 
 
 @pytest.fixture(scope="module")
 def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int, float]:
     """Losses of one process that nobody kills."""
     out = tmp_path_factory.mktemp("alone")
-    finish(start(prepared, out))
+    run(prepared, out)
     return read_losses(out)
 
 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(prepared, alone, tmp_path):
-    finish(start(prepared, tmp_path, processes=2))
+    run(prepared, tmp_path, processes=2)
     assert list(alone) == list(range(STEPS))
     assert read_losses(tmp_path) == pytest.approx(alone, abs=1e-4)
     assert (tmp_path / "model" / "model_index.json").exists()
@@ -100,19 +101,17 @@ def test_two_processes_have_the_losses_of_one(prepared, alone, tmp_path):
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_has_the_losses_of_one_that_was_not(prepared, alone, tmp_path):
-    (process,) = start(prepared, tmp_path)
-    try:
-        deadline = time.monotonic() + 270
-        while len(read_losses(tmp_path)) < DIES_AT and time.monotonic() < deadline:
+    with start(prepared, tmp_path) as (process,):
+        while len(read_losses(tmp_path)) < DIES_AT:
+            assert process.poll() is None
             time.sleep(0.01)
-    finally:
-        process.send_signal(signal.SIGKILL)
-    process.communicate()
+        process.kill()
+        process.communicate()
     assert process.returncode == -signal.SIGKILL
     assert DIES_AT <= len(read_losses(tmp_path)) < STEPS
     checkpoint = json.loads((tmp_path / "checkpoint" / "step.json").read_text())["step"]
     assert 0 < checkpoint <= len((tmp_path / LOSSES).read_text().splitlines())
-    finish(start(prepared, tmp_path))
+    run(prepared, tmp_path)
     assert read_losses(tmp_path) == pytest.approx(alone, abs=1e-6)
 
 
@@ -124,18 +123,18 @@ def test_both_stages_run_in_several_processes_and_under_fsdp(prepared, tmp_path)
     fsdp["fsdp_transformer_cls_to_wrap"] = fsdp.pop("fsdp_transformer_layer_cls_to_wrap")
     variables = {name.upper(): str(value) for name, value in fsdp.items()} | {"ACCELERATE_USE_FSDP": "true"}
     sharded = (str(HERE / "fsdp_on_cpu.py"),)
-    finish(start(prepared, tmp_path / "plain", 2, settings=settings))
-    finish(start(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables))
+    run(prepared, tmp_path / "plain", 2, settings=settings)
+    run(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables)
     assert (tmp_path / "fsdp" / "checkpoint" / "pytorch_model_fsdp_0").is_dir()
     for stage, steps in ((".", 6), ("audio_to_bucket", 4)):
         one, other = (read_losses(tmp_path / name / stage) for name in ("plain", "fsdp"))
         assert list(one) == list(range(steps))
         assert other == pytest.approx(one, rel=0.02)
-    finish(start(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables))
+    run(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables)
 
 
 @pytest.mark.slow
 def test_a_gradient_of_one_process_that_is_no_number_ends_all(prepared, tmp_path):
     program = (str(HERE / "gradient_of_one_process.py"),)
-    for told in finish(start(prepared, tmp_path, 2, program=program, settings=("accumulation=2",)), code=2):
-        assert "gradient's norm is nan at step 3, of a batch of " in told
+    for errors in run(prepared, tmp_path, 2, program=program, settings=("accumulation=2",), code=2):
+        assert "gradient's norm is nan at step 3, of a batch of " in errors

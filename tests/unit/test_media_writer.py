@@ -13,6 +13,7 @@ import av
 import numpy as np
 import pytest
 from media_samples import EXAMPLES, onset_seconds, tone_with_onset
+from processes import child_process, signal_handlers
 
 from sonimate.errors import OutputNotWritable
 from sonimate.media.audio import Sound, read_audio, stream_sound
@@ -196,7 +197,9 @@ def test_a_failing_sound_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
-def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("handler_before", [signal.default_int_handler, signal.SIG_IGN])
+def test_ctrl_c_leaves_nothing(handler_before: Any, tmp_path: Path) -> None:
+    """Also where the tests themselves were started with Ctrl-C ignored, as scripts start background jobs."""
     program = """
 import itertools, sys
 import numpy as np
@@ -208,17 +211,16 @@ with VideoWriter(sys.argv[1], width=64, height=64) as writer:
         if i == 60:
             print("writing", flush=True)
 """
-    process = subprocess.Popen(
-        [sys.executable, "-c", program, str(tmp_path / "a.mp4")],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdout is not None
-    assert process.stdout.readline() == "writing\n"
-    assert list(tmp_path.iterdir())
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    command = (sys.executable, "-c", program, tmp_path / "a.mp4")
+    with (
+        signal_handlers({signal.SIGINT: handler_before}),
+        child_process(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process,
+    ):
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        assert list(tmp_path.iterdir())
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=60)
     assert process.returncode != 0
     assert errors.rstrip().endswith("KeyboardInterrupt")
     assert not list(tmp_path.iterdir())
