@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonimate.audio.duration import pad_to_windows, video_frames
+from sonimate.audio.duration import latents_shown, pad_to_windows, video_frames
 from sonimate.checkpoints.model_folder import is_full, model_folder
 from sonimate.checkpoints.saved import Components, load_components, save_components
 from sonimate.codecs.base import EncodedReference
@@ -224,7 +224,7 @@ class SonicPipeline:
         progress: Progress = no_progress,
     ) -> tuple[Tensor, EncodedReference]:
         """Latents (n, c, h, w) that move `portrait` to a 16 kHz `waveform`, and the reference to decode them
-        with. The sound is continued by silence to whole windows, so n may exceed what it fills.
+        with. Silence fills the last window, so n may be more than the video shows.
 
         Raises AudioTooShort, NonFiniteOutput, CompilationFailed.
         """
@@ -256,7 +256,8 @@ class SonicPipeline:
                 "The UNet's motion is not finite. Try --dtype bfloat16 or float32, or less guidance; if that "
                 "does not help, check the model: sonimate models verify."
             )
-        return latents.cpu(), reference
+        shown = latents_shown(waveform, as_reference=options.as_reference)
+        return hold_last(latents.cpu(), shown), reference
 
     def _conditions(
         self, waveform: Waveform, reference: EncodedReference, options: SamplingOptions, motion: MotionOptions
@@ -301,3 +302,13 @@ def initial_noise(reference: EncodedReference, frames: int, options: SamplingOpt
     if options.as_reference:
         torch.randn((3, reference.height, reference.width), generator=generator)
     return torch.randn((frames, *reference.latents.shape), generator=generator)
+
+
+def hold_last(latents: Tensor, count: int) -> Tensor:
+    """`latents` (n, c, h, w), the last one repeated until there are `count`; unchanged if n >= count.
+
+    Where whole latents of sound fill all windows, the sound's last part of a latent (less than 0.08 s) shows
+    the last latent again: a window for it alone would cost as much as 2 s of video.
+    """
+    missing = max(count - len(latents), 0)
+    return torch.cat([latents, latents[-1:].expand(missing, -1, -1, -1)])

@@ -14,7 +14,6 @@ import torch
 from media_samples import EXAMPLES
 from safetensors.torch import load_file, save_file
 
-from sonimate.audio.duration import pad_to_windows, window_count
 from sonimate.configs import COMPACT, MotionOptions
 from sonimate.devices import Stage, choose_device
 from sonimate.errors import (
@@ -57,7 +56,7 @@ def speech(seconds: float) -> Waveform:
     return Waveform(read_audio(SPEECH).samples[: round(seconds * 16_000)], 16_000)
 
 
-@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.3, 2.5])
+@pytest.mark.parametrize("seconds", [0.2, 0.5, 1.3, 2.05, 2.5])
 def test_frames_last_as_long_as_the_sound(
     seconds: float, pipeline: SonicPipeline, portrait: Portrait
 ) -> None:
@@ -206,11 +205,22 @@ def test_a_stage_leaves_the_device_when_its_last_user_does() -> None:
     assert log[-1] == ("shared", "cpu")
 
 
-@pytest.mark.parametrize(("samples", "windows"), [(1, 1), (31_999, 1), (32_000, 1), (32_001, 2), (96_000, 3)])
-def test_padding_fills_whole_windows(samples: int, windows: int) -> None:
-    padded = pad_to_windows(np.ones(samples, np.float32), 12.5, 25)
-    assert window_count(samples, 12.5, 25) == windows
-    assert (len(padded), padded.sum()) == (windows * 32_000, samples)
+def test_a_rest_of_a_latent_takes_no_window_but_shows_the_last_latent_again(
+    pipeline: SonicPipeline, portrait: Portrait
+) -> None:
+    """2.05 s: 25 whole latents, one window, 51 video frames, which show 26 latents."""
+    lengths: list[int] = []
+    recorder = pipeline.components.unet.register_forward_pre_hook(
+        lambda _, inputs: lengths.append(inputs[0].shape[1])
+    )
+    with recorder:
+        latents, _ = pipeline.generate(portrait, speech(2.05), sampling=ONE_STEP)
+    assert lengths == [25]
+    assert len(latents) == 26
+    assert torch.equal(latents[-1], latents[-2])
+    assert not torch.equal(latents[-2], latents[-3])
+    frames = list(pipeline(portrait, speech(2.05), sampling=ONE_STEP))
+    assert len(frames) == pipeline.frame_count(speech(2.05)) == 51
 
 
 def test_devices() -> None:

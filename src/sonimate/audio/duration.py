@@ -1,4 +1,4 @@
-"""How many frames, latents and windows a sound fills."""
+"""How many frames, latents and windows a sound needs."""
 
 from __future__ import annotations
 
@@ -7,25 +7,39 @@ import math
 import numpy as np
 
 from sonimate.audio.windows import frame_count
-from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ
+from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.types import Waveform
 
 
-def pad_to_windows(samples: np.ndarray, fps: float, window_frames: int) -> np.ndarray:
-    """Continue a 16 kHz sound by silence until it fills whole windows: windows that wrap around would
-    otherwise show its end and its start as neighbours, for no saving."""
-    whole = window_count(len(samples), fps, window_frames) * window_frames * round(SAMPLE_RATE_HZ / fps)
-    return np.pad(samples, (0, whole - len(samples)))
-
-
 def video_frames(waveform: Waveform, fps: float, *, as_reference: bool) -> int:
-    """Frames at `fps` that last as long as the 16 kHz `waveform`; as the reference implementation counts,
-    those of whole latents and between them, up to 0.12 s less (NOTES 1.1, 5.2)."""
+    """Frames of a video at `fps` that lasts as long as the 16 kHz `waveform`.
+
+    as_reference: the reference implementation's count, up to 0.12 s less: one frame for each whole latent and
+    the frames between them (NOTES 1.1, 5.2).
+    """
     if not as_reference:
         return round(waveform.seconds * fps)
     return round((frame_count(len(waveform.samples), LATENT_FPS) - 1) * fps / LATENT_FPS) + 1
 
 
+def latents_shown(waveform: Waveform, *, as_reference: bool) -> int:
+    """Latents at 12.5 a second that the video of a 16 kHz `waveform` shows, at either frame rate."""
+    return math.ceil(video_frames(waveform, VIDEO_FPS, as_reference=as_reference) * LATENT_FPS / VIDEO_FPS)
+
+
 def window_count(sample_count: int, fps: float, window_frames: int) -> int:
-    """Windows of `window_frames` at `fps` that `sample_count` > 0 samples at 16 kHz begin to fill."""
-    return math.ceil(sample_count / (window_frames * round(SAMPLE_RATE_HZ / fps)))
+    """Windows that the UNet computes in each step, never more than the reference implementation.
+
+    Whole frames of sound decide. An unfinished last frame uses the silence that fills the last window; where
+    whole frames fill all windows, it does not get a window of its own: see `hold_last` in the pipeline.
+    """
+    return max(math.ceil(frame_count(sample_count, fps) / window_frames), 1)
+
+
+def pad_to_windows(samples: np.ndarray, fps: float, window_frames: int) -> np.ndarray:
+    """A 16 kHz sound with silence at its end, until it fills `window_count` windows.
+
+    A window that is not full takes as long as a full one, and would wrap around to the first frames.
+    """
+    filled = window_count(len(samples), fps, window_frames) * window_frames * round(SAMPLE_RATE_HZ / fps)
+    return np.pad(samples, (0, max(filled - len(samples), 0)))
