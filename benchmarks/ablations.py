@@ -27,7 +27,6 @@ from sonimate.evaluate.lip_sync import read_takes
 from sonimate.evaluate.tables import publish
 from sonimate.features.motion_samples import load_samples
 from sonimate.pipeline import SonicPipeline
-from sonimate.train.folds import UNCHANGED
 
 RECIPE = Path(__file__).parents[1] / "configs" / "compact.yaml"
 STEPS, BATCH_SIZE, WARMUP_STEPS = 250, 8, 30
@@ -67,8 +66,7 @@ def main(argv: list[str] | None = None) -> None:
         list(workers.map(lambda task: train(task[0], task[1], arguments), plan))
 
     samples = load_samples(arguments.data / "samples")
-    real = [sample for sample in samples if sample.source == "real" and sample.name.endswith(UNCHANGED)]
-    buckets = {sample.name.partition("#")[0]: sample.buckets for sample in real}
+    buckets = {sample.clip_id.source: sample.buckets for sample in samples if sample.is_footage}
     takes = read_takes(arguments.clips, sorted(buckets))
     readings: dict[str, list[Reading]] = {variant.name: [] for variant in VARIANTS}
     for seed in arguments.seeds:

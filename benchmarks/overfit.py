@@ -212,7 +212,7 @@ def measure(pipeline: SonicPipeline, clip: ShardClip, out: Path) -> dict[str, An
     sound = Waveform(clip.sound(), 16_000)
     labels = clip.record["buckets"]
     options = replace(FULL, image_guidance=1.0, audio_guidance=1.0)
-    row: dict[str, Any] = {"clip": clip.key, "r of reconstructions": score(seen, truth, mesh)}
+    row: dict[str, Any] = {"clip": str(clip.clip_id), "r of reconstructions": score(seen, truth, mesh)}
     made = list(pipeline(portrait, sound, sampling=options))
     row["r"] = score(made, truth, mesh)
     given = MotionOptions(head_motion=labels["head"], expression=labels["expression"])

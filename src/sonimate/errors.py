@@ -63,6 +63,10 @@ class InvalidManifest(SonimateError):
     """The table of footage is not UTF-8, or lacks a column."""
 
 
+class OutdatedData(SonimateError):
+    """The folder was written by an earlier version in a form that this one does not read."""
+
+
 class FolderInUse(SonimateError):
     """Another run is writing the folder."""
 

@@ -17,11 +17,12 @@ from footage import CAST, FRAMES, OPTIONS, make_footage, opening, voice
 from processes import child_process
 
 from sonimate.apps import prepare as command
-from sonimate.errors import ExtraMissing, FileMissing
+from sonimate.errors import ExtraMissing, FileMissing, OutdatedData
 from sonimate.face.regions import mouth_opening
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.data_card import Report
 from sonimate.footage.preparer import list_sources, prepare
-from sonimate.footage.shards import REJECTED, read_shards
+from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
 from sonimate.media.video import read_frames
 
 
@@ -93,6 +94,25 @@ def test_rejected_samples_are_kept_apart_with_their_reasons(prepared):
     assert set(rejected["still.mp4"].members) == {".json", ".landmarks.npy"}
     assert len(rejected["still.mp4"].landmarks()) == FRAMES
     assert set(rejected["torn.mp4"].members) == {".json"}
+
+
+def test_files_whose_names_look_alike_are_all_there_each_a_speaker_of_its_own(tmp_path):
+    names = ["a.partial.mp4", "a/b.mp4", "a_b.mp4", "c/b.mp4"]
+    for name in names:
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no video")
+    prepare(tmp_path, tmp_path / "out", OPTIONS)
+    rejected = list(read_shards(tmp_path / "out", REJECTED))
+    assert [clip.clip_id for clip in rejected] == [ClipId(name) for name in names]
+    assert [clip.record["speaker"] for clip in rejected] == names
+    assert [clip.key for clip in rejected] == [clip.clip_id.key for clip in rejected]
+
+
+def test_shards_of_an_earlier_version_are_refused(tmp_path):
+    (tmp_path / "a-0123-000000.json").write_text('{"key": "a-0123-000000", "source": "a.mp4"}')
+    write_shards(tmp_path, CLIPS, [tmp_path / "a-0123-000000"], max_bytes=1)
+    with pytest.raises(OutdatedData, match="Run `sonimate prepare` again"):
+        next(read_shards(tmp_path))
 
 
 def test_preparing_again_into_another_folder_gives_the_same_bytes(prepared, footage, tmp_path):

@@ -19,6 +19,7 @@ from sonimate.features.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
 from sonimate.features.hidden_states import HiddenStates
 from sonimate.features.motion_samples import load_samples
 from sonimate.features.reducer import load_reducers
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
 from sonimate.media.audio import read_audio
 from sonimate.media.wav import write_wav
@@ -51,11 +52,12 @@ def acted(gap: np.ndarray) -> np.ndarray:
 def add_clip(
     folder: Path, name: str, landmarks: np.ndarray, sound: np.ndarray, rejection: dict | None
 ) -> Path:
-    stem = folder / f"{name}-00000000-000000"
-    record = {"source": f"{name}.mp4", "speaker": name, "rejection": rejection}
-    stem.with_name(f"{stem.name}.json").write_text(json.dumps(record))
-    np.save(stem.with_name(f"{stem.name}.landmarks.npy"), landmarks)
-    write_wav(stem.with_name(f"{stem.name}.wav"), Waveform(sound, 16_000))
+    clip = ClipId(f"{name}.mp4")
+    stem = folder / clip.key
+    record = {"clip": str(clip), "source": clip.source, "speaker": name, "rejection": rejection}
+    stem.with_suffix(".json").write_text(json.dumps(record))
+    np.save(stem.with_suffix(".landmarks.npy"), landmarks)
+    write_wav(stem.with_suffix(".wav"), Waveform(sound, 16_000))
     return stem
 
 
@@ -106,36 +108,33 @@ def derived(tmp_path_factory: pytest.TempPathFactory, make: Callable) -> tuple[P
 
 def test_the_basis_knows_only_strangers(derived):
     out, told = derived
-    assert [key.partition("-")[0] for key in told.clips] == ["collins", "vigee"]
-    assert [key.partition("-")[0] for key in told.basis_fitted_on] == ["singer"]
+    assert told.clips == [str(ClipId("collins.mp4")), str(ClipId("vigee.mp4"))]
+    assert told.basis_fitted_on == [str(ClipId("singer.mp4"))]
     assert json.loads((out / "derived.json").read_text())["synthetic"] == 1
 
 
 def test_samples_hold_the_motion_of_the_shards(derived):
     out, _ = derived
-    samples = {sample.name: sample for sample in load_samples(out / "samples")}
-    assert set(samples) == {f"{name}.mp4#000000@1.0v{version}" for name in SPEECH for version in (0, 1)} | {
-        "00000"
-    }
+    samples = {sample.clip_id: sample for sample in load_samples(out / "samples")}
+    real = {ClipId(f"{name}.mp4", version=version) for name in SPEECH for version in (0, 1)}
+    assert set(samples) == real | {ClipId("00000.npz")}
     codec = MeshCodec.from_folder(out / "codec")
     for name, speech in SPEECH.items():
-        sample = samples[f"{name}.mp4#000000@1.0v0"]
+        sample = samples[ClipId(f"{name}.mp4")]
         assert np.corrcoef(gap_cm(codec, sample.expression), opening(voice(speech)))[0, 1] > 0.8
-        assert (sample.speaker, sample.source) == (name, "real")
+        assert (sample.speaker, sample.kind) == (name, "real")
         assert len(sample.token_rows) == pytest.approx(2 * len(sample.expression), abs=4)
         assert 0 < sample.buckets.min() < sample.buckets.max() < 128
-    spoken = samples["00000"]
-    assert (spoken.speaker, spoken.source) == ("synthetic", "synthetic")
+    spoken = samples[ClipId("00000.npz")]
+    assert (spoken.speaker, spoken.kind) == ("synthetic", "synthetic")
     assert np.corrcoef(gap_cm(codec, spoken.expression), loudness(voice("jfk_inaugural")))[0, 1] > 0.9
 
 
 def test_features_are_those_of_the_reducers(derived, shards):
     out, _ = derived
     _tokens, buckets = load_reducers(out / "reducers.npz")
-    (plain,) = (
-        sample for sample in load_samples(out / "samples") if sample.name == "collins.mp4#000000@1.0v0"
-    )
-    hidden = HiddenStates(out / "cache" / "hidden")(plain.name, next(read_shards(shards)).sound())
+    plain = next(sample for sample in load_samples(out / "samples") if sample.is_footage)
+    hidden = HiddenStates(out / "cache" / "hidden")(plain.clip_id, next(read_shards(shards)).sound())
     assert plain.token_rows.shape == (len(hidden), TOKEN_DIM)
     assert plain.bucket_rows.shape == (len(hidden), BUCKET_DIM)
     np.testing.assert_allclose(plain.bucket_rows, buckets(hidden[:, -1]), atol=0.3)
@@ -144,7 +143,7 @@ def test_features_are_those_of_the_reducers(derived, shards):
 def test_deriving_again_over_the_same_folder_changes_no_sample(derived, make):
     out, told = derived
     before = {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())}
-    (out / "samples" / "stale.npz").write_bytes(before["00000.npz"])
+    (out / "samples" / "stale.npz").write_bytes(before[f"{ClipId('00000.npz').key}.npz"])
     assert make(out) == told
     assert {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())} == before
 

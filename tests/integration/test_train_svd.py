@@ -21,6 +21,7 @@ from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint
 from sonimate.face.pose import Pose
 from sonimate.features.latents import FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, read_shards, write_shards
 from sonimate.inputs import read_inputs
 from sonimate.media.mp4 import VideoWriter
@@ -83,6 +84,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pose = Pose(np.full(FRAMES, 2.0), np.tile(np.eye(3), (FRAMES, 1, 1)), np.full((FRAMES, 3), 32.0))
         np.save(folder / f"{name}.landmarks.npy", canonical_landmarks(pose).astype(np.float32))
         record = {
+            "clip": str(ClipId(name)),
             "speaker": name,
             "crop": {"size_px": SIDE_PX},
             "face_box": {"box": [16.0, 16.0, 48.0, 48.0]},
@@ -127,7 +129,7 @@ def test_features_are_what_the_frozen_networks_say(shards: Path, data: Path, sta
     frozen = FrozenNetworks.load(start, CPU)
     assert isinstance(frozen.codec, SVDCodec)
     clips: list[LatentClip] = read_latents(data, start)
-    assert [clip.name for clip in clips] == ["a", "b"]
+    assert [clip.clip_id for clip in clips] == [ClipId("a"), ClipId("b")]
     for clip, source in zip(clips, read_shards(shards), strict=True):
         assert clip.latents.shape == (FRAMES // 2, 4, SIDE_PX // 8, SIDE_PX // 8)
         path = data / "clip.mp4"

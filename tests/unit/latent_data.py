@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.features.latents import ABOUT, LATENTS, LatentClip, digest_of_frozen
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import read_shards
 
 LAYERS, DIM = 5, 4
@@ -54,6 +55,7 @@ def _members(index: int, frames: int, width: int) -> dict[str, bytes]:
     direction = np.random.default_rng(7).normal(size=(LAYERS, DIM))
     hidden = np.repeat(curve, 4)[:, None, None] * direction
     record = {
+        "clip": str(ClipId(f"clip{index}.mp4")),
         "speaker": f"s{index}",
         "crop": {"size_px": 8 * SIDE},
         "face_box": {"box": [0.0, 0.0, 8.0 * SIDE, 8.0 * SIDE]},

@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 from faces import canonical_landmarks, codec, poses
 
+from sonimate.errors import OutdatedData
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
 from sonimate.features.face_gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.features.reducer import Reducer, ReducerFit, load_reducers, save_reducers
 from sonimate.footage.bucket_labels import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, motion_buckets
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.sample import rounded
 
 FRAMES = 100
@@ -181,11 +183,11 @@ def test_pressing_and_tucking_close_the_lips(gestures):
         assert moved[0] < rest[0]
 
 
-def sample(name: str) -> MotionSample:
+def sample(clip_id: ClipId) -> MotionSample:
     rng = np.random.default_rng(2)
     pose = poses(30, rng)
     return MotionSample(
-        name,
+        clip_id,
         "someone",
         "real",
         rng.normal(size=(30, 32)),
@@ -198,14 +200,22 @@ def sample(name: str) -> MotionSample:
     )
 
 
-def test_samples_survive_the_disk_in_name_order(tmp_path):
-    for name in ("b.mp4@1.0v0", "a"):
-        sample(name).save(tmp_path)
-    (tmp_path / "torn.partial.npz").write_bytes(b"half a file")
-    first, second = load_samples(tmp_path)
-    assert (first.name, second.name) == ("a", "b.mp4@1.0v0")
-    expected = sample("a")
+def test_samples_survive_the_disk_in_the_order_of_clips_whatever_their_names(tmp_path):
+    """Names that look alike, or like an unfinished file, are names as any other."""
+    clips = [ClipId("a.partial.mp4"), ClipId("a/b.mp4"), ClipId("a/b.mp4", 9, 0.9, 1), ClipId("a_b.mp4")]
+    for clip_id in reversed(clips):
+        sample(clip_id).save(tmp_path)
+    (tmp_path / ".torn.npz.77-0123.part").write_bytes(b"half a file")
+    first, *_ = loaded = load_samples(tmp_path)
+    assert [some.clip_id for some in loaded] == clips
+    expected = sample(clips[0])
     for name in vars(expected):
         np.testing.assert_array_equal(getattr(first, name), getattr(expected, name))
     assert isinstance(first.speaker, str)
     np.testing.assert_array_equal(first.pose.rotation, expected.rotation)
+
+
+def test_samples_of_an_earlier_version_are_refused(tmp_path):
+    np.savez(tmp_path / "a.mp4#000000@1.0v0.npz", name="a.mp4#000000@1.0v0", speaker="a", source="real")
+    with pytest.raises(OutdatedData, match="earlier version"):
+        load_samples(tmp_path)

@@ -11,6 +11,7 @@ import torch
 
 from sonimate.features import latents
 from sonimate.features.latents import ABOUT, FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import ShardClip
 
 CPU = torch.device("cpu")
@@ -36,7 +37,7 @@ def write_clips(folder: Path, *speakers: int) -> None:
     for index, speaker in enumerate(speakers):
         with tarfile.open(folder / f"clips-{index:06d}.tar", "w") as tar:
             for suffix in latents.KEPT:
-                content = json.dumps({"speaker": speaker}).encode()
+                content = json.dumps({"clip": str(ClipId(f"clip{index}")), "speaker": speaker}).encode()
                 member = tarfile.TarInfo(f"clip{index}{suffix}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))

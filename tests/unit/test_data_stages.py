@@ -231,14 +231,6 @@ def test_what_is_not_the_files_fault_stops_everything(talking, fault):
         list(each("crop", work, iter([talking])))
 
 
-def test_keys_are_unique_and_hold_no_dot(talking):
-    names = ["a/b.mp4", "a_b.mp4", "a/b.mov", "a.b/c.mp4", "ö.mp4", f"{'long' * 60}.mp4"]
-    keys = {replace(talking, name=name, start=start).key for name in names for start in (0, 60)}
-    assert len(keys) == 12
-    assert not any("." in key or "/" in key for key in keys)
-    assert max(len(f"{key}.landmarks.npy".encode()) for key in keys) <= 100  # what a tar header holds
-
-
 def test_records_hold_no_paths_and_few_digits(talking):
     record = judged(talking).record()
     assert str(talking.folder) not in str(record)

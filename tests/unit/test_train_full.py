@@ -86,7 +86,7 @@ def task(start: Path, folder: Path, **changes) -> FullTask:
 
 def test_a_batch_shows_stretches_of_clips_and_what_was_heard_then(start, tmp_path):
     drawn = task(start, tmp_path)
-    clips = {clip.name: clip for clip in write_latent_data(tmp_path / "again", width=WIDTH)}
+    clips = {str(clip.clip_id): clip for clip in write_latent_data(tmp_path / "again", width=WIDTH)}
     batch = drawn.batch(3, range(8))
     buckets = drawn.bucket_task(tmp_path).batch(3 - CONFIG.steps, range(8))
     starts = set()
@@ -114,7 +114,7 @@ def test_a_batch_shows_stretches_of_clips_and_what_was_heard_then(start, tmp_pat
 
 def test_held_out_speakers_are_never_drawn_and_too_short_clips_told(start, tmp_path):
     held = task(start, tmp_path, held_out=("s0",))
-    assert {name for step in range(5) for name in held.batch(step, range(4)).names} == {"clip1"}
+    assert {name for step in range(5) for name in held.batch(step, range(4)).names} == {"clip1.mp4#0@1.0v0"}
     assert [clip.speaker for clip in task(start, tmp_path, held_out=("s1",), validation_clips=4)._judged] == [
         "s1"
     ]

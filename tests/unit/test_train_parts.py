@@ -15,6 +15,7 @@ from sonimate.diffusion.precondition import denoised, velocity_target
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
 from sonimate.features.motion_samples import MotionSample
+from sonimate.footage.clip_id import ClipId
 from sonimate.train.held_out import divide
 from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, mirror_matrix, windows_of
 
@@ -66,15 +67,15 @@ def test_rows_beyond_the_sound_are_the_outside_ones():
     np.testing.assert_array_equal(windows[2], [14, 15, 16, 17, 18, 19, -7, -7, -7, -7])
 
 
-def sample(name: str, *, source: str = "real", frames: int = 40, seed: int = 0) -> MotionSample:
+def sample(name: str, *, kind: str = "real", frames: int = 40, seed: int = 0) -> MotionSample:
     """Rows count the time, so that a window tells where it was cut."""
     rng = np.random.default_rng(seed)
     pose = poses(frames, rng, turn=0.1)
     rows = np.arange(2.0 * frames)[:, None]
     return MotionSample(
+        ClipId(name),
         name,
-        name,
-        source,
+        kind,
         rng.normal(size=(frames, len(codec().basis))),
         pose.scale,
         pose.rotation,
@@ -179,14 +180,14 @@ def test_the_mirror_swaps_the_sides_of_the_face():
 
 
 def test_real_and_synthetic_samples_come_in_their_shares():
-    samples = [sample("a", seed=1), sample("b", source="synthetic", seed=2)]
+    samples = [sample("a", seed=1), sample("b", kind="synthetic", seed=2)]
     batch = sampler(samples, real_share=0.25).batch(0, range(300))
     assert (batch.buckets[:, 0] == 1).float().mean().item() == pytest.approx(0.25, abs=0.08)
 
 
 def test_a_kind_of_sample_that_is_asked_for_must_be_there():
     """A share is never filled up with samples of the other kind."""
-    real, synthetic = sample("a", seed=1), sample("b", source="synthetic", seed=2)
+    real, synthetic = sample("a", seed=1), sample("b", kind="synthetic", seed=2)
     assert (sampler([real, synthetic], real_share=0.0).batch(0, range(9)).buckets[:, 0] == 2).all()
     assert (sampler([real], real_share=1.0).batch(0, range(9)).buckets[:, 0] == 1).all()
     for share in (0.0, 0.25):

@@ -7,12 +7,12 @@ from pathlib import Path
 from subprocess import CompletedProcess
 
 import pytest
-from train_samples import write_data
+from train_samples import sample, write_data
 
-from sonimate.features.motion_samples import MotionSample
+from sonimate.footage.clip_id import ClipId
 from sonimate.train import folds
 from sonimate.train.config import read_changes, read_config
-from sonimate.train.folds import speaker_folds
+from sonimate.train.folds import real_clips, speaker_folds
 from sonimate.train.recipe import STAGES, commands
 
 CONFIG = Path(__file__).parents[2] / "configs" / "compact.yaml"
@@ -47,6 +47,14 @@ def test_folds_hold_every_speaker_once_and_about_as_much_footage():
     assert lengths[-2] - lengths[0] <= 3.0
 
 
+def test_all_clips_of_a_file_count_as_its_footage(tmp_path):
+    some = sample("a", 0)
+    nested = ClipId("one/b.mp4")
+    clips = [nested, ClipId("one/b.mp4", 50), ClipId("one_b.mp4"), replace(nested, speed=0.9)]
+    samples = [replace(some, clip_id=clip) for clip in clips] + [replace(some, kind="synthetic")]
+    assert real_clips(samples) == {"a": {"one/b.mp4": 2 * 30 / 25, "one_b.mp4": 30 / 25}}
+
+
 def test_folds_tell_what_they_lack(tmp_path, capsys):
     command = [str(CONFIG), "--data", str(tmp_path / "absent"), "--out", str(tmp_path), "--init", "compact"]
     assert folds.main(command) == 2
@@ -56,9 +64,6 @@ def test_folds_tell_what_they_lack(tmp_path, capsys):
 def test_folds_train_each_run_whatever_is_there_and_end_with_its_failure(tmp_path, monkeypatch):
     """A model in a run's folder may lack its second stage, or be of other settings: the run itself knows."""
     data = write_data(tmp_path / "data")
-    for path in sorted((data / "samples").glob("*.npz")):
-        some = MotionSample.load(path)
-        replace(some, name=some.name + folds.UNCHANGED).save(data / "samples")
     (tmp_path / "fold0-real" / "model").mkdir(parents=True)
     (tmp_path / "fold0-real" / "model" / "model_index.json").write_text("{}")
     ran = []

@@ -9,6 +9,7 @@ from faces import codec, poses
 
 from sonimate.features.motion_samples import MotionSample
 from sonimate.features.reducer import Reducer, save_reducers
+from sonimate.footage.clip_id import ClipId
 from sonimate.train.compact_task import CompactData
 from sonimate.train.config import CompactConfig
 
@@ -67,7 +68,7 @@ def sample(name: str, seed: int) -> MotionSample:
     expression[:, :3] = 2 * voice[::2]
     head = float(rng.uniform(0, 60))
     return MotionSample(
-        name,
+        ClipId(name),
         name,
         "real",
         expression,

@@ -24,8 +24,9 @@ from sonimate.evaluate.sounds import fit_length, half_turn, partners
 from sonimate.evaluate.statistics import median_acceleration
 from sonimate.evaluate.tables import Check
 from sonimate.face.mesh import FaceMesh, select_face
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.preparer import PrepareOptions, prepare
-from sonimate.footage.sources import SUFFIXES, read_speakers
+from sonimate.footage.sources import find_footage, read_speakers
 from sonimate.footage.tracks import track_file
 from sonimate.media.audio import read_audio
 from sonimate.media.video import read_frames
@@ -117,12 +118,10 @@ def read_takes(folder: Path, names: Sequence[str] = ()) -> list[Take]:
     Raises FileMissing when a name is not there, or nothing is left.
     """
     speakers = read_speakers(folder)
-    videos = {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    videos = {path.relative_to(folder).as_posix(): path for path in find_footage(folder)}
     missing = sorted(set(names) - set(videos))
-    if missing or not videos:
-        raise FileMissing(
-            f"{folder} holds no {', '.join(missing) or 'videos'}. Give the folder of the clips."
-        )
+    if missing:
+        raise FileMissing(f"{folder} holds no {', '.join(missing)}. Give the folder of the clips.")
     mesh = FaceMesh(num_threads=1)
     takes = []
     for name in names or talking(folder):
@@ -169,7 +168,7 @@ def score_take(
     take: Take, other: Take, pipeline: SonicPipeline, folder: Path, *, sampling: SamplingOptions | None = None
 ) -> Score:
     """One take with its own sound, with that of `other`, and with its own half a turn off."""
-    samples, stem, real = take.waveform.samples, Path(take.name).stem, take.curves
+    samples, stem, real = take.waveform.samples, ClipId(take.name).key, take.curves
     sounds = {
         "own": samples,
         "shuffled": fit_length(other.waveform.samples, len(samples)),

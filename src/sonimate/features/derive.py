@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -26,6 +26,7 @@ from sonimate.features.motion_samples import MotionSample
 from sonimate.features.reducer import Reducer, ReducerFit, save_reducers
 from sonimate.footage import sync, voice_activity
 from sonimate.footage.bucket_labels import motion_buckets
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import REJECTED, ShardClip, read_shards
 from sonimate.media.audio import resample
 from sonimate.media.files import write_errors
@@ -44,8 +45,9 @@ SYNTHETIC_PX_PER_CM = 12.0
 
 @dataclass(frozen=True)
 class Derived:
-    """clips: keys of the real clips used. dropped: samples left out because a changed speed moves too much.
-    synthetic: number of utterances. basis_fitted_on: keys of the clips that codec and gestures know."""
+    """clips: the real clips used. dropped: samples left out because a changed speed moves too much.
+    synthetic: number of utterances. basis_fitted_on: the clips that codec and gestures are fitted on. Clips
+    are given as `str(ClipId)`."""
 
     clips: list[str]
     dropped: list[str]
@@ -84,12 +86,13 @@ def derive(
     dropped = []
     for sample in _real_samples(clips, codec, features, np.random.default_rng(seed), speeds):
         if sample.buckets.max() > MAX_BUCKET:
-            dropped.append(sample.name)
+            dropped.append(str(sample.clip_id))
         else:
             sample.save(folder)
     for index, path in enumerate(spoken):
         synthetic_sample(path, codec, gestures, features, np.random.default_rng([seed, index])).save(folder)
-    derived = Derived([c.key for c in clips], dropped, len(spoken), [c.key for c in known])
+    used, fitted_on = ([str(clip.clip_id) for clip in some] for some in (clips, known))
+    derived = Derived(used, dropped, len(spoken), fitted_on)
     (out / "derived.json").write_text(json.dumps(asdict(derived), indent=1) + "\n")
     return derived
 
@@ -106,14 +109,14 @@ def _strangers(clips: list[ShardClip], shards: Path) -> list[ShardClip]:
 
 
 def real_sample(
-    name: str, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]
+    clip_id: ClipId, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]
 ) -> MotionSample:
     """A tracked clip (n, 478, 3) px with its audio features as a training sample."""
     pose = fit_pose(landmarks)
     vertices = canonical_expression(to_canonical(landmarks, pose))
     labels = motion_buckets(landmarks, vertices)
     return MotionSample(
-        name,
+        clip_id,
         speaker,
         "real",
         codec.project(vertices),
@@ -150,9 +153,10 @@ def synthetic_sample(
     pose = apply_motion(start, head_gain * utterance["head_motion"].astype(np.float64))
     vertices = codec.displacement(expression)
     labels = motion_buckets(to_image(vertices + canonical_vertices(), pose), vertices)
-    rows = features(path.stem, utterance["samples"])
+    clip_id = ClipId(path.name)
+    rows = features(clip_id, utterance["samples"])
     return MotionSample(
-        path.stem,
+        clip_id,
         "synthetic",
         "synthetic",
         expression,
@@ -175,11 +179,6 @@ def _gaze(frames: int, rng: np.random.Generator) -> np.ndarray:
     return gaze
 
 
-def _name(clip: ShardClip) -> str:
-    """The file of footage and, after #, the clip's first frame in it."""
-    return f"{clip.record['source'].replace('/', '_')}#{clip.key.rpartition('-')[2]}"
-
-
 def _real_samples(
     clips: list[ShardClip],
     codec: MeshCodec,
@@ -194,8 +193,8 @@ def _real_samples(
             sound, moved = _play_at(samples, landmarks, speed)
             degraded = degrade(Waveform(sound, SAMPLE_RATE_HZ), rng).samples
             for version, heard in enumerate((sound, degraded)):
-                name = f"{_name(clip)}@{speed:.1f}v{version}"
-                yield real_sample(name, clip.record["speaker"], moved, codec, features(name, heard))
+                clip_id = replace(clip.clip_id, speed=speed, version=version)
+                yield real_sample(clip_id, clip.record["speaker"], moved, codec, features(clip_id, heard))
 
 
 def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[np.ndarray, np.ndarray]:
@@ -215,18 +214,18 @@ def _fit_reducers(
 ) -> tuple[Reducer, Reducer]:
     """Principal components of all speech at hand; labels play no part."""
     tokens, buckets = ReducerFit(states.layers * states.dim), ReducerFit(states.dim)
-    for name, samples in _speech(clips, utterances):
-        hidden = states(name, samples)[::2]
+    for clip_id, samples in _speech(clips, utterances):
+        hidden = states(clip_id, samples)[::2]
         tokens.add(hidden.reshape(len(hidden), -1))
         buckets.add(hidden[:, -1])
     return tokens.fit(TOKEN_DIM), buckets.fit(BUCKET_DIM)
 
 
-def _speech(clips: list[ShardClip], utterances: list[Path]) -> Iterator[tuple[str, np.ndarray]]:
+def _speech(clips: list[ShardClip], utterances: list[Path]) -> Iterator[tuple[ClipId, np.ndarray]]:
     for clip in clips:
-        yield f"{_name(clip)}@1.0v0", clip.sound()
+        yield clip.clip_id, clip.sound()
     for path in utterances:
-        yield path.stem, read_utterance(path)["samples"]
+        yield ClipId(path.name), read_utterance(path)["samples"]
 
 
 def read_utterance(path: Path) -> dict[str, np.ndarray]:

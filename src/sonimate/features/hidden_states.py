@@ -10,11 +10,13 @@ import numpy as np
 
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.features.reducer import Reducer
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.mouth_reader import ENCODER
+from sonimate.media.files import replacing
 
 
 class HiddenStates:
-    """Whisper hidden states of sounds, kept on disk by name and content."""
+    """Whisper hidden states of sounds, kept on disk by clip and content."""
 
     def __init__(self, cache: Path):
         self._encoder = WhisperHiddenStates.from_folder(ENCODER)
@@ -22,15 +24,14 @@ class HiddenStates:
         self._cache = cache
         cache.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, name: str, samples: np.ndarray) -> np.ndarray:
+    def __call__(self, clip_id: ClipId, samples: np.ndarray) -> np.ndarray:
         """(t, layers, d) float32."""
         samples = samples.astype(np.float32)
-        path = self._cache / f"{name}-{zlib.crc32(samples.tobytes()):08x}.npy"
+        path = self._cache / f"{clip_id.key}-{zlib.crc32(samples.tobytes()):08x}.npy"
         if not path.exists():
             states = self._encoder(samples).numpy().astype(np.float16)
-            partial = path.with_suffix(".partial.npy")
-            np.save(partial, states)
-            partial.replace(path)
+            with replacing(path) as partial, partial.open("wb") as file:
+                np.save(file, states)
         return np.load(path).astype(np.float32)
 
 
@@ -42,8 +43,8 @@ class Features:
     tokens: Reducer
     buckets: Reducer
 
-    def __call__(self, name: str, samples: np.ndarray) -> dict[str, np.ndarray]:
-        hidden = self.states(name, samples)
+    def __call__(self, clip_id: ClipId, samples: np.ndarray) -> dict[str, np.ndarray]:
+        hidden = self.states(clip_id, samples)
         return {
             "token_rows": self.tokens(hidden.reshape(len(hidden), -1)).astype(np.float16),
             "bucket_rows": self.buckets(hidden[:, -1]).astype(np.float16),

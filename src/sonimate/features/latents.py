@@ -38,6 +38,7 @@ from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec
 from sonimate.codecs.svd.preparation import clip_input, face_mask, resize_to_multiple_of_64, unit_mask
 from sonimate.devices import choose_device, choose_dtype
 from sonimate.errors import FileMissing, InvalidCheckpoint, SonimateError
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, ShardClip, read_shards
 from sonimate.media.files import replacing, write_errors
 from sonimate.media.video import read_frames
@@ -93,8 +94,8 @@ class LatentClip:
     shard: ShardClip
 
     @property
-    def name(self) -> str:
-        return self.shard.key
+    def clip_id(self) -> ClipId:
+        return self.shard.clip_id
 
     @property
     def speaker(self) -> str:
@@ -162,7 +163,7 @@ def write_latents(shards: Path, out: Path, model: Path, *, device: torch.device,
                     buffer = io.BytesIO()
                     np.save(buffer, array)
                     _add(tar, clip.key + suffix, buffer.getvalue())
-                print(f"{path.name}: {clip.key}", file=sys.stderr, flush=True)
+                print(f"{path.name}: {clip.clip_id}", file=sys.stderr, flush=True)
         made[path.name] = sources[path.name]
         _remember(out, about, made)
     return len(todo)

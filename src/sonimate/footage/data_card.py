@@ -33,7 +33,7 @@ class StageCount:
 
 @dataclass(frozen=True)
 class Report:
-    """sources: files of footage. clips: samples accepted, `seconds` of them. samples: key, source, times and
+    """sources: files of footage. clips: samples accepted, `seconds` of them. samples: clip, source, times and
     decision of each."""
 
     sources: int
@@ -71,7 +71,7 @@ def _fate(record: dict[str, Any]) -> dict[str, Any]:
     rejection = record["rejection"]
     decision = "accepted" if rejection is None else f"{rejection['stage']}: {rejection['reason']}"
     detail = _sync_text(record) if rejection is None else rejection["detail"]
-    names = ("key", "source", "start_seconds", "end_seconds")
+    names = ("clip", "source", "start_seconds", "end_seconds")
     return {**{name: record[name] for name in names}, "decision": decision, "detail": detail}
 
 

@@ -34,7 +34,7 @@ from sonimate.footage.tracks import track_faces
 from sonimate.footage.voice_activity import gate_speech
 from sonimate.media.folders import fingerprint, locked
 
-RECIPE = 3
+RECIPE = 4
 """To be raised when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
 CACHE = "cache"
@@ -118,7 +118,7 @@ def _finish(sample: Sample) -> str:
         for suffix in MEDIA:
             sample.path(suffix).unlink(missing_ok=True)
     sample.path(".json").write_text(json.dumps(sample.record(), indent=1) + "\n")
-    return sample.key
+    return sample.clip_id.key
 
 
 def run_here(tasks: Sequence[Task], options: PrepareOptions) -> Iterator[str]:
@@ -189,7 +189,7 @@ def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
     speakers = read_speakers(footage)
     videos = find_footage(footage, without=without)
     names = {path.relative_to(footage).as_posix(): path.absolute() for path in videos}
-    return [Source(name, path, speakers.get(name, Path(name).stem)) for name, path in sorted(names.items())]
+    return [Source(name, path, speakers.get(name, name)) for name, path in sorted(names.items())]
 
 
 def _records(folders: Iterable[Path]) -> Iterator[tuple[Path, dict]]:

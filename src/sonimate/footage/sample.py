@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 
 from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import LibraryFailed, SonimateError
+from sonimate.footage.clip_id import ClipId
 
 MIN_SECONDS = 2.0
 """A training window is two seconds long."""
@@ -51,11 +50,8 @@ class Sample:
     rejection: Rejection | None = None
 
     @property
-    def key(self) -> str:
-        """Unique in a data set and fit for WebDataset, which ends keys at the first dot, and for tar files,
-        whose oldest form holds names of 100 bytes."""
-        stem = re.sub(r"[^\w+-]", "_", self.name.rpartition(".")[0], flags=re.ASCII)
-        return f"{stem[:60]}-{name_digest(self.name)}-{self.start:06d}"
+    def clip_id(self) -> ClipId:
+        return ClipId(self.name, self.start)
 
     @property
     def seconds(self) -> float:
@@ -71,7 +67,7 @@ class Sample:
 
     def path(self, suffix: str) -> Path:
         """Where this sample's array or medium of that suffix is."""
-        return self.folder / f"{self.key}{suffix}"
+        return self.folder / f"{self.clip_id.key}{suffix}"
 
     def landmarks(self) -> np.ndarray:
         """float32 (count, 478, 3), gaps filled: px of the crop once the sample has been cropped, else of the
@@ -94,7 +90,7 @@ class Sample:
     def record(self) -> dict[str, Any]:
         """All that is known, for JSON; paths and other things that differ between machines are left out."""
         return {
-            "key": self.key,
+            "clip": str(self.clip_id),
             "source": self.name,
             "speaker": self.speaker,
             "start_seconds": self.start / VIDEO_FPS,
@@ -136,8 +132,3 @@ def each(
             told = LibraryFailed(error) if isinstance(error, cv2.error) else error
             reason = told.reason if isinstance(told, LibraryFailed) else type(told).__name__
             yield sample.rejected(stage, reason, str(told).replace(str(sample.source), sample.name))
-
-
-def name_digest(name: str) -> str:
-    """Eight hexadecimal digits that tell apart files whose names look alike once cleaned."""
-    return hashlib.sha256(name.encode()).hexdigest()[:8]

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from sonimate.errors import FileMissing
+from sonimate.errors import FileMissing, OutdatedData
+from sonimate.footage.clip_id import ClipId
 from sonimate.media.files import replacing
 from sonimate.media.wav import read_wav
 
@@ -34,6 +35,10 @@ class ShardClip:
     shard: Path
     members: dict[str, tuple[int, int]]
     """Suffix -> where in the tar file its bytes are: offset, length."""
+
+    @property
+    def clip_id(self) -> ClipId:
+        return ClipId.parse(self.record["clip"])
 
     def read(self, suffix: str) -> bytes:
         """One of SUFFIXES."""
@@ -70,7 +75,10 @@ def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int)
 
 
 def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
-    """The samples of all shards of a kind, in order. Raises FileMissing when there is no shard at all."""
+    """The samples of all shards of a kind, in order.
+
+    Raises FileMissing when there is no shard at all, and OutdatedData.
+    """
     if not any(folder.glob("*-*.tar")):
         raise FileMissing(f"{folder} holds no shards. Give the folder that sonimate prepare has written.")
     for shard in sorted(folder.glob(f"{kind}-*.tar")):
@@ -83,7 +91,13 @@ def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
             offset, length = members[".json"]
             with shard.open("rb") as file:
                 file.seek(offset)
-                yield ShardClip(key, json.loads(file.read(length)), shard, members)
+                record = json.loads(file.read(length))
+            if "clip" not in record:
+                raise OutdatedData(
+                    f"{shard} was written by an earlier version of sonimate. Run `sonimate prepare` again, "
+                    "and the steps after it."
+                )
+            yield ShardClip(key, record, shard, members)
 
 
 def _grouped(stems: Iterable[Path], max_bytes: int) -> Iterator[list[Path]]:

@@ -109,7 +109,7 @@ class CompactTask:
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
         """Correlation and amplitude of generated mouths, on real samples as they are."""
-        judged = [s for s in self._held_out or self._data.samples if _plain(s)]
+        judged = [s for s in self._held_out or self._data.samples if s.is_footage]
         if not judged:
             return {}
         options = self.config.sampling_options
@@ -151,11 +151,6 @@ def _networks(config: CompactConfig, audio_guidance: float) -> Denoiser:
 def outside_rows(reducer: Reducer) -> np.ndarray:
     """What a zero hidden state reduces to: the features beyond a sound's ends."""
     return reducer(np.zeros_like(reducer.mean)).astype(np.float32)
-
-
-def _plain(sample: MotionSample) -> bool:
-    """The unchanged version of a real clip."""
-    return sample.source == "real" and sample.name.endswith("@1.0v0")
 
 
 def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:

@@ -41,7 +41,7 @@ def film_clips(
         frames = list(codec.decode(generate_latents(networks, clip, options, scaling).cpu()))
         sound = Waveform(clip.shard.sound(), 16_000)
         height, width = frames[0].shape[:2]
-        path = folder / f"{clip.name}.mp4"
+        path = folder / f"{clip.clip_id.key}.mp4"
         with VideoWriter(path, width=width, height=height, fps=LATENT_FPS, sound=sound) as writer:
             for frame in frames:
                 writer.write(frame)

@@ -15,12 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import Path
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.errors import FileMissing, SonimateError, TooFewClips
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.train.recipe import STAGES
-
-UNCHANGED = "@1.0v0"
-"""Suffix of the version of a real clip at its own speed and with its own sound."""
 
 
 def speaker_folds(seconds: dict[str, float], count: int) -> list[list[str]]:
@@ -33,11 +31,11 @@ def speaker_folds(seconds: dict[str, float], count: int) -> list[list[str]]:
 
 
 def real_clips(samples: Iterable[MotionSample]) -> dict[str, dict[str, float]]:
-    """Seconds of each real clip, by speaker and clip."""
-    clips: dict[str, dict[str, float]] = defaultdict(dict)
+    """Seconds of real footage, by speaker and file."""
+    clips: dict[str, dict[str, float]] = defaultdict(lambda: defaultdict(float))
     for sample in samples:
-        if sample.source == "real" and sample.name.endswith(UNCHANGED):
-            clips[sample.speaker][sample.name.partition("#")[0]] = len(sample.expression) / 25
+        if sample.is_footage:
+            clips[sample.speaker][sample.clip_id.source] += len(sample.expression) / VIDEO_FPS
     return clips
 
 

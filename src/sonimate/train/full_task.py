@@ -126,7 +126,7 @@ class FullTask:
 
 
 def _names(drawn: list[Drawn]) -> tuple[str, ...]:
-    return tuple(clip.name for clip, _, _ in drawn)
+    return tuple(str(clip.clip_id) for clip, _, _ in drawn)
 
 
 def _images(drawn: list[Drawn]) -> Tensor:

@@ -66,14 +66,14 @@ class WindowSampler:
                 f"Of {len(samples)} samples to train on none lasts {span} frames at 25 a second. Prepare "
                 "longer footage, lower frames, or hold out fewer speakers."
             )
-        self._pools = [[s for s in usable if s.source == source] for source in ("real", "synthetic")]
+        self._pools = [[s for s in usable if s.kind == kind] for kind in ("real", "synthetic")]
         _check_share(real_share, *self._pools)
         self._chances = [_chances(pool, span) for pool in self._pools]
         self._real_share = real_share
         self._codec, self._frames, self._span = codec, frames, span
         self._noise, self._seed = reference_noise, seed
         self._mirror = mirror_matrix(codec)
-        self._rest = {sample.name: rest_of(sample.expression, codec) for sample in usable}
+        self._rest = {sample.clip_id: rest_of(sample.expression, codec) for sample in usable}
         self._smiles = codec.project(smiles())
         self._silence = silence_rows
 
@@ -102,7 +102,7 @@ class WindowSampler:
         start = rng.integers(len(sample.expression) - self._span + 1)
         frames = start + VIDEO_FRAMES_PER_LATENT * np.arange(self._frames)
         still = int(rng.integers(len(sample.expression)))
-        rest, gain = self._rest[sample.name], np.exp(rng.uniform(*np.log(LIVELINESS)))
+        rest, gain = self._rest[sample.clip_id], np.exp(rng.uniform(*np.log(LIVELINESS)))
         absolute = rest + gain * (sample.expression - rest)
         smile = rng.uniform(0, 1, len(self._smiles)) @ self._smiles if rng.random() < SMILE_CHANCE else 0.0
         reference = absolute[still] + smile
@@ -118,7 +118,7 @@ class WindowSampler:
         tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
         buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
         labels = sample.buckets * [1.0, gain]
-        return sample.name, expression, head, reference, tokens, buckets, labels
+        return str(sample.clip_id), expression, head, reference, tokens, buckets, labels
 
 
 def rest_of(expression: np.ndarray, codec: MeshCodec) -> np.ndarray:

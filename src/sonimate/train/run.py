@@ -46,7 +46,7 @@ def train(
         from sonimate.features.latents import read_latents
 
         clips = read_latents(data, start)
-        rows = ((clip.name, clip.speaker, clip.latents.shape, clip.buckets.tolist()) for clip in clips)
+        rows = ((str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips)
         claim(out, about_run(config, start, rows))
         task = FullTask(config, clips, start, out / "validation")
     else:
@@ -73,4 +73,4 @@ def _rows_of_compact(data: CompactData) -> Iterator[tuple[object, ...]]:
     features = [hashlib.sha256(reducer.components.tobytes()).hexdigest() for reducer in data.reducers]
     for sample in data.samples:
         shapes = sample.expression.shape, sample.token_rows.shape
-        yield sample.name, sample.speaker, sample.source, shapes, sample.buckets.tolist(), features
+        yield str(sample.clip_id), sample.speaker, sample.kind, shapes, sample.buckets.tolist(), features
