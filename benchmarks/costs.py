@@ -24,9 +24,8 @@ from torch import nn
 from torch.nn import functional
 
 from sonimate.apps.forecast import COMPACT_POSITIONS, FLOAT32_BYTES, predictions_per_window, product_rate
-from sonimate.checkpoints.component_layout import describe
-from sonimate.checkpoints.model_folder import BUNDLED
-from sonimate.checkpoints.network import load_network, read_config
+from sonimate.checkpoints.registry import BUNDLED, UNET, describe, read_config
+from sonimate.checkpoints.store import load_network
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import COMPACT
 from sonimate.diffusion.guidance import denoising_steps, options_for_distilled
@@ -77,7 +76,7 @@ def compact(rate: float) -> dict[str, float]:
         "runtime_bytes": account["peak_memory_mb"] * 1e6 - weights - more_pixels * per_pixel,
         "unet_parameters": parameters["unet"],
         "unet_work": stages["move"] * rate / seen,
-        "reused_share": reused_share(load_network(BUNDLED / "compact/unet", SpatioTemporalUNet, UNetConfig)),
+        "reused_share": reused_share(load_network(BUNDLED / "compact", UNET)),
         "decoder_numbers": per_pixel / FLOAT32_BYTES,
         "decoder_work": stages["draw"] * rate / drawn,
     }

@@ -23,10 +23,7 @@ from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import Autoen
 from torch.nn import functional as F
 from transformers import CLIPVisionConfig
 
-from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.full_model import save_image_encoder, save_svd_codec
-from sonimate.checkpoints.network import save_network
-from sonimate.checkpoints.saved import write_index
+from sonimate.checkpoints.store import Components, load_audio_encoder, save_components
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import FlowMiddle
@@ -142,9 +139,7 @@ def write_start(folder: Path, clips: Sequence[ShardClip], vae_steps: int) -> Non
     torch.manual_seed(0)
     frames = [[resize_to_multiple_of_64(f, SIDE_PX) for f in frames_of(c, folder.parent)] for c in clips]
     vae = fit_autoencoder([torch.stack([signed_image(f) for f in some]) for some in frames], vae_steps)
-    save_svd_codec(SVDCodec(vae, middle=FlowMiddle()), folder, torch.float32)
-    whisper = WhisperHiddenStates.from_folder(ENCODER)
-    whisper.save(folder / "audio_encoder")
+    whisper = load_audio_encoder(ENCODER)
     clip = CLIPVisionConfig(
         hidden_size=32,
         intermediate_size=64,
@@ -154,13 +149,17 @@ def write_start(folder: Path, clips: Sequence[ShardClip], vae_steps: int) -> Non
         image_size=224,
         patch_size=32,
     )
-    save_image_encoder(ClipImageEncoder(clip), folder / "image_encoder", torch.float32)
     tokens = AudioTokensConfig(channels=whisper.dim, intermediate_dim=128, output_dim=WIDTH, context_tokens=8)
     buckets = AudioToBucketConfig(channels=whisper.dim, intermediate_dim=32, clip_channels=WIDTH)
-    save_network(AudioToTokens(tokens), folder / "audio_to_tokens", torch.float32)
-    save_network(AudioToBucket(buckets), folder / "audio_to_bucket", torch.float32)
-    save_network(SpatioTemporalUNet(UNET), folder / "unet", torch.float32)
-    write_index(folder)
+    components = Components(
+        unet=SpatioTemporalUNet(UNET),
+        audio_to_tokens=AudioToTokens(tokens),
+        audio_to_bucket=AudioToBucket(buckets),
+        image_encoder=ClipImageEncoder(clip),
+        audio_encoder=whisper,
+        codec=SVDCodec(vae, middle=FlowMiddle()),
+    )
+    save_components(components, folder, torch.float32)
 
 
 def fit_autoencoder(clips: Sequence[torch.Tensor], steps: int) -> Any:

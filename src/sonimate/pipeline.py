@@ -14,8 +14,8 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.duration import latents_shown, pad_to_windows, video_frames
-from sonimate.checkpoints.model_folder import is_full, model_folder
-from sonimate.checkpoints.saved import Components, load_components, save_components
+from sonimate.checkpoints.registry import is_full, model_folder
+from sonimate.checkpoints.store import Components, load_components, save_components
 from sonimate.codecs.base import EncodedReference
 from sonimate.conditioning import audio_conditions
 from sonimate.configs import (

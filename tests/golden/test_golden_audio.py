@@ -9,6 +9,7 @@ from safetensors.torch import load_file
 
 from sonimate.audio.whisper import ROW_SAMPLES, WhisperHiddenStates, log_mel, mel_filters
 from sonimate.audio.windows import bucket_windows, frame_count, token_windows
+from sonimate.checkpoints.store import load_audio_encoder
 from sonimate.conditioning import AudioConditions, audio_conditions
 from sonimate.media.audio import resample
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
@@ -58,7 +59,7 @@ def encoder(tmp_path_factory) -> WhisperHiddenStates:
     folder = tmp_path_factory.mktemp("whisper")
     (folder / "config.json").symlink_to(MODULES / "whisper_config.json")
     (folder / "model.safetensors").symlink_to(MODULES / "whisper_weights.safetensors")
-    return WhisperHiddenStates.from_folder(folder)
+    return load_audio_encoder(folder)
 
 
 @pytest.fixture(scope="module")

@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 import torch
+from manifests import read_manifest
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from sonimate.checkpoints.manifest import load_strict, read_manifest, shapes_of
+from sonimate.checkpoints.store import load_strict
+from sonimate.checkpoints.stream import shapes_of
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 

@@ -14,8 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
-from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.saved import Components
+from sonimate.checkpoints.store import Components, load_audio_encoder
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.configs import FULL, REFERENCE_DECODE
@@ -71,7 +70,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> SonicPipeline:
         audio_to_tokens=loaded(AudioToTokens(AudioTokensConfig(**config("audio2token"))), "audio2token"),
         audio_to_bucket=loaded(AudioToBucket(AudioToBucketConfig(**config("audio2bucket"))), "audio2bucket"),
         image_encoder=loaded(ClipImageEncoder(CLIPVisionConfig(**config("clip"))), "clip"),
-        audio_encoder=WhisperHiddenStates.from_folder(folder),
+        audio_encoder=load_audio_encoder(folder),
         codec=codec,
     )
     return SonicPipeline(components, device="cpu")

@@ -6,11 +6,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from manifests import read_manifest
 from recipe import recipe, recipe_weights
 from safetensors.torch import load_file
 from torch.testing import assert_close
 
-from sonimate.checkpoints.manifest import load_strict, read_manifest, shapes_of
+from sonimate.checkpoints.store import load_strict
+from sonimate.checkpoints.stream import shapes_of
 from sonimate.models.rife import IFNet, IFNetConfig
 
 HERE = Path(__file__).parent

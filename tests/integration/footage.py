@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.checkpoints.model_folder import BUNDLED
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.checkpoints.registry import BUNDLED
+from sonimate.checkpoints.store import load_mesh_codec
+from sonimate.codecs.mesh.codec import Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.footage.mouth_reader import MouthReader
 from sonimate.footage.preparer import PrepareOptions
@@ -46,7 +47,7 @@ def opening(samples: np.ndarray) -> np.ndarray:
 
 def pictures(name: str, gap: np.ndarray) -> list[np.ndarray]:
     """A portrait that opens its mouth by `gap` (n,) cm and sways: uint8 (SIDE_PX, SIDE_PX, 3) each."""
-    codec = MeshCodec.from_folder(BUNDLED / "compact" / "codec")
+    codec = load_mesh_codec(BUNDLED / "compact" / "codec")
     lips = codec.basis[:, 13, 1] - codec.basis[:, 14, 1]
     sway = np.sin(np.arange(len(gap)) / 10)[:, None] * np.array([0.02, 0.04, 0.01, 0.1, 0.05, 0.0])
     picture = read_portrait(EXAMPLES / "portraits" / f"{CAST[name][0]}.jpg", size=384)

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from footage import EXAMPLES, loudness, opening
 
-from sonimate.checkpoints.model_folder import BUNDLED
-from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.checkpoints.registry import BUNDLED
+from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image
@@ -39,7 +39,7 @@ def voice(name: str) -> np.ndarray:
 
 def acted(gap: np.ndarray) -> np.ndarray:
     """float32 (n, 478, 3) px of a swaying head that opens its mouth by `gap` (n,) cm."""
-    codec = MeshCodec.from_folder(BUNDLED / "compact" / "codec")
+    codec = load_mesh_codec(BUNDLED / "compact" / "codec")
     lips = codec.basis[:, 13, 1] - codec.basis[:, 14, 1]
     moves = np.outer(gap, lips / (lips @ lips)) + 0.3 * np.random.default_rng(0).normal(
         size=(len(gap), len(lips))
@@ -118,7 +118,7 @@ def test_samples_hold_the_motion_of_the_shards(derived):
     samples = {sample.clip_id: sample for sample in load_samples(out / "samples")}
     real = {ClipId(f"{name}.mp4", version=version) for name in SPEECH for version in (0, 1)}
     assert set(samples) == real | {ClipId("00000.npz")}
-    codec = MeshCodec.from_folder(out / "codec")
+    codec = load_mesh_codec(out / "codec")
     for name, speech in SPEECH.items():
         sample = samples[ClipId(f"{name}.mp4")]
         assert np.corrcoef(gap_cm(codec, sample.expression), opening(voice(speech)))[0, 1] > 0.8

@@ -16,6 +16,7 @@ from fake_release import UNET, write_fake_release
 from safetensors.torch import load_file
 
 from sonimate.apps.cli import main
+from sonimate.checkpoints.initialise import initialise
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint
@@ -28,7 +29,6 @@ from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
-from sonimate.train import initial
 from sonimate.train.record import read_losses
 from sonimate.types import Waveform
 
@@ -121,7 +121,7 @@ def test_a_missing_unet_is_told(svd: tuple[Path, Path], tmp_path: Path) -> None:
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "config.json").write_text((svd[0] / "unet" / "config.json").read_text())
     with pytest.raises(FileMissing, match=r"unet holds no diffusion_pytorch_model\.safetensors"):
-        initial.initialise(tmp_path, svd[1], tmp_path / "model", dtype=torch.float32)
+        initialise(tmp_path, svd[1], tmp_path / "model", dtype=torch.float32)
     assert not (tmp_path / "model").exists()
 
 

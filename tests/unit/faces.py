@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.checkpoints.model_folder import BUNDLED
+from sonimate.checkpoints.registry import BUNDLED
+from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.mesh import FaceMesh, landmark_box
@@ -27,7 +28,7 @@ def mesh() -> FaceMesh:
 @lru_cache(maxsize=1)
 def codec() -> MeshCodec:
     """The bundled model's codec."""
-    return MeshCodec.from_folder(BUNDLED / "compact" / "codec")
+    return load_mesh_codec(BUNDLED / "compact" / "codec")
 
 
 @lru_cache(maxsize=8)

@@ -18,8 +18,9 @@ from sonimate.audio.whisper import (
     piece_starts,
     piece_weights,
 )
-from sonimate.checkpoints.saved import save_audio_encoder
-from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
+from sonimate.checkpoints.registry import AUDIO_ENCODER
+from sonimate.checkpoints.store import load_audio_encoder, save_network
+from sonimate.errors import AudioTooShort, FileMissing, InvalidCheckpoint, OptionOutOfRange, UnreadableAudio
 
 PIECE_ROWS = 1500
 BUNDLED = Path(str(files("sonimate") / "bundled/compact/audio_encoder"))
@@ -115,13 +116,13 @@ def test_too_few_positions_are_refused():
 
 
 def test_missing_folder_is_named(tmp_path):
-    with pytest.raises(UnknownModel, match=r"config\.json"):
-        WhisperHiddenStates.from_folder(tmp_path)
+    with pytest.raises(FileMissing, match=r"config\.json"):
+        load_audio_encoder(tmp_path)
 
 
 @pytest.fixture(scope="module")
 def bundled() -> WhisperHiddenStates:
-    return WhisperHiddenStates.from_folder(BUNDLED)
+    return load_audio_encoder(BUNDLED)
 
 
 def test_bundled_encoder_hears(bundled):
@@ -138,7 +139,7 @@ def test_config_of_another_size_is_refused(tmp_path):
     (tmp_path / "config.json").write_text(json.dumps(config | {"encoder_layers": 3}))
     (tmp_path / "model.safetensors").symlink_to(BUNDLED / "model.safetensors")
     with pytest.raises(InvalidCheckpoint, match=r"layers\.3"):
-        WhisperHiddenStates.from_folder(tmp_path)
+        load_audio_encoder(tmp_path)
 
 
 @pytest.mark.parametrize("damaged", ["config.json", "model.safetensors"])
@@ -148,7 +149,7 @@ def test_damaged_files_are_refused(tmp_path, damaged):
     (tmp_path / damaged).unlink()
     (tmp_path / damaged).write_bytes(b"not what it should be")
     with pytest.raises(InvalidCheckpoint, match="damaged"):
-        WhisperHiddenStates.from_folder(tmp_path)
+        load_audio_encoder(tmp_path)
 
 
 def test_encoder_is_found_inside_a_whole_model(tmp_path, bundled):
@@ -157,7 +158,7 @@ def test_encoder_is_found_inside_a_whole_model(tmp_path, bundled):
     save_file(whole | {"model.decoder.layer_norm.bias": torch.zeros(384)}, tmp_path / "model.safetensors")
     (tmp_path / "config.json").write_text((BUNDLED / "config.json").read_text())
     sound = torch.zeros(16_000)
-    assert torch.equal(WhisperHiddenStates.from_folder(tmp_path)(sound), bundled(sound))
+    assert torch.equal(load_audio_encoder(tmp_path)(sound), bundled(sound))
 
 
 def test_the_encoder_is_that_of_transformers(tmp_path):
@@ -165,10 +166,10 @@ def test_the_encoder_is_that_of_transformers(tmp_path):
     from transformers.models.whisper.configuration_whisper import WhisperConfig
     from transformers.models.whisper.modeling_whisper import WhisperEncoder
 
-    ours = WhisperHiddenStates.from_folder(BUNDLED)
-    save_audio_encoder(ours, tmp_path, torch.float16)
-    theirs = WhisperEncoder(WhisperConfig.from_pretrained(tmp_path)).eval()
-    theirs.load_state_dict(load_file(tmp_path / "model.safetensors"))
+    ours = load_audio_encoder(BUNDLED)
+    save_network(tmp_path, AUDIO_ENCODER, ours.encoder)
+    theirs = WhisperEncoder(WhisperConfig.from_pretrained(tmp_path / AUDIO_ENCODER.name)).eval()
+    theirs.load_state_dict(load_file(tmp_path / AUDIO_ENCODER.name / AUDIO_ENCODER.weights))
     mel = torch.randn(1, 80, 2 * PIECE_ROWS, generator=torch.Generator().manual_seed(0))
     with torch.no_grad():
         expected = theirs(mel, output_hidden_states=True)

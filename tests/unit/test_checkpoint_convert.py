@@ -17,15 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from transformers import CLIPVisionModelWithProjection
 
-from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints import convert as conversion
-from sonimate.checkpoints import verify as verification
-from sonimate.checkpoints.architecture import expected_shapes
-from sonimate.checkpoints.component_layout import Class, describe
-from sonimate.checkpoints.convert import convert
-from sonimate.checkpoints.manifest import Shapes
+from sonimate.checkpoints.convert import convert, verify_model
+from sonimate.checkpoints.registry import Component, describe
 from sonimate.checkpoints.release import Release
-from sonimate.checkpoints.verify import verify_model
+from sonimate.checkpoints.store import Shapes, expected_shapes, load_audio_encoder
 from sonimate.errors import InvalidCheckpoint, OutputNotWritable
 
 OLD = {"_use_new_zipfile_serialization": False}
@@ -62,17 +58,16 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(autouse=True)
 def architectures_built_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """The networks' classes are not what is tested here, and building them takes most of the time."""
-    for module in (conversion, verification):
-        monkeypatch.setattr(module, "expected_shapes", build_once)
+    monkeypatch.setattr(conversion, "expected_shapes", build_once)
 
 
-def build_once(kind: Class, config: dict[str, Any], source: str) -> Shapes:
-    return _build(kind, json.dumps(config), source)
+def build_once(component: Component, config: dict[str, Any], source: str) -> Shapes:
+    return _build(component, json.dumps(config), source)
 
 
 @cache
-def _build(kind: Class, config: str, source: str) -> Shapes:
-    return expected_shapes(kind, json.loads(config), source)
+def _build(component: Component, config: str, source: str) -> Shapes:
+    return expected_shapes(component, json.loads(config), source)
 
 
 @pytest.fixture
@@ -156,7 +151,7 @@ def test_the_libraries_load_their_components(original: Path, models: dict[torch.
     assert torch.equal(vae.state_dict()["quant_conv.bias"], read(original / VAE)["quant_conv.bias"])
     clip = CLIPVisionModelWithProjection.from_pretrained(model / "image_encoder")
     assert torch.equal(clip.visual_projection.weight, read(original / CLIP)["visual_projection.weight"])
-    assert WhisperHiddenStates.from_folder(model / "audio_encoder").dim == 16
+    assert load_audio_encoder(model / "audio_encoder").dim == 16
 
 
 def test_every_tensor_has_a_checksum(models: dict[torch.dtype, Path]) -> None:
@@ -251,7 +246,7 @@ def test_training_wrappers_are_looked_through_only_where_the_key_map_says_so(
     }
     replace(folder / file, {"epoch": 3, "state_dict": tensors})
     if wrapped:
-        assert [part.name for part in conversion.plan(release(folder), torch.float16)]
+        assert [part.component.name for part in conversion.plan(release(folder), torch.float16)]
     else:
         with pytest.raises(InvalidCheckpoint, match="'epoch'"):
             conversion.plan(release(folder), torch.float16)

@@ -11,17 +11,16 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from manifests import read_manifest
 
-from sonimate.checkpoints import network, verify
-from sonimate.checkpoints.architecture import expected_shapes
-from sonimate.checkpoints.component_layout import Class
-from sonimate.checkpoints.manifest import Shapes, read_manifest
-from sonimate.checkpoints.network import load_network
-from sonimate.checkpoints.verify import open_component
+from sonimate.checkpoints import convert, store
+from sonimate.checkpoints.convert import open_component
+from sonimate.checkpoints.registry import CONFIG, UNET, Component
+from sonimate.checkpoints.store import expected_shapes, load_network
+from sonimate.checkpoints.stream import Shapes
 from sonimate.errors import InvalidCheckpoint
-from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.models.unet import UNetConfig
 
-KIND = ("sonimate", "SpatioTemporalUNet")
 MANIFEST = Path(__file__).parents[1] / "golden/manifests/unet.pth.json.gz"
 PARAMETERS = 1_575_741_162
 NAME = "mid_block.attentions.0.transformer_blocks.0.attn2.processor.to_k_ip.0.weight"
@@ -30,20 +29,21 @@ FLOAT16_BYTES = 2
 
 @cache
 def built_once() -> Shapes:
-    return expected_shapes(KIND, asdict(UNetConfig()), "unet")
+    return expected_shapes(UNET, asdict(UNetConfig()), "unet")
 
 
 def write_sparse(folder: Path, shapes: Shapes) -> Path:
     """A component's folder whose tensors are float16 zeros."""
+    folder.mkdir()
     header, end = {}, 0
     for name, shape in shapes.items():
         begin, end = end, end + math.prod(shape) * FLOAT16_BYTES
         header[name] = {"dtype": "F16", "shape": shape, "data_offsets": (begin, end)}
     text = json.dumps(header).encode()
-    with (folder / network.WEIGHTS).open("wb") as file:
+    with (folder / UNET.weights).open("wb") as file:
         file.write(struct.pack("<Q", len(text)) + text)
         file.truncate(8 + len(text) + end)
-    (folder / network.CONFIG).write_text(json.dumps(asdict(UNetConfig())))
+    (folder / CONFIG).write_text(json.dumps(asdict(UNetConfig())))
     return folder
 
 
@@ -53,21 +53,21 @@ def unread(*_: object) -> None:
 
 @pytest.fixture(autouse=True)
 def values_stay_unread(monkeypatch: pytest.MonkeyPatch) -> None:
-    def shapes_built_once(kind: Class, config: dict, source: str) -> Shapes:
-        assert (kind, config["block_out_channels"]) == (KIND, [320, 640, 1280, 1280])
+    def shapes_built_once(component: Component, config: dict, source: str) -> Shapes:
+        assert (component, config["block_out_channels"]) == (UNET, [320, 640, 1280, 1280])
         return built_once()
 
-    monkeypatch.setattr(verify, "expected_shapes", shapes_built_once)
-    monkeypatch.setattr(network, "read_tensors", unread)
+    monkeypatch.setattr(convert, "expected_shapes", shapes_built_once)
+    monkeypatch.setattr(store, "read_tensors", unread)
 
 
 def test_the_whole_unet_fits(tmp_path: Path) -> None:
-    file = open_component(write_sparse(tmp_path, read_manifest(MANIFEST)), KIND)
+    file = open_component(write_sparse(tmp_path / UNET.name, read_manifest(MANIFEST)), UNET)
     assert len(file.shapes) == 1492
     assert sum(map(math.prod, file.shapes.values())) == PARAMETERS
     assert file.path.stat().st_size > PARAMETERS * FLOAT16_BYTES
     with pytest.raises(AssertionError, match="the values were read"):
-        load_network(tmp_path, SpatioTemporalUNet, UNetConfig)
+        load_network(tmp_path, UNET)
 
 
 @pytest.mark.parametrize(
@@ -83,10 +83,10 @@ def test_one_tensor_that_differs_is_refused_by_name(tmp_path: Path, damage: str,
     shape = shapes.pop(NAME)
     if damage != "missing":
         shapes |= {f"module.{NAME}": shape} if damage == "renamed" else {NAME: shape[::-1]}
-    folder = write_sparse(tmp_path, shapes)
+    folder = write_sparse(tmp_path / UNET.name, shapes)
     with pytest.raises(InvalidCheckpoint) as verified:
-        open_component(folder, KIND)
+        open_component(folder, UNET)
     assert told in str(verified.value)
     with pytest.raises(InvalidCheckpoint) as loaded:
-        load_network(folder, SpatioTemporalUNet, UNetConfig)
+        load_network(tmp_path, UNET)
     assert str(loaded.value) == str(verified.value)

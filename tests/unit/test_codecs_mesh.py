@@ -5,7 +5,8 @@ import pytest
 import torch
 from faces import NAMES, canonical_landmarks, codec, example, poses
 
-from sonimate.codecs.mesh.codec import MeshCodec, Motion, catmull_rom, fit_codec
+from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
+from sonimate.codecs.mesh.codec import Motion, catmull_rom, fit_codec
 from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, face_mask, vertices_to_grid
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import relative_motion, to_image
@@ -168,8 +169,8 @@ def test_interpolation_follows_a_line():
 
 
 def test_saving_keeps_the_codec(tmp_path, motion):
-    codec().save(tmp_path)
-    again = MeshCodec.from_folder(tmp_path)
+    save_mesh_codec(codec(), tmp_path)
+    again = load_mesh_codec(tmp_path)
     assert torch.equal(again.to_latents(motion), codec().to_latents(motion))
 
 

@@ -9,8 +9,8 @@ import torch
 from faces import codec
 from train_samples import BUCKET_DIM, CHANNELS, CONFIG, DATA, REDUCERS, SAMPLES, TOKEN_DIM
 
-from sonimate.checkpoints.network import load_network
-from sonimate.checkpoints.saved import NETWORKS
+from sonimate.checkpoints.registry import COMPACT_COMPONENTS, UNET
+from sonimate.checkpoints.store import load_network
 from sonimate.configs import COMPACT
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.footage.clip_id import ClipId
@@ -34,11 +34,13 @@ def test_saved_networks_load_as_components_and_as_a_start(tmp_path):
     again = CompactTask(replace(CONFIG, seed=5), DATA, tmp_path / "model")
     saved = {**dict(task.networks.named_children()), "audio_to_bucket": task.audio_to_bucket}
     started = {**dict(again.networks.named_children()), "audio_to_bucket": again.audio_to_bucket}
-    for name, (network, config) in NETWORKS.items():
-        loaded = load_network(tmp_path / "model" / name, network, config)
-        for key, tensor in saved[name].state_dict().items():
+    trained = [part for part in COMPACT_COMPONENTS if part.name in saved]
+    assert len(trained) == 4
+    for part in trained:
+        loaded = load_network(tmp_path / "model", part)
+        for key, tensor in saved[part.name].state_dict().items():
             torch.testing.assert_close(loaded.state_dict()[key], tensor, atol=1e-3, rtol=1e-3)
-            assert torch.equal(loaded.state_dict()[key], started[name].state_dict()[key])
+            assert torch.equal(loaded.state_dict()[key], started[part.name].state_dict()[key])
 
 
 @pytest.mark.parametrize("switch", ["temporal_audio", "motion_controller"])
@@ -46,7 +48,7 @@ def test_what_is_left_out_has_no_effect_and_is_remembered(switch, tmp_path):
     """Table 3 of the paper: without temporal audio attention, without motion controller."""
     task = CompactTask(replace(CONFIG, **{switch: False}), DATA)
     task.save(task.networks, tmp_path)
-    unet = load_network(tmp_path / "model" / "unet", *NETWORKS["unet"])
+    unet = load_network(tmp_path / "model", UNET)
     assert unet.config.without == (switch,)
     full = CompactTask(CONFIG, DATA).networks.unet
     full.load_state_dict(unet.state_dict())

@@ -12,8 +12,8 @@ import torch
 from latent_data import DIM, SIDE, pattern, write_latent_data
 
 from sonimate.audio.windows import bucket_windows, token_windows
-from sonimate.checkpoints.network import load_network, save_network
-from sonimate.checkpoints.saved import NETWORKS
+from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, UNET
+from sonimate.checkpoints.store import load_network, save_network
 from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
 from sonimate.evaluate.curves import correlation
@@ -69,9 +69,9 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     buckets = AudioToBucketConfig(channels=DIM, intermediate_dim=16, clip_channels=WIDTH)
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        save_network(SpatioTemporalUNet(unet), folder / "unet", torch.float32)
-        save_network(AudioToTokens(tokens), folder / "audio_to_tokens", torch.float32)
-        save_network(AudioToBucket(buckets), folder / "audio_to_bucket", torch.float32)
+        save_network(folder, UNET, SpatioTemporalUNet(unet), torch.float32)
+        save_network(folder, AUDIO_TO_TOKENS, AudioToTokens(tokens), torch.float32)
+        save_network(folder, AUDIO_TO_BUCKET, AudioToBucket(buckets), torch.float32)
     (folder / "vae").mkdir()
     (folder / "vae" / "config.json").write_text(json.dumps({"scaling_factor": SCALING}))
     (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"weights")
@@ -154,7 +154,7 @@ def test_the_model_that_is_saved_is_whole_and_remembers_what_it_lacks(start, tmp
     trained.save(trained.networks, tmp_path)
     names = {path.name for path in (tmp_path / "model").iterdir()}
     assert names == {path.name for path in start.iterdir()}
-    unet = load_network(tmp_path / "model" / "unet", *NETWORKS["unet"])
+    unet = load_network(tmp_path / "model", UNET)
     assert unet.config.without == ("temporal_audio", "motion_controller")
 
 

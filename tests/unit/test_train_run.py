@@ -11,8 +11,8 @@ from torch.testing import assert_close
 from train_samples import CONFIG, DATA, write_data, write_recipe
 
 from sonimate.apps.cli import main
-from sonimate.checkpoints.network import load_network
-from sonimate.checkpoints.saved import NETWORKS
+from sonimate.checkpoints.registry import AUDIO_TO_BUCKET
+from sonimate.checkpoints.store import load_network
 from sonimate.errors import InvalidCheckpoint, OptionOutOfRange
 from sonimate.train import run as runs
 from sonimate.train.loop import Trainer
@@ -125,9 +125,7 @@ def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
     assert (tmp_path / "model" / "model_index.json").exists()
     model = train(recipe, data, tmp_path)
     assert list(read_losses(tmp_path / "audio_to_bucket")) == [0, 1]
-    networks = [
-        load_network(x / "audio_to_bucket", *NETWORKS["audio_to_bucket"]) for x in (model, done / "model")
-    ]
+    networks = [load_network(x, AUDIO_TO_BUCKET) for x in (model, done / "model")]
     one, other = (network.state_dict() for network in networks)
     assert_close(one, other, atol=1e-6, rtol=0)
 

@@ -6,8 +6,8 @@ import pytest
 import torch
 from train_samples import CONFIG, DATA
 
-from sonimate.checkpoints.network import load_network
-from sonimate.checkpoints.saved import NETWORKS
+from sonimate.checkpoints.registry import UNET
+from sonimate.checkpoints.store import load_network
 from sonimate.configs import COMPACT
 from sonimate.diffusion.guidance import AUDIO, IMAGE, branch_weights, ends_of, options_for_distilled
 from sonimate.train.compact_task import CompactTask
@@ -68,7 +68,7 @@ def test_only_the_student_is_trained_and_kept(teacher, tmp_path):
     assert all(torch.equal(before[name], after[name]) for name in before)
     assert not torch.equal(task.networks.unet.conv_in.weight, after["unet.conv_in.weight"])
     task.save(task.networks, tmp_path / "student")
-    unet = load_network(tmp_path / "student" / "model" / "unet", *NETWORKS["unet"])
+    unet = load_network(tmp_path / "student" / "model", UNET)
     assert unet.config.audio_guidance == GUIDANCE
 
 

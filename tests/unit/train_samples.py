@@ -7,6 +7,7 @@ import numpy as np
 import yaml
 from faces import codec, poses
 
+from sonimate.checkpoints.store import save_mesh_codec
 from sonimate.features.motion_samples import MotionSample
 from sonimate.features.reducer import Reducer, save_reducers
 from sonimate.footage.clip_id import ClipId
@@ -86,7 +87,7 @@ def write_data(folder: Path) -> Path:
     (folder / "samples").mkdir(parents=True)
     for some in DATA.samples:
         some.save(folder / "samples")
-    DATA.codec.save(folder / "codec")
+    save_mesh_codec(DATA.codec, folder / "codec")
     save_reducers(folder / "reducers.npz", *DATA.reducers)
     return folder
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from sonimate.apps.animate_options import add_parser, changed_sampling
 from sonimate.apps.progress import Watch, peak_memory_mb
-from sonimate.checkpoints.model_folder import is_full, model_folder
+from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
 from sonimate.errors import OptionOutOfRange, OutputNotWritable
 

@@ -14,8 +14,7 @@ import torch
 
 from sonimate.audio.duration import video_frames, window_count
 from sonimate.audio.windows import frame_count
-from sonimate.checkpoints.component_layout import describe
-from sonimate.checkpoints.network import read_config
+from sonimate.checkpoints.registry import describe, read_config
 from sonimate.clock import LATENT_FPS
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory

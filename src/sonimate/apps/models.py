@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sonimate.apps.progress import Watch, peak_memory_mb
-from sonimate.checkpoints.model_folder import BUNDLED, model_folder
+from sonimate.checkpoints.registry import BUNDLED, model_folder
 from sonimate.errors import InvalidCheckpoint
 
 if TYPE_CHECKING:
-    from sonimate.checkpoints.component_layout import ComponentInfo
+    from sonimate.checkpoints.registry import ComponentInfo
 
 Actions = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 
@@ -51,7 +51,7 @@ def add_list(actions: Actions[ArgumentParser]) -> None:
 
 def list_models(args: Namespace) -> None:
     """Perform `models list`."""
-    from sonimate.checkpoints.component_layout import find_models
+    from sonimate.checkpoints.registry import find_models
 
     models = [_listed(folder) for folder in find_models(args.folders)]
     rows = [[model["model"], model.get("problem") or megabytes(model["size_bytes"])] for model in models]
@@ -60,7 +60,7 @@ def list_models(args: Namespace) -> None:
 
 def _listed(folder: Path) -> dict[str, Any]:
     """A model's name and size, or the problem because of which it is none."""
-    from sonimate.checkpoints.component_layout import describe
+    from sonimate.checkpoints.registry import describe
 
     name = {"model": folder.name if folder.parent == BUNDLED else str(folder)}
     try:
@@ -78,7 +78,7 @@ def add_info(actions: Actions[ArgumentParser]) -> None:
 
 def info(args: Namespace) -> None:
     """Perform `models info`."""
-    from sonimate.checkpoints.component_layout import describe
+    from sonimate.checkpoints.registry import describe
 
     folder = model_folder(args.model)
     components = describe(folder)
@@ -100,7 +100,7 @@ def verify(args: Namespace) -> None:
     """Perform `models verify`."""
     folder = model_folder(args.model)
     with Watch(args.started) as watch:
-        from sonimate.checkpoints.verify import verify_model
+        from sonimate.checkpoints.convert import verify_model
 
         checksums = verify_model(folder, watch)
     checked = sum(checksums.values())
@@ -136,7 +136,7 @@ def add_convert(actions: Actions[ArgumentParser]) -> None:
 
 def convert(args: Namespace) -> None:
     """Perform `models convert`."""
-    from sonimate.checkpoints.component_layout import describe
+    from sonimate.checkpoints.registry import describe
     from sonimate.checkpoints.release import Release
 
     release = Release(sonic=args.sonic, svd=args.svd, whisper=args.whisper, rife=args.rife)

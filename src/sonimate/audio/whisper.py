@@ -6,21 +6,17 @@ Whisper reads pieces of 30 s. `reference` mode encodes separate pieces, as the r
 
 from __future__ import annotations
 
-import json
 from functools import cache
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
 from sonimate.clock import HIDDEN_STATE_HZ, SAMPLE_RATE_HZ
-from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnknownModel, UnreadableAudio
-from sonimate.models.whisper_encoder import WhisperConfig, WhisperEncoder
+from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnreadableAudio
+from sonimate.models.whisper_encoder import WhisperEncoder
 
 FFT_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = 160  # 10 ms, one mel column
@@ -81,17 +77,6 @@ class WhisperHiddenStates:
         self.n_mels: int = encoder.config.num_mel_bins
         self.layers: int = encoder.config.encoder_layers + 1
         self.dim: int = encoder.config.d_model
-
-    @classmethod
-    def from_folder(cls, folder: str | Path) -> WhisperHiddenStates:
-        """Load `config.json` and `model.safetensors` (any float type; computes in float32).
-
-        The file may be an encoder alone or a whole Whisper model, whose decoder is left out.
-
-        Raises:
-            UnknownModel: a file is missing. InvalidCheckpoint: its tensors are not this encoder's.
-        """
-        return cls(_load_encoder(Path(folder)))
 
     def __call__(self, samples: np.ndarray | Tensor, mode: Mode = "overlapped") -> Tensor:
         """Hidden states (t, layers, d), 50 rows a second, t = n // 320, of `samples` (n,) at 16 kHz.
@@ -164,40 +149,3 @@ def piece_weights(start: int, stop: int, rows: int) -> Tensor:
     from_left = position - start if start > 0 else torch.full_like(position, torch.inf)
     from_right = stop - position if stop < rows else torch.full_like(position, torch.inf)
     return ((torch.minimum(from_left, from_right) - MARGIN_ROWS) / FADE_ROWS).clamp(0, 1)
-
-
-def _load_encoder(folder: Path) -> WhisperEncoder:
-    config_path, weights_path = folder / "config.json", folder / "model.safetensors"
-    for path in (config_path, weights_path):
-        if not path.is_file():
-            raise UnknownModel(f"{path} is missing; give the folder of a Whisper encoder.")
-    try:
-        config = WhisperConfig.from_dict({**json.loads(config_path.read_text())})
-        with torch.device("meta"):
-            encoder = WhisperEncoder(config)
-        tensors = _encoder_tensors(load_file(weights_path))
-    except (OSError, SafetensorError, RuntimeError, ValueError, TypeError) as error:
-        raise InvalidCheckpoint(f"{folder} holds a damaged file ({error}); copy it again.") from error
-    _check_same_tensors(tensors, encoder.state_dict(), weights_path)
-    encoder.load_state_dict({name: tensor.float() for name, tensor in tensors.items()}, assign=True)
-    return encoder
-
-
-def _encoder_tensors(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The encoder's part of a checkpoint, under the encoder's own names."""
-    for prefix in ("model.encoder.", "encoder."):
-        if any(name.startswith(prefix) for name in tensors):
-            return {name[len(prefix) :]: t for name, t in tensors.items() if name.startswith(prefix)}
-    return tensors
-
-
-def _check_same_tensors(found: dict[str, Tensor], expected: dict[str, Tensor], path: Path) -> None:
-    found_shapes = {name: tuple(tensor.shape) for name, tensor in found.items()}
-    expected_shapes = {name: tuple(tensor.shape) for name, tensor in expected.items()}
-    missing = sorted(expected_shapes.items() - found_shapes.items())
-    surplus = sorted(found_shapes.items() - expected_shapes.items())
-    if missing or surplus:
-        raise InvalidCheckpoint(
-            f"{path} does not fit its config.json: expected {missing[:3]} ({len(missing)} in all), "
-            f"found {surplus[:3]} ({len(surplus)} in all); use the two files of one model."
-        )

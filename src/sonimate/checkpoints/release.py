@@ -1,16 +1,61 @@
-"""Where a user's own copies of the released checkpoints are. Loads no torch."""
+"""The authors' release: which files it has, where they lie in a user's folders, and how they name tensors.
+
+Loads no torch.
+"""
 
 from __future__ import annotations
 
-import json
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sonimate.checkpoints.registry import CONFIG, read_config
 from sonimate.errors import FileMissing, InvalidCheckpoint
 
-CONFIG = "config.json"
+
+@dataclass(frozen=True, kw_only=True)
+class KeyMap:
+    """How a file's tensor names differ from its component's. The default is no difference.
+
+    wrappers: keys under which training programs put the whole state dict, if they do.
+    prefixes: the first of these that the names have is removed, from all names or from none.
+    drops_others: names without the prefix belong to other components and are left out.
+    ignored: names of values that older versions of a library stored and that no network needs.
+    """
+
+    wrappers: tuple[str, ...] = ()
+    prefixes: tuple[str, ...] = ()
+    drops_others: bool = False
+    ignored: tuple[str, ...] = ()
+
+    def rename(self, names: Iterable[str]) -> dict[str, str]:
+        """The component's name -> the file's name, in the file's order."""
+        kept = [name for name in names if name not in self.ignored]
+        holds = any if self.drops_others else all
+        for prefix in self.prefixes:
+            if kept and holds(name.startswith(prefix) for name in kept):
+                return {name.removeprefix(prefix): name for name in kept if name.startswith(prefix)}
+        return {name: name for name in kept}
+
+
+AUDIO_ENCODER_KEYS = KeyMap(prefixes=("model.encoder.", "encoder."), drops_others=True)
+"""For a whole Whisper model, of which only the encoder is needed."""
+
+TRAINED_KEYS = KeyMap(wrappers=("state_dict",), prefixes=("module.",))
+"""The release's own files need no change (NOTES 3.1), but often the files of further training."""
+
+KEY_MAPS = {
+    "unet": TRAINED_KEYS,
+    "audio_to_tokens": TRAINED_KEYS,
+    "audio_to_bucket": TRAINED_KEYS,
+    "image_encoder": KeyMap(ignored=("vision_model.embeddings.position_ids",)),
+    "audio_encoder": AUDIO_ENCODER_KEYS,
+    "vae": KeyMap(),
+    "interpolator": KeyMap(prefixes=("module.",), drops_others=True),  # NOTES 5.1
+}
+"""By the name of the component."""
 
 SONIC_FILES = {
     "unet": "unet.pth",
@@ -63,9 +108,9 @@ class Release:
             if path is not None and not path.is_file():
                 raise FileMissing(f"{path} does not exist. Check the spelling of the path.")
         return {name: path for name, path in sonic.items() if path} | {
-            "image_encoder": _first(self.svd / "image_encoder", TRANSFORMERS_FILES),
-            "audio_encoder": _first(self.whisper, TRANSFORMERS_FILES),
-            "vae": _first(self.svd / "vae", DIFFUSERS_FILES),
+            "image_encoder": first_file(self.svd / "image_encoder", TRANSFORMERS_FILES),
+            "audio_encoder": first_file(self.whisper, TRANSFORMERS_FILES),
+            "vae": first_file(self.svd / "vae", DIFFUSERS_FILES),
         }
 
     def configs(self) -> dict[str, dict[str, Any]]:
@@ -78,23 +123,10 @@ class Release:
             "vae": self.svd / "vae",
         }
         return {
-            name: read_config(folder / CONFIG)
+            name: read_config(folder)
             for name, folder in folders.items()
             if name != "unet" or (folder / CONFIG).is_file()
         }
-
-
-def read_config(path: Path) -> dict[str, Any]:
-    """A component's config.json. Raises FileMissing or InvalidCheckpoint."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise FileMissing(f"{path} cannot be read ({error.strerror}). Copy the whole folder.") from error
-    except ValueError as error:
-        raise InvalidCheckpoint(f"{path} is damaged ({error}). Copy it again.") from error
-    if not isinstance(values, dict):
-        raise InvalidCheckpoint(f"{path} holds no settings. Copy it again.")
-    return values
 
 
 def _find_below(folder: Path, name: str) -> Path | None:
@@ -111,7 +143,8 @@ def _find_below(folder: Path, name: str) -> Path | None:
     return nearest[0] if nearest else None
 
 
-def _first(folder: Path, names: tuple[str, ...]) -> Path:
+def first_file(folder: Path, names: tuple[str, ...]) -> Path:
+    """The first of `names` that is a file in `folder`. Raises FileMissing."""
     for name in names:
         if (folder / name).is_file():
             return folder / name

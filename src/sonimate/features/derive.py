@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from sonimate.checkpoints.store import save_mesh_codec
 from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression, fit_codec
 from sonimate.configs import MAX_BUCKET
@@ -75,7 +76,7 @@ def derive(
     known = _strangers(clips, shards) or clips
     faces = [clip.landmarks().astype(np.float64) for clip in known]
     codec = fit_codec(faces)
-    codec.save(out / "codec")
+    save_mesh_codec(codec, out / "codec")
     gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
 
     folder = out / "samples"

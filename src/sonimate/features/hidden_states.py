@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.audio.whisper import WhisperHiddenStates
+from sonimate.checkpoints.store import load_audio_encoder
 from sonimate.features.reducer import Reducer
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.mouth_reader import ENCODER
@@ -19,7 +19,7 @@ class HiddenStates:
     """Whisper hidden states of sounds, kept on disk by clip and content."""
 
     def __init__(self, cache: Path):
-        self._encoder = WhisperHiddenStates.from_folder(ENCODER)
+        self._encoder = load_audio_encoder(ENCODER)
         self.layers, self.dim = self._encoder.layers, self._encoder.dim
         self._cache = cache
         cache.mkdir(parents=True, exist_ok=True)

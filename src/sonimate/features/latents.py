@@ -31,8 +31,8 @@ import torch
 from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.full_model import load_image_encoder, load_svd_codec
-from sonimate.checkpoints.model_folder import model_folder
+from sonimate.checkpoints.registry import AUDIO_ENCODER, CLIP, model_folder
+from sonimate.checkpoints.store import load_audio_encoder, load_network, load_svd_codec
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec
 from sonimate.codecs.svd.preparation import clip_input, face_mask, resize_to_multiple_of_64, unit_mask
@@ -63,9 +63,9 @@ class FrozenNetworks:
         """Of a full model's folder. Raises InvalidCheckpoint."""
         dtype = choose_dtype("auto", device, full=True)
         codec = load_svd_codec(model, dtype)
-        encoder = load_image_encoder(model / "image_encoder", dtype)
+        encoder = load_network(model, CLIP, dtype)
         nn.ModuleList([*codec.networks, encoder]).eval().requires_grad_(False).to(device)
-        return cls(codec, encoder, WhisperHiddenStates.from_folder(model / "audio_encoder"))
+        return cls(codec, encoder, load_audio_encoder(model / AUDIO_ENCODER.name))
 
     def features(self, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
         """What is stored of a clip, by suffix. size_px: shorter side to scale frames to; None keeps it."""

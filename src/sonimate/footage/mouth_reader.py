@@ -20,7 +20,8 @@ import numpy as np
 from safetensors.numpy import load_file, save_file
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.model_folder import BUNDLED
+from sonimate.checkpoints.registry import BUNDLED
+from sonimate.checkpoints.store import load_audio_encoder
 from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import SonimateError, TooFewClips
 from sonimate.evaluate.curves import Lag
@@ -52,7 +53,7 @@ class MouthReader:
     @classmethod
     def load(cls, path: Path = READER) -> MouthReader:
         """The bundled reader, or one that `main` wrote."""
-        return cls(WhisperHiddenStates.from_folder(ENCODER), load_file(path)["weights"].astype(np.float32))
+        return cls(load_audio_encoder(ENCODER), load_file(path)["weights"].astype(np.float32))
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Sound float32 (n * 640,) at 16 kHz -> expected opening (n,), of no particular mean or scale."""
@@ -129,7 +130,7 @@ def fit_and_judge(clips: Sequence[ShardClip]) -> tuple[np.ndarray, list[Trial]]:
             f"{len(clips)} clips of {len(set(speakers))} speakers: judging one needs another. Prepare more "
             "footage."
         )
-    encoder = WhisperHiddenStates.from_folder(ENCODER)
+    encoder = load_audio_encoder(ENCODER)
     rows = [rows_around(encoder, clip.sound()) for clip in clips]
     openings = [mouth_opening(clip.landmarks()) for clip in clips]
     return fit(rows, openings), list(judge_strangers(rows, openings, speakers))

@@ -9,11 +9,12 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn
 
-from sonimate.checkpoints.network import save_network
+from sonimate.checkpoints.registry import AUDIO_TO_BUCKET
+from sonimate.checkpoints.store import save_network
 from sonimate.models.motion_bucket import BUCKET_UNIT, AudioToBucket
 from sonimate.train.config import TrainConfig
 
-BUCKETS = "audio_to_bucket"
+BUCKETS = AUDIO_TO_BUCKET.name
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class BucketTask:
 
     def save(self, networks: BucketLoss, folder: Path) -> None:
         """Put the network into the model beside the stage's own folder."""
-        save_network(networks.network, folder.parent / "model" / BUCKETS, torch.float32)
+        save_network(folder.parent / "model", AUDIO_TO_BUCKET, networks.network, torch.float32)
 
 
 def bucket_config(config: TrainConfig) -> TrainConfig:

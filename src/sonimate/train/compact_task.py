@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.manifest import load_strict
-from sonimate.checkpoints.network import load_network, save_network
-from sonimate.checkpoints.saved import NETWORKS, save_audio_encoder, write_index
+from sonimate.checkpoints.registry import AUDIO_ENCODER, COMPACT_COMPONENTS, MESH_CODEC, REFERENCE_ENCODER
+from sonimate.checkpoints.store import (
+    load_audio_encoder,
+    load_mesh_codec,
+    load_network,
+    load_strict,
+    save_mesh_codec,
+    save_network,
+    write_index,
+)
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
@@ -29,6 +35,8 @@ from sonimate.train.held_out import divide
 from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.student import Student
 from sonimate.train.validate import generate, lip_scores
+
+PARTS = {part.name: part for part in COMPACT_COMPONENTS}
 
 
 @dataclass(frozen=True)
@@ -50,7 +58,7 @@ class CompactData:
             )
         return cls(
             samples,
-            MeshCodec.from_folder(folder / "codec"),
+            load_mesh_codec(folder / "codec"),
             load_reducers(folder / "reducers.npz"),
         )
 
@@ -76,7 +84,7 @@ class CompactTask:
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
-                there = load_network(init / name, *NETWORKS[name]).state_dict()
+                there = load_network(init, PARTS[name]).state_dict()
                 load_strict(module, there, f"{init / name}, of --init,")
         if config.distil_guidance:
             teacher = _networks(config, audio_guidance=1.0)
@@ -119,16 +127,16 @@ class CompactTask:
     def save(self, networks: Denoiser, folder: Path) -> None:
         model = folder / "model"
         for name, module in networks.named_children():
-            save_network(module, model / name)
-        save_network(self.audio_to_bucket, model / BUCKETS)
-        self._data.codec.save(model / "codec")
-        encoder = WhisperHiddenStates.from_folder(ENCODER)
-        save_audio_encoder(encoder, model / "audio_encoder", torch.float16)
-        write_index(model)
+            save_network(model, PARTS[name], module)
+        save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
+        save_mesh_codec(self._data.codec, model / MESH_CODEC.name)
+        encoder = load_audio_encoder(ENCODER)
+        save_network(model, AUDIO_ENCODER, encoder.encoder)
+        write_index(model, COMPACT_COMPONENTS)
 
     def bucket_task(self, trained: Path) -> BucketTask:
         """The second stage, which sees portraits through the image encoder of the model in `trained`."""
-        image_encoder = load_network(trained / "image_encoder", *NETWORKS["image_encoder"]).eval()
+        image_encoder = load_network(trained, REFERENCE_ENCODER).eval()
 
         @torch.no_grad()
         def batch(step: int, rows: range) -> BucketBatch:

@@ -11,17 +11,15 @@ import torch
 from torch import Tensor, nn
 
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
-from sonimate.checkpoints.full_model import load_svd_codec
-from sonimate.checkpoints.model_folder import INDEX
-from sonimate.checkpoints.network import load_network, read_config, save_network
-from sonimate.checkpoints.saved import NETWORKS
+from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, INDEX, UNET, VAE, read_config
+from sonimate.checkpoints.store import load_network, load_svd_codec, save_network
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
 from sonimate.errors import TooFewClips
 from sonimate.features.latents import LatentClip
-from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.train.bucket_stage import BUCKETS, BucketBatch, BucketTask
+from sonimate.models.unet import UNetConfig
+from sonimate.train.bucket_stage import BucketBatch, BucketTask
 from sonimate.train.config import FullConfig
 from sonimate.train.film import film_clips
 from sonimate.train.held_out import divide
@@ -43,12 +41,12 @@ class FullTask:
         """
         self.config, self._init, self._films = config, init, films
         trained, held_out = divide(clips, config.held_out)
-        unet = load_network(init / "unet", SpatioTemporalUNet, self._unet_config)
+        unet = load_network(init, UNET, configure=self._unet_config)
         unet.enable_gradient_checkpointing(config.gradient_checkpointing)
-        tokens = load_network(init / "audio_to_tokens", *NETWORKS["audio_to_tokens"])
+        tokens = load_network(init, AUDIO_TO_TOKENS)
         self.networks = Denoiser(unet, tokens, nn.Identity())
-        self.audio_to_bucket = load_network(init / BUCKETS, *NETWORKS[BUCKETS])
-        self._scaling = float(read_config(init / "vae")["scaling_factor"])
+        self.audio_to_bucket = load_network(init, AUDIO_TO_BUCKET)
+        self._scaling = float(read_config(init / VAE.name)["scaling_factor"])
         self._clips = [clip for clip in trained if len(clip.latents) >= config.frames]
         if not self._clips:
             raise TooFewClips(
@@ -88,10 +86,10 @@ class FullTask:
     def save(self, networks: Denoiser, folder: Path) -> None:
         """The trained networks, and copies of the others."""
         model = folder / "model"
-        save_network(networks.unet, model / "unet")
-        save_network(networks.audio_to_tokens, model / "audio_to_tokens", torch.float32)
+        save_network(model, UNET, networks.unet)
+        save_network(model, AUDIO_TO_TOKENS, networks.audio_to_tokens, torch.float32)
         for part in self._init.iterdir():
-            if part.is_dir() and part.name not in ("unet", "audio_to_tokens"):
+            if part.is_dir() and part.name not in (UNET.name, AUDIO_TO_TOKENS.name):
                 shutil.copytree(part, model / part.name, dirs_exist_ok=True)
         shutil.copy(self._init / INDEX, model / INDEX)
 

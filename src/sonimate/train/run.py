@@ -9,7 +9,7 @@ from typing import Any
 
 from accelerate import PartialState
 
-from sonimate.checkpoints.model_folder import INDEX, is_full, model_folder
+from sonimate.checkpoints.registry import INDEX, is_full, model_folder
 from sonimate.errors import OptionOutOfRange
 from sonimate.train.bucket_stage import BUCKETS, bucket_config
 from sonimate.train.compact_task import CompactData, CompactTask

@@ -8,15 +8,12 @@ cell.
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -96,21 +93,10 @@ class MeshCodec:
         self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
         self.mask = F.avg_pool2d(torch.from_numpy(face_mask(self.positions))[None], PATCH)[0]
 
-    @classmethod
-    def from_folder(cls, folder: str | Path) -> MeshCodec:
-        """Load `model.safetensors` as written by `save`."""
-        tensors = load_file(Path(folder) / "model.safetensors")
-        return cls(**{name: tensors[name] for name in TENSORS})
-
-    def save(self, folder: str | Path) -> None:
-        """Write `model.safetensors` and `config.json`."""
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        save_file(
-            {name: getattr(self, name).astype(np.float32) for name in TENSORS}, folder / "model.safetensors"
-        )
-        config = {"_class_name": "MeshCodec", "latent_fps": self.latent_fps, "grid": GRID, "patch": PATCH}
-        (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    @property
+    def settings(self) -> dict[str, float]:
+        """What a saved codec's config.json states."""
+        return {"latent_fps": self.latent_fps, "grid": GRID, "patch": PATCH}
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:

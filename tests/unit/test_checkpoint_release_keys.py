@@ -4,15 +4,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from manifests import read_manifest
 
-from sonimate.checkpoints.architecture import audio_to_bucket_config, audio_tokens_config, expected_shapes
-from sonimate.checkpoints.convert import CLASSES
-from sonimate.checkpoints.keymap import KEY_MAPS, KeyMap
-from sonimate.checkpoints.manifest import Shapes, check_shapes, read_manifest
+from sonimate.checkpoints.convert import audio_to_bucket_config, audio_tokens_config
+from sonimate.checkpoints.registry import FULL_COMPONENTS, INDEX, UNET, read_index
+from sonimate.checkpoints.release import KEY_MAPS, KeyMap
+from sonimate.checkpoints.store import check_shapes, expected_shapes
+from sonimate.checkpoints.stream import Shapes
 from sonimate.errors import InvalidCheckpoint
 from sonimate.models.audio_tokens import AudioTokensConfig
 from sonimate.models.motion_bucket import AudioToBucketConfig
 
+COMPONENTS = {part.name: part for part in FULL_COMPONENTS}
 MANIFESTS = Path(__file__).parents[1] / "golden/manifests"
 FULL: dict[str, tuple[str, dict[str, Any]]] = {
     "unet": ("unet.pth", {}),
@@ -58,7 +61,7 @@ def test_the_released_names_and_shapes_are_the_architectures(component: str) -> 
     names = KEY_MAPS[component].rename(released)
     assert len(names) == len(released)
     found = {name: released[theirs] for name, theirs in names.items()}
-    check_shapes(found, expected_shapes(CLASSES[component], FULL[component][1], component), component)
+    check_shapes(found, expected_shapes(COMPONENTS[component], FULL[component][1], component), component)
 
 
 def test_audio_configs_of_the_released_shapes_are_the_defaults() -> None:
@@ -79,19 +82,23 @@ def test_one_wrong_shape_is_found_though_an_audio_networks_config_follows_from_s
                 if component == "audio_to_tokens"
                 else audio_to_bucket_config(found, channels=384)
             )
-            expected = expected_shapes(CLASSES[component], vars(config), component)
+            expected = expected_shapes(COMPONENTS[component], vars(config), component)
             with pytest.raises(InvalidCheckpoint) as caught:
                 check_shapes(found, expected, component)
             assert wrong not in (None, shape[::-1]) or name in str(caught.value)
 
 
-def test_unknown_classes_and_unusable_configs_are_refused() -> None:
-    with pytest.raises(InvalidCheckpoint, match="no class Odd"):
-        expected_shapes(("sonimate", "Odd"), {}, "m/odd")
+def test_unknown_classes_are_refused(tmp_path: Path) -> None:
+    (tmp_path / INDEX).write_text('{"unet": ["sonimate", "Odd"]}')
+    with pytest.raises(InvalidCheckpoint, match=r"unet of class .*Odd.*does not know"):
+        read_index(tmp_path)
+
+
+def test_unusable_configs_are_refused() -> None:
     with pytest.raises(InvalidCheckpoint, match=r"config\.json of m/unet does not describe"):
-        expected_shapes(("sonimate", "SpatioTemporalUNet"), {"colour": 3}, "m/unet")
+        expected_shapes(UNET, {"colour": 3}, "m/unet")
     with pytest.raises(InvalidCheckpoint, match=r"config\.json of m/clip does not describe"):
-        expected_shapes(CLASSES["image_encoder"], {"hidden_size": "wide"}, "m/clip")
+        expected_shapes(COMPONENTS["image_encoder"], {"hidden_size": "wide"}, "m/clip")
 
 
 def test_prefixes_go_from_all_names_or_none() -> None:

@@ -11,7 +11,7 @@ from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sonimate.checkpoints.writer import check_crc32, read_checksums, write_tensors
+from sonimate.checkpoints.stream import SafetensorsFile, write_tensors
 from sonimate.errors import InvalidCheckpoint, OutputNotWritable
 
 SHAPES = {"b.weight": (3, 5), "a": (2,), "scalar": ()}
@@ -35,7 +35,10 @@ def test_the_library_reads_what_is_written_in_any_order(tmp_path: Path, dtype: t
         assert torch.equal(read[name], tensor)
     with safe_open(path, framework="pt") as file:
         assert file.metadata()["format"] == "pt"
-    check_crc32(path, read)
+    file = SafetensorsFile(path)
+    for name, tensor in read.items():
+        file.check(name, tensor)
+    assert file.checksums.keys() == read.keys()
 
 
 def test_views_are_written_in_row_major_order(tmp_path: Path) -> None:
@@ -47,7 +50,7 @@ def test_views_are_written_in_row_major_order(tmp_path: Path) -> None:
 def test_checksums_are_zlibs_of_the_stored_bytes(tmp_path: Path) -> None:
     tensor = torch.frombuffer(bytearray(b"12345678"), dtype=torch.float32)
     write_tensors(tmp_path / "m.safetensors", {"a": (2,)}, torch.float32, [("a", tensor)])
-    assert read_checksums(tmp_path / "m.safetensors") == {"a": zlib.crc32(b"12345678")}
+    assert SafetensorsFile(tmp_path / "m.safetensors").checksums == {"a": zlib.crc32(b"12345678")}
 
 
 def test_a_flipped_bit_is_refused_with_the_tensors_name(tmp_path: Path) -> None:
@@ -57,20 +60,20 @@ def test_a_flipped_bit_is_refused_with_the_tensors_name(tmp_path: Path) -> None:
     content[-6] ^= 1  # the scalar is last, in two bytes, after two halves
     path.write_bytes(content)
     with pytest.raises(InvalidCheckpoint, match=r"m\.safetensors is damaged: a differs from its checksum"):
-        check_crc32(path, load_file(path))
+        SafetensorsFile(path).check("a", load_file(path)["a"])
 
 
 def test_files_without_checksums_pass(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1)}, tmp_path / "m.safetensors")
-    assert read_checksums(tmp_path / "m.safetensors") == {}
-    check_crc32(tmp_path / "m.safetensors", {"a": torch.zeros(1)})
+    assert SafetensorsFile(tmp_path / "m.safetensors").checksums == {}
+    SafetensorsFile(tmp_path / "m.safetensors").check("a", torch.zeros(1))
 
 
 @pytest.mark.parametrize("checksums", ["[]!", '{"b": 1}', "[1]", '{"a": 1, "b": 2}'])
 def test_damaged_checksums_are_refused(tmp_path: Path, checksums: str) -> None:
     save_file({"a": torch.ones(1)}, tmp_path / "m.safetensors", metadata={"crc32": checksums})
     with pytest.raises(InvalidCheckpoint, match="is damaged"):
-        read_checksums(tmp_path / "m.safetensors")
+        SafetensorsFile(tmp_path / "m.safetensors")
 
 
 def test_an_interruption_leaves_nothing(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from sonimate.checkpoints import archive
-from sonimate.checkpoints.archive import OldPickle, SafetensorsFile, TorchArchive, open_tensors
+from sonimate.checkpoints import stream
+from sonimate.checkpoints.stream import OldPickle, SafetensorsFile, TorchArchive, open_tensors
 from sonimate.errors import InvalidCheckpoint
 
 OLD = {"_use_new_zipfile_serialization": False}
@@ -175,7 +175,7 @@ def test_old_pickles_that_would_fill_memory_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     torch.save({"a": torch.ones(9)}, tmp_path / "a.pkl", **OLD)
-    monkeypatch.setattr(archive, "MAX_PICKLE_BYTES", 100)
+    monkeypatch.setattr(stream, "MAX_PICKLE_BYTES", 100)
     with pytest.raises(InvalidCheckpoint, match=r"too large to load whole\. Save it anew"):
         open_tensors(tmp_path / "a.pkl")
 

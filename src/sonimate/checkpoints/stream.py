@@ -1,15 +1,19 @@
-"""Checkpoint files as streams of tensors: torch's archives and older pickles, and safetensors.
+"""Checkpoint files, read and written one tensor at a time: torch's archives and older pickles, safetensors.
 
-Files of many gigabytes are read one tensor at a time, and no file's own code is run.
+Files may hold many gigabytes. Reading them never runs code that they contain. A safetensors file is the
+length of its header (8 bytes, little endian), the header (JSON), and the values; those that are written here
+also hold a CRC-32 of every tensor, which is compared when a model is loaded.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
 import struct
 import warnings
-from collections.abc import Collection, Iterator
+import zlib
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,12 +23,19 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from sonimate.checkpoints.manifest import Shapes, shapes_of
 from sonimate.errors import InvalidCheckpoint
+from sonimate.media.files import replacing, write_errors
+
+Shapes = Mapping[str, tuple[int, ...]]
+"""Tensor name -> shape, in the file's order."""
 
 ZIP_MAGIC = b"PK\x03\x04"
 HEADER_LENGTH = struct.Struct("<Q")
-METADATA = "__metadata__"
+METADATA, CHECKSUMS = "__metadata__", "crc32"
+"""Keys in a safetensors header: of the metadata, and in it of the checksums (JSON, tensor name -> CRC-32)."""
+
+ALIGNMENT = 8  # of the values in the file, in bytes
+LARGEST_CRC32 = 2**32 - 1
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16}
 """Types of weights, by their name in safetensors files."""
 
@@ -32,6 +43,11 @@ LOCAL_HEADER = struct.Struct("<26xHH")  # lengths of name and extra field, which
 
 MAX_PICKLE_BYTES = 2 << 30
 """Files in torch's format from before 2020 are loaded whole, up to this size."""
+
+
+def shapes_of(tensors: Mapping[str, Tensor]) -> Shapes:
+    """Names and shapes of a state dict, which may be on the meta device."""
+    return {name: tuple(tensor.shape) for name, tensor in tensors.items()}
 
 
 class TensorFile(Protocol):
@@ -61,10 +77,10 @@ def open_tensors(path: Path, wrappers: tuple[str, ...] = ()) -> TensorFile:
 
 
 class SafetensorsFile:
-    """A safetensors file: length of the header (8 bytes, little endian), header (JSON), tensors.
+    """A safetensors file. checksums: CRC-32 by tensor name; empty for files of other programs.
 
-    The library checks the header but maps the file into memory, where what was read adds up; so reading is
-    done here.
+    The library checks the header, but it maps the file into memory and keeps all that was read; so the values
+    are read here.
     """
 
     def __init__(self, path: Path) -> None:
@@ -78,6 +94,25 @@ class SafetensorsFile:
         self._data = HEADER_LENGTH.size + length
         self._entries = {name: entry for name, entry in entries.items() if name != METADATA}
         self.shapes: Shapes = {name: tuple(entry["shape"]) for name, entry in self._entries.items()}
+        self.checksums = self._read_checksums(entries.get(METADATA) or {})
+
+    def _read_checksums(self, metadata: Mapping[str, str]) -> dict[str, int]:
+        try:
+            checksums: dict[str, int] = json.loads(metadata.get(CHECKSUMS, "{}"))
+            if not checksums or checksums.keys() == self.shapes.keys():
+                return checksums
+            raise ValueError("checksums of other tensors")
+        except (ValueError, AttributeError) as error:
+            raise InvalidCheckpoint(
+                f"{self.path} is damaged ({error}). Convert or copy the model again."
+            ) from error
+
+    def check(self, name: str, tensor: Tensor) -> None:
+        """Compare a tensor with its checksum, if the file holds one. Raises InvalidCheckpoint."""
+        if name in self.checksums and zlib.crc32(raw_bytes(tensor)) != self.checksums[name]:
+            raise InvalidCheckpoint(
+                f"{self.path} is damaged: {name} differs from its checksum. Convert or copy the model again."
+            )
 
     def read(self, names: Collection[str]) -> Iterator[tuple[str, Tensor]]:
         with self.path.open("rb") as file:
@@ -85,7 +120,8 @@ class SafetensorsFile:
                 kind, (begin, end) = self._entries[name]["dtype"], self._entries[name]["data_offsets"]
                 if kind not in DTYPES:
                     raise InvalidCheckpoint(
-                        f"{self.path}: {name} is of type {kind}, not of floats. Give the released file."
+                        f"{self.path}: {name} has the type {kind}, not a floating-point type. Give the "
+                        "released file."
                     )
                 try:
                     file.seek(self._data + begin)
@@ -114,7 +150,7 @@ class OldPickle:
 
 @dataclass(frozen=True)
 class _View:
-    """A tensor's place: the bytes [start, stop) of a record hold its values, in strides of `layout`."""
+    """A tensor's place: the bytes [start, stop) of a record hold its values, in the strides of `layout`."""
 
     name: str
     record: ZipInfo
@@ -231,3 +267,80 @@ def _unpickle(path: Path, device: str) -> object:
 def _damaged(path: Path, error: Exception) -> InvalidCheckpoint:
     reason = str(error).partition(". ")[0] or type(error).__name__
     return InvalidCheckpoint(f"{path} is no checkpoint, or is damaged ({reason}). Download it again.")
+
+
+def write_tensors(
+    path: Path, shapes: Shapes, dtype: torch.dtype, tensors: Iterable[tuple[str, Tensor]]
+) -> None:
+    """Write a safetensors file of `shapes`, all in `dtype`. `tensors` come in any order, and only one is in
+    memory at a time. If one fails, no file is left.
+
+    Raises OutputNotWritable, and ValueError unless `tensors` are exactly `shapes`.
+    """
+    places = _places(shapes, dtype)
+    # Checksums are known at the end; the header has room for the longest ones.
+    room = len(_header(shapes, dtype, places, dict.fromkeys(shapes, LARGEST_CRC32)))
+    room += -room % ALIGNMENT
+    checksums: dict[str, int] = {}
+    with replacing(path) as partial, partial.open("wb") as file:
+        for name, tensor in tensors:
+            if tuple(tensor.shape) != shapes[name] or tensor.dtype != dtype or name in checksums:
+                raise ValueError(f"{name} was not expected as {tuple(tensor.shape)} {tensor.dtype}")
+            values = raw_bytes(tensor)
+            checksums[name] = zlib.crc32(values)
+            with write_errors(path):
+                file.seek(HEADER_LENGTH.size + room + places[name][0])
+                file.write(values)
+        if missing := shapes.keys() - checksums.keys():
+            raise ValueError(f"no values for {sorted(missing)}")
+        with write_errors(path):
+            file.seek(0)
+            file.write(HEADER_LENGTH.pack(room) + _header(shapes, dtype, places, checksums).ljust(room))
+            file.flush()
+
+
+def cast(tensor: Tensor, dtype: torch.dtype, source: str) -> Tensor:
+    """`tensor` in `dtype`, on the CPU, ready to be written. `source` names it in errors.
+
+    Raises InvalidCheckpoint: its type is no floating-point type, or a value is not finite or out of range.
+    """
+    if not tensor.is_floating_point():
+        raise InvalidCheckpoint(
+            f"{source} has the type {tensor.dtype}, not a floating-point type. Give the released file."
+        )
+    values = tensor.detach().to("cpu", dtype)
+    if values.isfinite().all():
+        return values
+    if not tensor.isfinite().all():
+        raise InvalidCheckpoint(f"{source} holds NaN or infinity. Download or copy it again.")
+    raise InvalidCheckpoint(
+        f"{source} holds {tensor.abs().max():.3g}, beyond {dtype}. Choose bfloat16 or float32 (--dtype)."
+    )
+
+
+def raw_bytes(tensor: Tensor) -> memoryview:
+    """A tensor's values as bytes, in row-major order."""
+    return tensor.detach().contiguous().view(-1).view(torch.uint8).numpy().data
+
+
+def _places(shapes: Shapes, dtype: torch.dtype) -> dict[str, tuple[int, int]]:
+    """First byte of each tensor, and the one after its last, in the file's data."""
+    places, end = {}, 0
+    for name, shape in shapes.items():
+        begin, end = end, end + math.prod(shape) * dtype.itemsize
+        places[name] = (begin, end)
+    return places
+
+
+def _header(
+    shapes: Shapes,
+    dtype: torch.dtype,
+    places: Mapping[str, tuple[int, int]],
+    checksums: Mapping[str, int],
+) -> bytes:
+    metadata = {"format": "pt", CHECKSUMS: json.dumps(checksums)}
+    kind = next(name for name, known in DTYPES.items() if known == dtype)
+    entries = {
+        name: {"dtype": kind, "shape": shape, "data_offsets": places[name]} for name, shape in shapes.items()
+    }
+    return json.dumps({METADATA: metadata, **entries}).encode()

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from sonimate.checkpoints.manifest import check_shapes, load_strict
+from sonimate.checkpoints.store import check_shapes, load_strict
 from sonimate.errors import InvalidCheckpoint
 
 

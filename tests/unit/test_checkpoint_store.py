@@ -10,11 +10,11 @@ import torch
 from fake_release import write_fake_release
 from safetensors.torch import load_file
 
-from sonimate.checkpoints.convert import CLASSES, convert
-from sonimate.checkpoints.saved import load_components, save_components
-from sonimate.checkpoints.verify import verify_model
-from sonimate.checkpoints.writer import read_checksums
-from sonimate.errors import InvalidCheckpoint, UnknownModel
+from sonimate.checkpoints.convert import convert, verify_model
+from sonimate.checkpoints.registry import FULL_COMPONENTS
+from sonimate.checkpoints.store import load_components, save_components
+from sonimate.checkpoints.stream import SafetensorsFile
+from sonimate.errors import InvalidCheckpoint
 
 EXACT = ("audio_to_tokens", "audio_to_bucket", "audio_encoder", "interpolator")
 WEIGHTS = "model.safetensors"
@@ -54,8 +54,8 @@ def test_saving_loses_nothing_of_the_networks_that_stay_float32(original: Path, 
         assert before.keys() == after.keys()
         for tensor in before:
             torch.testing.assert_close(after[tensor], before[tensor], atol=0, rtol=0)
-        assert read_checksums(tmp_path / name / WEIGHTS).keys() == before.keys()
-    assert verify_model(tmp_path).keys() == CLASSES.keys()
+        assert SafetensorsFile(tmp_path / name / WEIGHTS).checksums.keys() == before.keys()
+    assert [*verify_model(tmp_path)] == [part.name for part in FULL_COMPONENTS]
 
 
 @pytest.mark.parametrize(
@@ -107,5 +107,5 @@ def test_a_config_that_describes_no_network_is_refused_by_its_component(
 
 @pytest.mark.parametrize("content", ["5", "[]", "null", "", '"vae"'])
 def test_an_index_that_lists_nothing_is_refused(changed: Callable[[str, str], Path], content: str) -> None:
-    with pytest.raises(UnknownModel, match=r"model_index\.json is damaged"):
+    with pytest.raises(InvalidCheckpoint, match=r"model_index\.json is damaged"):
         load_components(changed("model_index.json", content))
