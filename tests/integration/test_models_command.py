@@ -71,7 +71,7 @@ def test_convert_tells_its_progress_on_standard_error(
     assert models("convert", *options(release), "-o", tmp_path / "m") == 0
     out, err = capsys.readouterr()
     assert [line.split()[0] for line in err.splitlines()][:2] == ["check", "unet"]
-    assert out.splitlines()[-1].startswith(f"{tmp_path / 'm'} is whole")
+    assert out.splitlines()[-1].startswith(f"{tmp_path / 'm'} is complete")
 
 
 @pytest.mark.parametrize("damage", ["missing", "cut"])

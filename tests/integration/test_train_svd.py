@@ -64,7 +64,7 @@ def svd(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 def start(svd: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("start") / "model"
     arguments = ["--svd", svd[0], "--whisper", svd[1], "-o", folder, "--dtype", "float32"]
-    assert initial.main(list(map(str, arguments))) == 0
+    assert main(["models", "initialise", *map(str, arguments)]) == 0
     return folder
 
 

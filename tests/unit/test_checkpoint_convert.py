@@ -233,7 +233,7 @@ def test_values_beyond_half_precision_need_another_type(folder: Path) -> None:
 def test_integers_are_no_weights(folder: Path) -> None:
     tensors = read(folder / UNET)
     replace(folder / UNET, tensors | {"conv_out.bias": tensors["conv_out.bias"].long()})
-    with pytest.raises(InvalidCheckpoint, match=r"conv_out\.bias .* is torch\.int64, not of floats"):
+    with pytest.raises(InvalidCheckpoint, match=r"conv_out\.bias .* has the type torch\.int64"):
         convert(release(folder), folder / "model")
 
 
@@ -284,7 +284,7 @@ def test_damaged_configs_are_refused(folder: Path, component: str, content: str)
 def test_components_of_other_widths_do_not_belong_together(folder: Path) -> None:
     tensors = read(folder / TOKENS)
     replace(folder / TOKENS, tensors | {"proj1.weight": torch.zeros(48, 10 * 5 * 24)})
-    with pytest.raises(InvalidCheckpoint, match="Whisper's features for audio2token: 16 made, 24 taken"):
+    with pytest.raises(InvalidCheckpoint, match=r"Whisper's features, .* have the width 16, not 24"):
         convert(release(folder), folder / "model")
 
 

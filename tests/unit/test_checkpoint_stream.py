@@ -201,5 +201,5 @@ def test_integers_in_safetensors_are_refused_by_name(tmp_path: Path) -> None:
     save_file({"a": torch.ones(1), "positions": torch.arange(3)}, tmp_path / "a.safetensors")
     file = open_tensors(tmp_path / "a.safetensors")
     assert dict(file.read(["a"]))["a"] == 1
-    with pytest.raises(InvalidCheckpoint, match="positions is of type I64"):
+    with pytest.raises(InvalidCheckpoint, match="positions has the type I64"):
         list(file.read(["positions"]))

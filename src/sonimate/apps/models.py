@@ -1,6 +1,6 @@
-"""`sonimate models`: convert released checkpoints, and list, describe and check models on disk.
+"""`sonimate models`: fetch and convert released files, and list, describe and check models on disk.
 
-Each action is a function that adds its parser and one that performs it; heavy modules are imported inside.
+Each action has a function that adds its parser and one that carries it out and imports what it needs.
 """
 
 from __future__ import annotations
@@ -10,14 +10,11 @@ import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sonimate.apps.progress import Watch, peak_memory_mb
-from sonimate.checkpoints.registry import BUNDLED, model_folder
-from sonimate.errors import InvalidCheckpoint
-
-if TYPE_CHECKING:
-    from sonimate.checkpoints.registry import ComponentInfo
+from sonimate.checkpoints.registry import BUNDLED, ComponentInfo, describe, find_models, model_folder
+from sonimate.errors import ExtraMissing, InvalidCheckpoint
 
 Actions = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 
@@ -27,41 +24,43 @@ BYTES_PER_MB = 1e6
 
 def add_parser(commands: Actions[ArgumentParser]) -> None:
     """Add `models` and its actions to the command line. Loads nothing heavy."""
-    parser = commands.add_parser("models", help="convert, list and check models")
+    parser = commands.add_parser("models", help="fetch, convert, list and check models")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add_list(actions)
     add_info(actions)
     add_verify(actions)
     add_download(actions)
     add_convert(actions)
+    add_initialise(actions)
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate models` command line. Raises SonimateError."""
-    args.perform(args)
+    try:
+        args.perform(args)
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of("full", error) from error
 
 
 def add_list(actions: Actions[ArgumentParser]) -> None:
-    """`models list`: models at hand."""
-    parser = actions.add_parser("list", help="name the bundled models, and those in folders")
+    """`models list`: the models on this machine that can be used."""
+    parser = actions.add_parser("list", help="list the bundled models, and the models in folders")
     parser.set_defaults(perform=list_models)
-    parser.add_argument("folders", type=Path, nargs="*", metavar="DIR", help="a model, or a folder of models")
+    parser.add_argument(
+        "folders", type=Path, nargs="*", metavar="DIR", help="a model's folder, or a folder that holds models"
+    )
     _add_json(parser)
 
 
 def list_models(args: Namespace) -> None:
-    """Perform `models list`."""
-    from sonimate.checkpoints.registry import find_models
-
+    """Carry out `models list`."""
     models = [_listed(folder) for folder in find_models(args.folders)]
     rows = [[model["model"], model.get("problem") or megabytes(model["size_bytes"])] for model in models]
     _print(args, models, table(rows))
 
 
 def _listed(folder: Path) -> dict[str, Any]:
-    """A model's name and size, or the problem because of which it is none."""
-    from sonimate.checkpoints.registry import describe
-
+    """A model's name and its size, or the problem that prevents its use."""
     name = {"model": folder.name if folder.parent == BUNDLED else str(folder)}
     try:
         return name | {"size_bytes": sum(component.size_bytes for component in describe(folder))}
@@ -70,34 +69,33 @@ def _listed(folder: Path) -> dict[str, Any]:
 
 
 def add_info(actions: Actions[ArgumentParser]) -> None:
-    """`models info`: what a model is made of."""
-    parser = actions.add_parser("info", help="say what a model is made of")
+    """`models info`: a model's components."""
+    parser = actions.add_parser("info", help="show a model's components and their sizes")
     parser.set_defaults(perform=info)
     _add_model(parser)
 
 
 def info(args: Namespace) -> None:
-    """Perform `models info`."""
-    from sonimate.checkpoints.registry import describe
-
+    """Carry out `models info`."""
     folder = model_folder(args.model)
     components = describe(folder)
     _print(args, account_of(folder, components), f"{folder}\n{components_table(components)}")
 
 
 def add_verify(actions: Actions[ArgumentParser]) -> None:
-    """`models verify`: whether a model is whole."""
+    """`models verify`: whether a model's files are complete and undamaged."""
     parser = actions.add_parser(
         "verify",
         help="check every tensor of a model",
-        description="Check names and shapes against the architecture, checksums, and that values are finite.",
+        description="Check that all tensors of a model have the right names and shapes, agree with their "
+        "checksums, and hold finite numbers.",
     )
     parser.set_defaults(perform=verify)
     _add_model(parser)
 
 
 def verify(args: Namespace) -> None:
-    """Perform `models verify`."""
+    """Carry out `models verify`."""
     folder = model_folder(args.model)
     with Watch(args.started) as watch:
         from sonimate.checkpoints.convert import verify_model
@@ -107,7 +105,8 @@ def verify(args: Namespace) -> None:
     _print(
         args,
         {"model": str(folder), "checksums": checksums},
-        f"{folder} is whole. {f'{checked} checksums agree' if checked else 'It holds no checksums'}.",
+        f"{folder} is complete and undamaged. "
+        f"{f'{checked} checksums agree' if checked else 'It holds no checksums'}.",
     )
 
 
@@ -115,51 +114,61 @@ def add_convert(actions: Actions[ArgumentParser]) -> None:
     """`models convert`: released checkpoints -> a model folder."""
     parser = actions.add_parser(
         "convert",
-        help="make a model folder of the released checkpoints",
+        help="make a model folder from the released checkpoints",
         description="Check your copies of the released checkpoints and write them as one model folder.",
     )
     parser.set_defaults(perform=convert)
-    add = parser.add_argument
-    add("--sonic", type=Path, required=True, metavar="DIR", help="with unet.pth and the audio networks")
-    add("--svd", type=Path, required=True, metavar="DIR", help="Stable Video Diffusion XT, diffusers' form")
-    add("--whisper", type=Path, required=True, metavar="DIR", help="whisper-tiny, transformers' form")
-    add("--rife", type=Path, metavar="FILE", help="flownet.pkl (default: as found below --sonic)")
-    add("-o", "--output", type=Path, required=True, metavar="DIR", help="the model folder to write")
-    add(
-        "--dtype",
-        choices=DTYPES,
-        default=DTYPES[0],
-        help="of UNet, VAE and image encoder (default: %(default)s); the others stay float32",
+    parser.add_argument(
+        "--sonic", type=Path, required=True, metavar="DIR", help="with unet.pth and the audio networks"
     )
-    _add_json(parser)
+    _add_sources(parser, "default: looked for below --sonic, and in the folder RIFE beside it")
 
 
 def convert(args: Namespace) -> None:
-    """Perform `models convert`."""
-    from sonimate.checkpoints.registry import describe
+    """Carry out `models convert`."""
     from sonimate.checkpoints.release import Release
 
     release = Release(sonic=args.sonic, svd=args.svd, whisper=args.whisper, rife=args.rife)
-    release.files()  # what is missing is told before torch loads
+    release.files()  # a missing file is reported before torch loads
     with Watch(args.started) as watch:
         import torch
 
         from sonimate.checkpoints.convert import convert
 
         convert(release, args.output, dtype=getattr(torch, args.dtype), progress=watch)
-    components = describe(args.output)
-    peak = peak_memory_mb()
-    account = account_of(args.output, components) | {
-        "wall_seconds": round(watch.wall_seconds, 3),
-        "peak_memory_mb": peak,
-        "stages": {stage: round(seconds, 3) for stage, seconds in watch.seconds.items()},
-    }
-    memory = "" if peak is None else f", {peak:.0f} MB peak"
-    _print(
-        args,
-        account,
-        f"{components_table(components)}\n{args.output} is whole, after {watch.wall_seconds:.1f} s{memory}.",
+    _print_written(args, watch)
+
+
+def add_initialise(actions: Actions[ArgumentParser]) -> None:
+    """`models initialise`: Stable Video Diffusion XT -> a model folder that training starts from."""
+    parser = actions.add_parser(
+        "initialise",
+        help="make an untrained full model, for training to start from",
+        description="Write a full model that training starts from: Stable Video Diffusion XT with new audio "
+        "adapters, whisper-tiny, and audio networks with random weights.",
     )
+    parser.set_defaults(perform=initialise)
+    parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: %(default)s)")
+    _add_sources(parser, "without it, videos use optical flow")
+
+
+def initialise(args: Namespace) -> None:
+    """Carry out `models initialise`."""
+    with Watch(args.started) as watch:
+        import torch
+
+        from sonimate.checkpoints.initialise import initialise
+
+        initialise(
+            args.svd,
+            args.whisper,
+            args.output,
+            rife=args.rife,
+            dtype=getattr(torch, args.dtype),
+            seed=args.seed,
+            progress=watch,
+        )
+    _print_written(args, watch)
 
 
 def add_download(actions: Actions[ArgumentParser]) -> None:
@@ -168,16 +177,16 @@ def add_download(actions: Actions[ArgumentParser]) -> None:
         "download",
         help="fetch the released checkpoints of the full model",
         description="Fetch the files that `models convert` needs from the Hugging Face hub, about 10 GB, and "
-        "check their hashes. Run it again after an interruption: what is whole is kept.",
+        "check their hashes. After an interruption, run it again: it continues where it stopped.",
     )
     parser.set_defaults(perform=download)
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="the folder for the files")
-    add("--accept-licences", action="store_true", help="you have read and accept the licences of the files")
+    add("--accept-licences", action="store_true", help="say that you have read and accept the licences")
 
 
 def download(args: Namespace) -> None:
-    """Perform `models download`."""
+    """Carry out `models download`."""
     from sonimate.checkpoints import download as hub
 
     hub.download(args.output, accept_licences=args.accept_licences)
@@ -185,12 +194,12 @@ def download(args: Namespace) -> None:
 
 
 def account_of(folder: Path, components: list[ComponentInfo]) -> dict[str, Any]:
-    """What a model folder holds, ready for JSON."""
+    """A model's components, ready for JSON."""
     return {"model": str(folder), "components": [asdict(component) for component in components]}
 
 
 def components_table(components: list[ComponentInfo]) -> str:
-    """What a model folder holds, for people."""
+    """A model's components, as a table of text."""
     rows = [
         [
             part.name,
@@ -215,8 +224,43 @@ def table(rows: list[list[str]]) -> str:
 
 
 def megabytes(size_bytes: float) -> str:
-    """A size for people, in 10^6 bytes."""
+    """A size as text, in 10^6 bytes."""
     return f"{size_bytes / BYTES_PER_MB:,.1f} MB"
+
+
+def _add_sources(parser: ArgumentParser, rife: str) -> None:
+    """Options of the actions that write a full model. rife: what happens without --rife."""
+    add = parser.add_argument
+    add("--svd", type=Path, required=True, metavar="DIR", help="Stable Video Diffusion XT, diffusers' form")
+    add("--whisper", type=Path, required=True, metavar="DIR", help="whisper-tiny, transformers' form")
+    add("--rife", type=Path, metavar="FILE", help=f"flownet.pkl ({rife})")
+    add("-o", "--output", type=Path, required=True, metavar="DIR", help="the model folder to write")
+    add(
+        "--dtype",
+        choices=DTYPES,
+        default=DTYPES[0],
+        help="of UNet, VAE and image encoder (default: %(default)s); the others stay float32",
+    )
+    _add_json(parser)
+
+
+def _print_written(args: Namespace, watch: Watch) -> None:
+    """Describe a model that was just written."""
+    components = describe(args.output)
+    peak = peak_memory_mb()
+    account = account_of(args.output, components) | {
+        "wall_seconds": round(watch.wall_seconds, 3),
+        "peak_memory_mb": peak,
+        "stages": {stage: round(seconds, 3) for stage, seconds in watch.seconds.items()},
+        "warnings": watch.warnings,
+    }
+    memory = "" if peak is None else f", {peak:.0f} MB peak"
+    _print(
+        args,
+        account,
+        f"{components_table(components)}\n"
+        f"{args.output} is complete, after {watch.wall_seconds:.1f} s{memory}.",
+    )
 
 
 def _add_model(parser: ArgumentParser) -> None:

@@ -5,6 +5,7 @@ All files are checked before the first is written.
 
 from __future__ import annotations
 
+import logging
 import math
 import os
 import shutil
@@ -19,6 +20,7 @@ from torch import Tensor
 
 from sonimate.checkpoints.registry import (
     FULL_COMPONENTS,
+    INTERPOLATOR,
     MESH_CODEC,
     Component,
     read_config,
@@ -40,6 +42,8 @@ from sonimate.models.motion_bucket import AudioToBucketConfig
 from sonimate.models.rife import IFNetConfig
 from sonimate.models.unet import UNetConfig
 from sonimate.types import Progress, no_progress
+
+_log = logging.getLogger("sonimate")
 
 _ABOUT_THE_FILE = {"_name_or_path", "_commit_hash", "torch_dtype", "dtype"}
 """Settings of a config.json that describe the original file, and not its converted copy."""
@@ -82,6 +86,11 @@ def convert(
     output = output.resolve()
     require_new(output)
     parts = plan(release, dtype, progress)
+    if INTERPOLATOR not in [part.component for part in parts]:
+        _log.warning(
+            "RIFE's flownet.pkl was not found, so the model has no interpolator: optical flow, which is less "
+            "exact, will make every second frame. To include RIFE, give the file by --rife."
+        )
     require_space(output.parent, sum(part.size_bytes for part in parts))
     with complete_folder(output) as folder:
         for part in parts:

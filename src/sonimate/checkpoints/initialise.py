@@ -33,13 +33,15 @@ def initialise(
     output: Path,
     *,
     dtype: torch.dtype,
+    rife: Path | None = None,
     seed: int = 0,
     progress: Progress = no_progress,
 ) -> None:
     """Write the model folder `output`, which appears when it is complete and verified.
 
-    svd: Stable Video Diffusion XT in diffusers' form. whisper: whisper-tiny in transformers' form. dtype: of
-    UNet, autoencoder and CLIP. seed: of the random weights. progress: as in `convert`.
+    svd: Stable Video Diffusion XT in diffusers' form. whisper: whisper-tiny in transformers' form. rife:
+    flownet.pkl, if the model shall have an interpolator. dtype: of UNet, autoencoder and CLIP. seed: of the
+    random weights. progress: as in `convert`.
     Raises FileMissing, InvalidCheckpoint, OutputNotWritable.
     """
     require_new(output)
@@ -48,13 +50,15 @@ def initialise(
     width = config.cross_attention_dim
     with TemporaryDirectory(dir=output.absolute().parent) as folder, torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        sonic = Path(folder)
+        sonic = Path(folder) / "Sonic"
+        sonic.mkdir()
         tokens = AudioToTokens(AudioTokensConfig(channels=features, output_dim=width))
         torch.save(tokens.state_dict(), sonic / SONIC_FILES["audio_to_tokens"])
         bucket = AudioToBucket(AudioToBucketConfig(channels=features, clip_channels=width))
         torch.save(bucket.state_dict(), sonic / SONIC_FILES["audio_to_bucket"])
         torch.save(unet_with_adapters(svd / "unet", config), sonic / SONIC_FILES["unet"])
-        convert(Release(sonic=sonic, svd=svd, whisper=whisper), output, dtype=dtype, progress=progress)
+        release = Release(sonic=sonic, svd=svd, whisper=whisper, rife=rife)
+        convert(release, output, dtype=dtype, progress=progress)
 
 
 def unet_with_adapters(folder: Path, config: UNetConfig) -> dict[str, Tensor]:

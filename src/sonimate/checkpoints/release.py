@@ -65,6 +65,9 @@ SONIC_FILES = {
 }
 """Component -> file of the release, anywhere below its folder, in any case."""
 
+RIFE_FOLDER = "rife"
+"""The authors' folder of flownet.pkl, beside that of the other files, in any case."""
+
 DIFFUSERS_FILES = (
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.bin",
@@ -84,8 +87,9 @@ TRANSFORMERS_FILES = (
 class Release:
     """Folders of released checkpoints.
 
-    sonic: holds SONIC_FILES; flownet.pkl may be missing. svd: Stable Video Diffusion XT in diffusers' form.
-    whisper: whisper-tiny in transformers' form. rife: flownet.pkl, if it is elsewhere.
+    sonic: holds SONIC_FILES, at any depth; flownet.pkl may also be in the folder RIFE beside it, as in the
+    authors' layout, or missing. svd: Stable Video Diffusion XT in diffusers' form. whisper: whisper-tiny in
+    transformers' form. rife: flownet.pkl, if it is elsewhere.
     """
 
     sonic: Path
@@ -99,7 +103,7 @@ class Release:
             if not folder.is_dir():
                 raise FileMissing(f"{folder} is not a folder. Check the spelling of the path.")
         sonic = {name: _find_below(self.sonic, file) for name, file in SONIC_FILES.items()}
-        sonic["interpolator"] = self.rife or sonic["interpolator"]
+        sonic["interpolator"] = self.rife or sonic["interpolator"] or self._rife_beside()
         for name, path in sonic.items():
             if path is None and name != "interpolator":
                 raise FileMissing(
@@ -112,6 +116,12 @@ class Release:
             "audio_encoder": first_file(self.whisper, TRANSFORMERS_FILES),
             "vae": first_file(self.svd / "vae", DIFFUSERS_FILES),
         }
+
+    def _rife_beside(self) -> Path | None:
+        for folder in self.sonic.absolute().parent.iterdir():
+            if folder.name.lower() == RIFE_FOLDER and folder.is_dir():
+                return _find_below(folder, SONIC_FILES["interpolator"])
+        return None
 
     def configs(self) -> dict[str, dict[str, Any]]:
         """config.json of the components that have one; the UNet's may be missing. Raises FileMissing or
