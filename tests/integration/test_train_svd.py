@@ -120,7 +120,7 @@ def test_a_missing_unet_is_told(svd: tuple[Path, Path], tmp_path: Path) -> None:
         (tmp_path / part).symlink_to(svd[0] / part)
     (tmp_path / "unet").mkdir()
     (tmp_path / "unet" / "config.json").write_text((svd[0] / "unet" / "config.json").read_text())
-    with pytest.raises(FileMissing, match=r"unet holds no diffusion_pytorch_model\.safetensors"):
+    with pytest.raises(FileMissing, match=r"unet holds none of diffusion_pytorch_model\.safetensors"):
         initialise(tmp_path, svd[1], tmp_path / "model", dtype=torch.float32)
     assert not (tmp_path / "model").exists()
 
