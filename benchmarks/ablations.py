@@ -72,7 +72,7 @@ def main(argv: list[str] | None = None) -> None:
     for seed in arguments.seeds:
         for variant in VARIANTS:
             pipeline = SonicPipeline.from_pretrained(folder(variant, seed, arguments.out) / "model")
-            sampling = replace(COMPACT, seed=COMPACT.seed + seed, **variant.sampling)
+            sampling = replace(COMPACT, seed=COMPACT.fixed_seed + seed, **variant.sampling)
             reading = read_model(pipeline, takes, buckets, sampling)
             readings[variant.name].append(reading)
             print(variant.name, seed, reading, flush=True)

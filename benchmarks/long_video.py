@@ -19,6 +19,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
 from sonimate.apps.progress import peak_memory_mb
+from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.evaluate.tables import Check, publish
@@ -69,7 +70,7 @@ def draw(minutes: float) -> dict:
     with tempfile.TemporaryDirectory() as folder:
         video = Path(folder) / "long.mp4"
         sound = stream_sound(write_sound(Path(folder) / "long.wav", minutes))
-        with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=codec.output_fps, sound=sound) as writer:
+        with VideoWriter(video, width=SIDE_PX, height=SIDE_PX, fps=VIDEO_FPS, sound=sound) as writer:
             for frame in codec.decode(latents):
                 writer.write(frame)
                 frames += 1

@@ -29,7 +29,7 @@ VARIANTS = {
     "guidance_interval 0.05 to 10": replace(COMPACT, guidance_interval=(0.05, 10.0)),
     "half the steps": replace(COMPACT, steps=COMPACT.steps // 2),
     "shift_offset 8": replace(COMPACT, shift_offset=8),
-    "another seed": replace(COMPACT, seed=COMPACT.seed + 1),
+    "another seed": replace(COMPACT, seed=COMPACT.fixed_seed + 1),
 }
 
 

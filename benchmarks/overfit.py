@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +25,7 @@ from torch.nn import functional as F
 from transformers import CLIPVisionConfig
 
 from sonimate.checkpoints.store import Components, load_audio_encoder, save_components
-from sonimate.clock import VIDEO_FRAMES_PER_LATENT
+from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.codecs.svd.preparation import resize_to_multiple_of_64, signed_image
@@ -199,27 +200,27 @@ def measure(pipeline: SonicPipeline, clip: ShardClip, out: Path) -> dict[str, An
     mesh = FaceMesh(num_threads=1)
     real = frames_of(clip, out)
     truth = mouth_opening(clip.landmarks().astype(np.float64))[::VIDEO_FRAMES_PER_LATENT]
-    pipeline.set_size(SIDE_PX)
     codec: Any = pipeline.components.codec
-    codec.output_fps = codec.latent_fps
-    seen = list(
-        codec.decode(
-            codec.encode([resize_to_multiple_of_64(f, SIDE_PX) for f in real[::VIDEO_FRAMES_PER_LATENT]])
-        )
-    )
+    encoded = codec.encode([resize_to_multiple_of_64(f, SIDE_PX) for f in real[::VIDEO_FRAMES_PER_LATENT]])
+    seen = list(codec.decode(encoded, decoding=replace(codec.decoding, fps=LATENT_FPS)))
     portrait = Portrait(real[0], select_face(mesh.find(real[0])))
     sound = Waveform(clip.sound(), 16_000)
     labels = clip.record["buckets"]
-    options = replace(FULL, image_guidance=1.0, audio_guidance=1.0)
+    animate = partial(
+        pipeline,
+        portrait,
+        sound,
+        sampling=replace(FULL, image_guidance=1.0, audio_guidance=1.0),
+        size=SIDE_PX,
+        fps=LATENT_FPS,
+    )
     row: dict[str, Any] = {"clip": str(clip.clip_id), "r of reconstructions": score(seen, truth, mesh)}
-    made = list(pipeline(portrait, sound, sampling=options))
+    made = list(animate())
     row["r"] = score(made, truth, mesh)
     given = MotionOptions(head_motion=labels["head"], expression=labels["expression"])
-    row["r, labelled buckets"] = score(
-        list(pipeline(portrait, sound, sampling=options, motion=given)), truth, mesh
-    )
+    row["r, labelled buckets"] = score(list(animate(motion=given)), truth, mesh)
     path = out / f"{clip.key}.generated.mp4"
-    with VideoWriter(path, width=2 * SIDE_PX, height=SIDE_PX, fps=12.5, sound=sound) as writer:
+    with VideoWriter(path, width=2 * SIDE_PX, height=SIDE_PX, fps=LATENT_FPS, sound=sound) as writer:
         for one, other in zip(seen, made, strict=False):
             writer.write(np.concatenate([one, other], axis=1))
     return row

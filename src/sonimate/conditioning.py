@@ -1,4 +1,4 @@
-"""A voice and a portrait's embedding become what the UNet is conditioned on (NOTES 1)."""
+"""The UNet's conditions, from a sound and an encoded portrait (NOTES 1)."""
 
 from __future__ import annotations
 
@@ -7,13 +7,20 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from sonimate.audio.duration import pad_to_windows
 from sonimate.audio.windows import bucket_windows, token_windows
+from sonimate.checkpoints.store import Components
+from sonimate.clock import HIDDEN_STATE_HZ
+from sonimate.codecs.base import EncodedReference
+from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
 from sonimate.models.audio_tokens import AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket
+from sonimate.types import Conditions, Waveform
 
 FRAMES_AT_ONCE = 256
-"""Windows overlap: all of a long recording at once would hold every hidden state up to 25 times."""
+"""Frames whose windows are in memory at once. Windows overlap: those of a whole long recording would hold
+every hidden state up to 25 times."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +30,58 @@ class AudioConditions:
     audio_tokens: Tensor
     null_audio_tokens: Tensor
     motion_buckets: Tensor
+
+
+@torch.no_grad()
+def make_conditions(
+    components: Components,
+    waveform: Waveform,
+    reference: EncodedReference,
+    options: SamplingOptions,
+    motion: MotionOptions,
+    device: torch.device,
+) -> Conditions:
+    """Conditions of every frame, on `device` in the UNet's precision, from a 16 kHz sound and an encoded
+    portrait. The image encoder and the audio networks are on `device`.
+
+    Raises AudioTooShort.
+    """
+    fps = components.codec.latent_fps
+    image_dtype = next(components.image_encoder.parameters()).dtype
+    image = components.image_encoder(reference.image[None].to(device, image_dtype))
+    if options.as_reference:
+        hidden_states = components.audio_encoder(waveform.samples, "reference")
+    else:
+        hidden_states = components.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
+    audio = audio_conditions(
+        hidden_states.to(device),
+        image[0, 0].float(),
+        components.audio_to_tokens,
+        components.audio_to_bucket,
+        fps,
+    )
+    buckets = motion_buckets(audio.motion_buckets, options, motion)
+    dtype = next(components.unet.parameters()).dtype
+    return Conditions(
+        image.to(dtype).expand(len(buckets), -1, -1),
+        audio.audio_tokens.to(dtype),
+        audio.null_audio_tokens.to(dtype),
+        buckets,
+        reference.latents.to(device, dtype),
+        reference.mask.to(device, dtype),
+        fps,
+    )
+
+
+def motion_buckets(predicted: Tensor, options: SamplingOptions, motion: MotionOptions) -> Tensor:
+    """Buckets (n, 2) for the UNet: the predicted ones (n, 2), bounded to [0, 128] except as_reference, times
+    the dynamic scale (NOTES 4.9); where `motion` fixes one, that number as it is."""
+    buckets = predicted if options.as_reference else predicted.clamp(0, MAX_BUCKET)
+    buckets = buckets * options.dynamic_scale
+    for column, value in enumerate((motion.head_motion, motion.expression)):
+        if value is not None:
+            buckets[:, column] = value
+    return buckets
 
 
 @torch.no_grad()
@@ -43,7 +102,7 @@ def audio_conditions(
     tokens_of_windows = token_windows(hidden_states, fps).split(FRAMES_AT_ONCE)
     buckets_of_windows = bucket_windows(hidden_states, fps).split(FRAMES_AT_ONCE)
     if not len(tokens_of_windows[0]):
-        seconds = len(hidden_states) / 50
+        seconds = len(hidden_states) / HIDDEN_STATE_HZ
         raise AudioTooShort(f"{seconds:.2f} s of sound fill no frame; give a recording of at least 0.2 s.")
     tokens = torch.cat([audio_to_tokens(windows) for windows in tokens_of_windows])
     buckets = torch.cat([audio_to_bucket(w[None], image_embed[None])[0] for w in buckets_of_windows])

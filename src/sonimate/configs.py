@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from sonimate.clock import LATENT_FPS, VIDEO_FPS
 from sonimate.errors import OptionOutOfRange
 
 Ramp = float | tuple[float, float]
@@ -14,8 +15,17 @@ Ramp = float | tuple[float, float]
 MAX_BUCKET = 128.0
 """The liveliest motion bucket; clips above it are not trained on (paper eq. 3-4)."""
 
+MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
+"""Range of a picture's size: the longer side for the compact model, the shorter side for the full one."""
+
 DEFAULT_IMAGE_SIZE_PX = 512
 """Shorter side of the full model's frames; the reference implementation's setting."""
+
+FRAME_RATES = (VIDEO_FPS, LATENT_FPS)
+"""Frames a second that a video may have."""
+
+REFERENCE_SEED = 72_589
+"""The reference implementation's default seed."""
 
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 
@@ -33,17 +43,19 @@ class SamplingOptions:
     steps: int = 25
     """Euler steps; the reference implementation's setting."""
 
-    seed: int = 72_589
-    """Of the initial noise; the reference implementation's own default."""
+    seed: int | None = None
+    """Of the initial noise and the blinks. None: the pipeline derives one from the portrait and the sound
+    (`sonimate.inputs.derived_seed`), or takes REFERENCE_SEED where as_reference is set."""
 
     image_guidance: Ramp = 2.0
-    """r_i, NOTES 4.6: how much more the portrait counts than chance; 1 is no guidance."""
+    """r_i, NOTES 4.6: guidance scale of the portrait; 1 is no guidance."""
 
     audio_guidance: Ramp = 7.5
-    """r_a, NOTES 4.6: how much more the voice counts than chance; 0 ignores it."""
+    """r_a, NOTES 4.6: guidance scale of the voice; 0 ignores the voice."""
 
     dynamic_scale: float = 1.0
-    """beta, NOTES 4.9: multiplies the motion buckets; 0.5 mild, 1 moderate, 2 intense."""
+    """beta, NOTES 4.9: multiplies the predicted motion buckets, not those that MotionOptions fixes; 0.5 mild,
+    1 moderate, 2 intense."""
 
     windows: WindowStrategy = "shift"
     """How a long video is divided; the time-aware position shift, or a baseline of paper table 4."""
@@ -127,12 +139,17 @@ class SamplingOptions:
             raise OptionOutOfRange(f"windows = {self.windows!r} needs overlap above 0; the paper takes 8.")
 
     @property
+    def fixed_seed(self) -> int:
+        """The seed, or REFERENCE_SEED where it is None."""
+        return REFERENCE_SEED if self.seed is None else self.seed
+
+    @property
     def decoding(self) -> DecodeOptions:
-        """How the full model decodes."""
+        """How latents of these options become frames, at 25 a second."""
         default = REFERENCE_DECODE if self.as_reference else SEAMLESS_DECODE
         chunk = self.decode_chunk or default.chunk_frames
         overlap = min(default.overlap_frames, default.overlap_frames * chunk // default.chunk_frames)
-        return DecodeOptions(chunk_frames=chunk, overlap_frames=overlap)
+        return DecodeOptions(seed=self.fixed_seed, chunk_frames=chunk, overlap_frames=overlap)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,10 +177,16 @@ AUTOMATIC = MotionOptions()
 
 @dataclass(frozen=True, kw_only=True)
 class DecodeOptions:
-    """How latents of the full model become frames: in chunks, whose frames the decoder couples.
+    """How latents become frames. Chunks are the full model's: its decoder couples the frames of a chunk.
 
     Raises OptionOutOfRange.
     """
+
+    fps: float = VIDEO_FPS
+    """Frames a second: 25, or 12.5, one for each latent."""
+
+    seed: int = 0
+    """Of the compact model's blinks."""
 
     chunk_frames: int = 16
     """Frames decoded at once, which memory grows with; fewer cost more time for the same overlap."""
@@ -174,6 +197,8 @@ class DecodeOptions:
     (docs/decisions/0008). Time goes with chunk_frames / (chunk_frames - overlap_frames)."""
 
     def __post_init__(self) -> None:
+        if self.fps not in FRAME_RATES:
+            raise OptionOutOfRange(f"fps = {self.fps}; choose 25 or 12.5.")
         if not 0 <= self.overlap_frames < self.chunk_frames:
             raise OptionOutOfRange(
                 f"chunk_frames = {self.chunk_frames}, overlap_frames = {self.overlap_frames}; "
@@ -203,3 +228,10 @@ COMPACT = replace(
     sigma_max=80.0,  # Karras et al. 2022, table 1; starting lower, mouths and heads move less
 )
 """The bundled model; `benchmarks/lip_sync.py` draws lip correlation and amplitude over guidance."""
+
+
+def require_size(size: int) -> int:
+    """`size` in px, if it is in range. Raises OptionOutOfRange."""
+    if not MIN_SIZE_PX <= size <= MAX_SIZE_PX:
+        raise OptionOutOfRange(f"size = {size}; choose from {MIN_SIZE_PX} to {MAX_SIZE_PX} px.")
+    return size

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from sonimate.errors import FaceTooSmall, OptionOutOfRange
+from sonimate.configs import MAX_SIZE_PX, REFERENCE_SEED, SamplingOptions, require_size
+from sonimate.errors import FaceTooSmall
 from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
 from sonimate.face.geometry import Box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
@@ -17,7 +19,6 @@ from sonimate.media.image import even_size, read_image, resize_longer_side
 from sonimate.types import Face, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
-MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
 
 _log = logging.getLogger("sonimate")
 
@@ -88,6 +89,22 @@ def read_portrait(
     return _read(_Choice(Path(path), face, face_box, mesh), size, crop=crop, paste_back=False)[0]
 
 
+def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform) -> SamplingOptions:
+    """`sampling` with a seed: its own; else REFERENCE_SEED where as_reference is set; else `derived_seed`."""
+    if sampling.seed is not None:
+        return sampling
+    seed = REFERENCE_SEED if sampling.as_reference else derived_seed(portrait, waveform)
+    return replace(sampling, seed=seed)
+
+
+def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
+    """A number in [0, 2**32) from SHA-256 of the portrait's pixels and the sound's samples: equal inputs give
+    equal videos, and another portrait or sound another head motion and other blinks."""
+    digest = hashlib.sha256(np.ascontiguousarray(portrait.pixels))
+    digest.update(np.ascontiguousarray(waveform.samples))
+    return int.from_bytes(digest.digest()[:4], "big")
+
+
 @dataclass(frozen=True)
 class _Choice:
     """Which face of which file is meant."""
@@ -116,8 +133,8 @@ def _read(
     choice: _Choice, size: int | None, *, crop: bool, paste_back: bool
 ) -> tuple[Portrait, Canvas | None]:
     """The portrait, and what to paste it back into; even sides for whichever becomes the video's frame."""
-    if size is not None and not MIN_SIZE_PX <= size <= MAX_SIZE_PX:
-        raise OptionOutOfRange(f"size = {size}; choose a longer side from {MIN_SIZE_PX} to {MAX_SIZE_PX} px.")
+    if size is not None:
+        require_size(size)
     picture = read_image(choice.path)
     file_width = picture.shape[1]
     if paste_back:

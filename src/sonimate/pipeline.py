@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,46 +13,49 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonimate.audio.duration import latents_shown, pad_to_windows, video_frames
+from sonimate.audio.duration import latents_shown, video_frames
 from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.checkpoints.store import Components, load_components, save_components
+from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.base import EncodedReference
-from sonimate.conditioning import audio_conditions
+from sonimate.conditioning import make_conditions
 from sonimate.configs import (
     AUTOMATIC,
     COMPACT,
-    DEFAULT_IMAGE_SIZE_PX,
     FULL,
-    MAX_BUCKET,
     DecodeOptions,
     MotionOptions,
     Precision,
     SamplingOptions,
+    require_size,
 )
 from sonimate.devices import Stage, choose_device, choose_dtype, compile_network, wrap_compile_errors
 from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import options_for_distilled
-from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
+from sonimate.errors import AudioTooShort, NonFiniteOutput
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import Box
-from sonimate.inputs import DEFAULT_SIZE_PX, MAX_SIZE_PX, MIN_SIZE_PX, Inputs, read_inputs
+from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs, with_seed
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.mp4 import VideoWriter
-from sonimate.types import Conditions, Portrait, Progress, Waveform, no_progress
+from sonimate.types import Portrait, Progress, Waveform, no_progress
 
 
 @dataclass(frozen=True)
 class Animation:
-    """A portrait with its motion decided: frames can be drawn, as often as wanted.
+    """A portrait whose motion is generated: its frames can be drawn more than once.
 
-    width, height: px, even. frame_count: at `fps`. sound_path: what `save` puts into the video.
+    width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound_path: the sound
+    that `save` puts into the video. interpolation: the method that makes frames between latents, or None.
     """
 
     width: int
     height: int
     frame_count: int
     fps: float
+    seed: int
     sound_path: Path
+    interpolation: str | None
     draw: Callable[[], Iterator[np.ndarray]]
 
     def frames(self) -> Iterator[np.ndarray]:
@@ -85,16 +88,16 @@ class SonicPipeline:
         offload: bool = False,
     ):
         """sampling: default for all runs, by default the model's own. offload: networks wait in the CPU's
-        memory until their turn: those that look and listen, then the UNet, then the decoder."""
+        memory until their turn: first the encoders of picture and sound, then the UNet, then the decoder."""
         self.components = components
         self.sampling = sampling or (FULL if components.full else COMPACT)
         self.device = choose_device(device)
         parts = components
-        self._listeners = Stage(
+        self._encoders = Stage(
             [parts.image_encoder, parts.audio_to_tokens, parts.audio_to_bucket], self.device, offload
         )
-        self._mover = Stage([parts.unet], self.device, offload)
-        self._drawer = Stage(parts.codec.networks, self.device, offload)
+        self._denoiser = Stage([parts.unet], self.device, offload)
+        self._decoder = Stage(parts.codec.networks, self.device, offload)
 
     @classmethod
     def from_pretrained(
@@ -139,17 +142,29 @@ class SonicPipeline:
         size: int | None = None,
         crop: bool = False,
         paste_back: bool = False,
+        fps: float = VIDEO_FPS,
         progress: Progress = no_progress,
     ) -> Animation:
-        """Decide the motion of a portrait file for a sound file.
+        """Generate the motion of a portrait file for a sound file.
 
-        face, face_box, crop, paste_back: as in `read_inputs`. size: px, by default the model's own; the
-        compact model caps the longer side at it (1024), the full one brings the shorter side to it (512).
+        face, face_box, crop, paste_back: as in `read_inputs`. size: px; the compact model shrinks a longer
+        side to it (default 1024), the full one scales the shorter side to it (default 512). fps: 25 or 12.5.
         Raises the media errors, NoFaceFound, FaceTooSmall, AudioTooShort, OptionOutOfRange.
         """
-        which = {"face": face, "face_box": face_box, "crop": crop, "paste_back": paste_back}
-        inputs = read_inputs(portrait, audio, **which, size=self.set_size(size))
-        return self.animate_inputs(inputs, sampling=sampling, motion=motion, progress=progress)
+        if size is not None:
+            require_size(size)
+        inputs = read_inputs(
+            portrait,
+            audio,
+            face=face,
+            face_box=face_box,
+            size=None if self.components.full else size or DEFAULT_SIZE_PX,
+            crop=crop,
+            paste_back=paste_back,
+        )
+        return self.animate_inputs(
+            inputs, sampling=sampling, motion=motion, size=size, fps=fps, progress=progress
+        )
 
     def animate_inputs(
         self,
@@ -157,36 +172,42 @@ class SonicPipeline:
         *,
         sampling: SamplingOptions | None = None,
         motion: MotionOptions = AUTOMATIC,
+        size: int | None = None,
+        fps: float = VIDEO_FPS,
         progress: Progress = no_progress,
     ) -> Animation:
-        """`animate` for files that were read before."""
-        options = sampling or self.sampling
+        """`animate` for files that are already read. size: of the full model's frames."""
+        options = self.seeded(inputs.portrait, inputs.waveform, sampling)
+        decoding = replace(options.decoding, fps=fps)
         latents, reference = self.generate(
-            inputs.portrait, inputs.waveform, sampling=options, motion=motion, progress=progress
+            inputs.portrait, inputs.waveform, sampling=options, motion=motion, size=size, progress=progress
         )
-        fps, count = self.components.codec.output_fps, self.frame_count(inputs.waveform, options)
-        draw = partial(self.decode, latents, reference, options.decoding)
-        if inputs.canvas is None:
-            return Animation(reference.width, reference.height, count, fps, inputs.sound_path, draw)
-        paste = PasteBack(inputs.canvas)
-        height, width = inputs.canvas.pixels.shape[:2]
-        return Animation(width, height, count, fps, inputs.sound_path, lambda: map(paste, draw()))
+        draw: Callable[[], Iterator[np.ndarray]] = partial(self.decode, latents, reference, decoding)
+        width, height = reference.width, reference.height
+        if inputs.canvas is not None:
+            draw_portrait, paste = draw, PasteBack(inputs.canvas)
+            height, width = inputs.canvas.pixels.shape[:2]
 
-    def set_size(self, size: int | None) -> int | None:
-        """Give a size in px to whoever scales the picture: returns it for `read_inputs` of the compact model,
-        None for the full one, whose codec does that itself. Raises OptionOutOfRange."""
-        if size is not None and not MIN_SIZE_PX <= size <= MAX_SIZE_PX:
-            raise OptionOutOfRange(f"size = {size}; choose from {MIN_SIZE_PX} to {MAX_SIZE_PX} px.")
-        codec = self.components.codec
-        if codec.image_size is None:
-            return size or DEFAULT_SIZE_PX
-        codec.image_size = size or DEFAULT_IMAGE_SIZE_PX
-        return None
+            def draw() -> Iterator[np.ndarray]:
+                return map(paste, draw_portrait())
 
-    def frame_count(self, waveform: Waveform, sampling: SamplingOptions | None = None) -> int:
-        """Frames of the video; see `video_frames`."""
-        options = sampling or self.sampling
-        return video_frames(waveform, self.components.codec.output_fps, as_reference=options.as_reference)
+        return Animation(
+            width=width,
+            height=height,
+            frame_count=video_frames(inputs.waveform, fps, as_reference=options.as_reference),
+            fps=fps,
+            seed=decoding.seed,
+            sound_path=inputs.sound_path,
+            interpolation=self.components.codec.interpolation(fps),
+            draw=draw,
+        )
+
+    def seeded(
+        self, portrait: Portrait, waveform: Waveform, sampling: SamplingOptions | None = None
+    ) -> SamplingOptions:
+        """`sampling`, by default the pipeline's, with the seed that `generate` and `decode` take for these
+        inputs; see `with_seed`."""
+        return with_seed(sampling or self.sampling, portrait, waveform)
 
     def __call__(
         self,
@@ -194,23 +215,24 @@ class SonicPipeline:
         waveform: Waveform,
         *,
         sampling: SamplingOptions | None = None,
+        fps: float = VIDEO_FPS,
         **options: Any,
     ) -> Iterator[np.ndarray]:
-        """The same on arrays: uint8 frames (h, w, 3), 25 a second, as long as the 16 kHz `waveform`.
+        """The same on arrays: uint8 frames (h, w, 3), `fps` a second, as long as the 16 kHz `waveform`.
 
-        options: `motion` and `progress` of `generate`.
+        options: `motion`, `size` and `progress` of `generate`.
         """
-        sampling = sampling or self.sampling
+        sampling = self.seeded(portrait, waveform, sampling)
         latents, reference = self.generate(portrait, waveform, sampling=sampling, **options)
-        frames = self.decode(latents, reference, sampling.decoding)
-        return islice(frames, self.frame_count(waveform, sampling))
+        frames = self.decode(latents, reference, replace(sampling.decoding, fps=fps))
+        return islice(frames, video_frames(waveform, fps, as_reference=sampling.as_reference))
 
     def decode(
         self, latents: Tensor, reference: EncodedReference, decoding: DecodeOptions | None = None
     ) -> Iterator[np.ndarray]:
-        """Frames of the latents that `generate` gave, one by one. decoding: of the full model, by default its
-        codec's own."""
-        with self._drawer:
+        """Frames of the latents that `generate` returned, one by one. decoding: frame rate, blink seed and
+        chunks, by default the codec's own."""
+        with self._decoder:
             yield from self.components.codec.decode(latents, reference.context, decoding)
 
     @torch.no_grad()
@@ -221,28 +243,30 @@ class SonicPipeline:
         *,
         sampling: SamplingOptions | None = None,
         motion: MotionOptions = AUTOMATIC,
+        size: int | None = None,
         progress: Progress = no_progress,
     ) -> tuple[Tensor, EncodedReference]:
         """Latents (n, c, h, w) that move `portrait` to a 16 kHz `waveform`, and the reference to decode them
         with. Silence fills the last window, so n may be more than the video shows.
 
-        Raises AudioTooShort, NonFiniteOutput, CompilationFailed.
+        size: of the full model's frames, as in `animate`.
+        Raises AudioTooShort, OptionOutOfRange, NonFiniteOutput, CompilationFailed.
         """
-        options = sampling or self.sampling
+        options = self.seeded(portrait, waveform, sampling)
         if waveform.seconds < MIN_SECONDS:
             raise AudioTooShort(
                 f"{waveform.seconds:.2f} s of sound; give a recording of at least {MIN_SECONDS} s."
             )
         progress("listen", 0, 1)
-        with self._drawer:
-            reference = self.components.codec.encode_reference(portrait)
-        with self._listeners:
-            conditions = self._conditions(waveform, reference, options, motion)
+        with self._decoder:
+            reference = self.components.codec.encode_reference(portrait, size=size)
+        with self._encoders:
+            conditions = make_conditions(self.components, waveform, reference, options, motion, self.device)
         progress("listen", 1, 1)
         progress("move", 0, options.steps)
         noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
         mean = torch.as_tensor(reference.initial_mean, device=self.device)
-        with self._mover, wrap_compile_errors():
+        with self._denoiser, wrap_compile_errors():
             latents = sample_latents(
                 self.components.unet,
                 conditions,
@@ -259,46 +283,14 @@ class SonicPipeline:
         shown = latents_shown(waveform, as_reference=options.as_reference)
         return hold_last(latents.cpu(), shown), reference
 
-    def _conditions(
-        self, waveform: Waveform, reference: EncodedReference, options: SamplingOptions, motion: MotionOptions
-    ) -> Conditions:
-        parts = self.components
-        fps = parts.codec.latent_fps
-        image_dtype = next(parts.image_encoder.parameters()).dtype
-        image = parts.image_encoder(reference.image[None].to(self.device, image_dtype))
-        if options.as_reference:
-            hidden_states = parts.audio_encoder(waveform.samples, "reference")
-        else:
-            hidden_states = parts.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
-        audio = audio_conditions(
-            hidden_states.to(self.device),
-            image[0, 0].float(),
-            parts.audio_to_tokens,
-            parts.audio_to_bucket,
-            fps,
-        )
-        buckets = audio.motion_buckets if options.as_reference else audio.motion_buckets.clamp(0, MAX_BUCKET)
-        for column, value in enumerate((motion.head_motion, motion.expression)):
-            if value is not None:
-                buckets[:, column] = value / max(options.dynamic_scale, 1e-6)
-        unet_dtype = next(parts.unet.parameters()).dtype
-        return Conditions(
-            image.to(unet_dtype).expand(len(buckets), -1, -1),
-            audio.audio_tokens.to(unet_dtype),
-            audio.null_audio_tokens.to(unet_dtype),
-            buckets,
-            reference.latents.to(self.device, unet_dtype),
-            reference.mask.to(self.device, unet_dtype),
-            fps,
-        )
-
 
 def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
-    """Standard normal (n, c, h, w), float32, of the CPU's generator: a seed means the same everywhere.
+    """Standard normal (n, c, h, w), float32, from the CPU's generator: a seed gives the same noise on every
+    device.
 
     The reference implementation first draws pixel noise that it then scales to nothing (NOTES 4.3).
     """
-    generator = torch.Generator().manual_seed(options.seed)
+    generator = torch.Generator().manual_seed(options.fixed_seed)
     if options.as_reference:
         torch.randn((3, reference.height, reference.width), generator=generator)
     return torch.randn((frames, *reference.latents.shape), generator=generator)

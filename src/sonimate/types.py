@@ -66,7 +66,7 @@ class Conditions:
     """All that steers the UNet, per generated frame (n frames at `fps`).
 
     image_embeds: (n, 1, c). audio_tokens, null_audio_tokens: (n, k, c).
-    motion_buckets: (n, 2), head then expression, in [0, 128].
+    motion_buckets: (n, 2), head then expression, nominally in [0, 128], the dynamic scale included.
     reference_latents: (c, h, w). mask: (h, w), the face mask on the latent grid or in pixels.
     """
 

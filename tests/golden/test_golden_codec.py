@@ -71,9 +71,7 @@ def test_encoded_portrait(e2e):
     x, y, width, height = E2E["bbox_xywh"]
     pixels = load_file(MODULES / "image_prep.safetensors")["land_image_hwc_u8"].numpy()
     face = Face((x, y, x + width, y + height), np.zeros((478, 3), np.float32), 1.0)
-    codec = golden_codec()
-    codec.image_size = E2E["min_resolution"]
-    reference = codec.encode_reference(Portrait(pixels, face))
+    reference = golden_codec().encode_reference(Portrait(pixels, face), size=E2E["min_resolution"])
     assert (reference.height, reference.width) == (E2E["height"], E2E["width"])
     noise = 700 * e2e["latent_noise_drawn_second"][0].double()
     expected = (e2e["latents_init_and_steps_except_last"][0, 0] - noise).mean(0).float()

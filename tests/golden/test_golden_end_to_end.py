@@ -30,6 +30,7 @@ HERE = Path(__file__).parent
 MODULES = HERE / "modules"
 CASE = json.loads((HERE / "pipeline/e2e.json").read_text())
 OVERRIDES = CASE["config_overrides"]
+SIZE = CASE["min_resolution"]
 OPTIONS = replace(
     FULL,
     steps=OVERRIDES["num_inference_steps"],
@@ -64,7 +65,6 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> SonicPipeline:
     rife.load_state_dict(recipe_weights("rife"))
     vae = loaded(AutoencoderKLTemporalDecoder(**config("vae")), "vae")
     codec = SVDCodec(vae, middle=RifeMiddle(rife.eval()), decoding=REFERENCE_DECODE)
-    codec.image_size = CASE["min_resolution"]
     components = Components(
         unet=loaded(SpatioTemporalUNet(UNetConfig.from_dict(unet_recipe["config"])), "unet_a"),
         audio_to_tokens=loaded(AudioToTokens(AudioTokensConfig(**config("audio2token"))), "audio2token"),
@@ -91,7 +91,7 @@ def sound() -> Waveform:
 
 @pytest.fixture(scope="module")
 def generated(pipeline: SonicPipeline, portrait: Portrait, sound: Waveform):
-    return pipeline.generate(portrait, sound, sampling=OPTIONS)
+    return pipeline.generate(portrait, sound, sampling=OPTIONS, size=SIZE)
 
 
 def test_the_seed_draws_the_reference_noise(generated, expected):
@@ -114,7 +114,7 @@ def test_frames_at_half_the_rate(pipeline, generated, expected):
 
 def test_video(pipeline, portrait, sound, expected):
     """From files' contents to what is written: uint8, 25 a second."""
-    frames = list(pipeline(portrait, sound, sampling=OPTIONS))[: CASE["rife_frames"]]
+    frames = list(pipeline(portrait, sound, sampling=OPTIONS, size=SIZE))[: CASE["rife_frames"]]
     means = [frame.mean() / 255 for frame in frames]
     assert means == pytest.approx(CASE["rife_frame_means"], abs=1 / 255)
     for index, wanted in zip(
@@ -130,8 +130,10 @@ def test_a_saved_copy_makes_the_same_latents(pipeline, portrait, sound, generate
     """The golden weights are float16 numbers, so that saving loses nothing."""
     pipeline.save_pretrained(tmp_path)
     copy = SonicPipeline.from_pretrained(tmp_path, device="cpu")
-    copy.components.codec.image_size = CASE["min_resolution"]
     torch.testing.assert_close(
-        copy.generate(portrait, sound, sampling=OPTIONS)[0], generated[0], atol=2e-4, rtol=0
+        copy.generate(portrait, sound, sampling=OPTIONS, size=SIZE)[0],
+        generated[0],
+        atol=2e-4,
+        rtol=0,
     )
     assert isinstance(copy.components.codec.middle, RifeMiddle)

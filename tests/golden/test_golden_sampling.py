@@ -53,7 +53,6 @@ def options_of(name: str) -> SamplingOptions:
         steps=params["num_inference_steps"],
         image_guidance=(params["min_guidance_scale1"], params["max_guidance_scale1"]),
         audio_guidance=(params["min_guidance_scale2"], params["max_guidance_scale2"]),
-        dynamic_scale=params["motion_bucket_scale"],
         window_frames=params["frames_per_batch"],
         shift_offset=params["shift_offset"],
         overlap=params["overlap"],
@@ -78,7 +77,7 @@ def conditions_of(name: str, shared: dict[str, torch.Tensor]) -> Conditions:
         image_embeds=shared["image_embeds"].expand(frames, 1, -1),
         audio_tokens=shared["audio_tokens"][:frames],
         null_audio_tokens=shared["uncond_audio_tokens"][:frames],
-        motion_buckets=shared["motion_buckets"][:frames].flatten(1),
+        motion_buckets=case["params"]["motion_bucket_scale"] * shared["motion_buckets"][:frames].flatten(1),
         reference_latents=reference_latents(name, shared),
         mask=shared[f"face_mask_{size}_f16"][0, 0].float(),
         fps=case["params"]["fps"],
@@ -142,11 +141,8 @@ def test_plans_and_sigmas_of_the_pipeline(name):
 
 @pytest.mark.parametrize("name", CASES)
 def test_added_time_ids(name, shared):
-    conditions, options = conditions_of(name, shared), options_of(name)
-    ids = [
-        added_time_ids(conditions, torch.tensor(plan), options.dynamic_scale)
-        for plan in CASES[name]["windows_mod"]
-    ]
+    conditions = conditions_of(name, shared)
+    ids = [added_time_ids(conditions, torch.tensor(plan)) for plan in CASES[name]["windows_mod"]]
     torch.testing.assert_close(torch.cat(ids), golden(name)["added_time_ids_per_clip"], atol=1e-5, rtol=0)
 
 

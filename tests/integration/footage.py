@@ -9,7 +9,7 @@ import numpy as np
 
 from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_mesh_codec
-from sonimate.codecs.mesh.codec import Motion
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.footage.mouth_reader import MouthReader
 from sonimate.footage.preparer import PrepareOptions

@@ -47,9 +47,9 @@ def latents(pipeline: SonicPipeline, words: Path) -> torch.Tensor:
 
 
 def generate(pipeline: SonicPipeline, words: Path, **changes: object) -> torch.Tensor:
-    inputs = read_inputs(PORTRAIT, words, size=pipeline.set_size(64))
+    inputs = read_inputs(PORTRAIT, words, size=None)
     options = replace(TWO_STEPS, **changes)
-    return pipeline.generate(inputs.portrait, inputs.waveform, sampling=options)[0]
+    return pipeline.generate(inputs.portrait, inputs.waveform, sampling=options, size=64)[0]
 
 
 def test_a_video_of_the_right_form(

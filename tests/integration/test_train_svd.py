@@ -171,10 +171,10 @@ def test_a_trained_model_animates(data: Path, start: Path, words: Path, tmp_path
         changes = [(trained[key].float() - untrained[key]).abs().max().item() for key in untrained]
         assert max(changes) > 1e-3
     pipeline = SonicPipeline.from_pretrained(model, device="cpu")
-    inputs = read_inputs(PORTRAIT, words, size=pipeline.set_size(64))
+    inputs = read_inputs(PORTRAIT, words, size=None)
     still, lively = (
         pipeline.generate(
-            inputs.portrait, inputs.waveform, sampling=replace(FULL, steps=1, dynamic_scale=scale)
+            inputs.portrait, inputs.waveform, sampling=replace(FULL, steps=1, dynamic_scale=scale), size=64
         )[0]
         for scale in (0.5, 2.0)
     )

@@ -6,8 +6,10 @@ import torch
 from faces import NAMES, canonical_landmarks, codec, example, poses
 
 from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
-from sonimate.codecs.mesh.codec import Motion, catmull_rom, fit_codec
-from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, face_mask, vertices_to_grid
+from sonimate.codecs.mesh.codec import fit_codec
+from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, layout_mask, vertices_to_grid
+from sonimate.codecs.mesh.motion import Motion, catmull_rom
+from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import relative_motion, to_image
 
@@ -118,7 +120,7 @@ def test_a_portrait_is_shown_to_the_network_with_its_mouth_closed(name):
 
 def test_still_latents_close_a_smile_and_blink():
     smiling = codec().encode_reference(example("obama"))
-    moved = codec().motion(torch.zeros(250, *codec().latent_shape), smiling.context)
+    moved = codec().motion(torch.zeros(250, *codec().latent_shape), smiling.context, DecodeOptions())
     vertices = smiling.context.vertices + codec().displacement(moved.expression)
     assert np.abs(vertices[:, 13, 1] - vertices[:, 14, 1]).max() < 0.1
     lids = vertices[:, 159, 1] - vertices[:, 145, 1]
@@ -148,7 +150,7 @@ def test_a_field_is_sampled_bilinearly_and_fitted():
     np.testing.assert_allclose(bilinear_matrix(positions).sum(1), 1)
     fitted = vertices_to_grid(positions) @ values
     assert (bilinear_matrix(positions) @ fitted - values).std() < 0.02 * values.std()
-    assert face_mask(positions[:1]).sum() == 4
+    assert layout_mask(positions[:1]).sum() == 4
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 10])

@@ -45,13 +45,13 @@ def test_hair_is_held_farther_out_than_neck(rings):
 
 
 @pytest.mark.parametrize("centre", [(300, 250), (70, 250), (300, 70), (30, 20), (550, 430)])
-def test_no_movement_within_the_leash_folds_a_triangle(centre):
+def test_no_damped_movement_folds_a_triangle(centre):
     outline = oval(*centre)
     rings = build_rings(outline, UP, WIDTH, HEIGHT)
     rest = np.concatenate([outline, rings.points])
     for angle in np.arange(8) * np.pi / 4:
         shift = 500 * np.array([np.cos(angle), np.sin(angle)])
-        shift = shift * rings.leash(np.broadcast_to(shift, outline.shape))
+        shift = shift * rings.damping(np.broadcast_to(shift, outline.shape))
         moved = np.concatenate([outline + shift, rings.points + rings.follow[:, None] * shift])
         assert np.all(areas(moved, rings.triangles) * areas(rest, rings.triangles) > 0)
 
@@ -62,20 +62,20 @@ def areas(points: np.ndarray, triangles: np.ndarray) -> np.ndarray:
     return u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0]
 
 
-def test_the_leash_lets_small_motion_pass_and_bounds_large(rings):
+def test_damping_leaves_small_motion_and_bounds_large(rings):
     def share(distance: float) -> float:
-        return rings.leash(np.full((SPOKES, 2), distance / np.sqrt(2)))
+        return rings.damping(np.full((SPOKES, 2), distance / np.sqrt(2)))
 
     distances = np.array([0.0, 0.5, 5, 20, 100, 1000])
     moved = np.array([distance * share(distance) for distance in distances])
     assert share(0.0) == 1
     assert share(0.5) > 0.99
     assert np.all(np.diff(moved) > 0)
-    assert moved[-1] <= rings.slack.min() * 1.001
+    assert moved[-1] <= rings.room.min() * 1.001
 
 
 def test_size_scales_everything(rings):
     twice = build_rings(2 * oval() + 0.5, UP, 2 * WIDTH, 2 * HEIGHT)
     np.testing.assert_allclose(twice.points, 2 * rings.points + 0.5, atol=1.0)
     np.testing.assert_allclose(twice.follow, rings.follow, atol=0.02)
-    np.testing.assert_allclose(twice.slack, 2 * rings.slack, rtol=0.02)
+    np.testing.assert_allclose(twice.room, 2 * rings.room, rtol=0.02)

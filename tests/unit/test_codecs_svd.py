@@ -117,8 +117,7 @@ def test_decoding_keeps_pace_with_reading(monkeypatch):
 def test_frames_at_both_rates_are_truncated(fps, count):
     """NOTES 5.3."""
     tested = codec()
-    tested.output_fps = fps
-    frames = list(tested.decode(latents(5)))
+    frames = list(tested.decode(latents(5), decoding=DecodeOptions(fps=fps)))
     assert len(frames) == count
     assert {(frame.shape, frame.dtype) for frame in frames} == {((8, 8, 3), np.dtype(np.uint8))}
     found = torch.from_numpy(np.stack(frames)).permute(0, 3, 1, 2)[:: count // 5]
@@ -148,10 +147,24 @@ def test_values_beyond_black_and_white_are_clipped(bias, gray):
 
 
 def test_other_rates_are_refused():
-    tested = codec()
-    tested.output_fps = 30.0
     with pytest.raises(OptionOutOfRange, match="25 or 12"):
-        next(tested.decode(latents(2)))
+        DecodeOptions(fps=30.0)
+
+
+def test_calls_leave_nothing_behind(portrait):
+    """Size and frame rate are arguments: a call with others does not change the next one."""
+    tested = codec(levels=4)
+    small = tested.encode_reference(portrait, size=64)
+    tested.encode_reference(portrait, size=128)
+    assert tested.encode_reference(portrait, size=64).width == small.width
+    assert len(list(tested.decode(small.latents[None], decoding=DecodeOptions(fps=12.5)))) == 1
+    assert len(list(tested.decode(small.latents[None]))) == 2
+
+
+@pytest.mark.parametrize("size", [63, 8193])
+def test_sizes_out_of_range_are_refused(size, portrait):
+    with pytest.raises(OptionOutOfRange, match="64 to 8192"):
+        codec().encode_reference(portrait, size=size)
 
 
 @pytest.mark.parametrize(("chunk", "overlap"), [(0, 0), (8, 8), (8, -1)])
@@ -182,8 +195,7 @@ def test_overflow_in_half_precision_is_computed_again_in_float32(caplog):
 
 def test_overflow_of_the_encoder_is_computed_again_in_float32(portrait, caplog):
     tested = SVDCodec(overflowing(levels=4), middle=mean_frame)
-    tested.image_size = 64
-    assert tested.encode_reference(portrait).latents.isfinite().all()
+    assert tested.encode_reference(portrait, size=64).latents.isfinite().all()
     assert len(caplog.records) == 1
 
 
@@ -191,8 +203,10 @@ def test_broken_weights_are_an_error(portrait):
     tested = codec()
     torch.nn.init.constant_(tested.vae.decoder.conv_out.bias, torch.nan)
     torch.nn.init.constant_(tested.vae.quant_conv.bias, torch.inf)
-    tested.image_size = 64
-    for compute in (lambda: next(tested.decode(latents(2))), lambda: tested.encode_reference(portrait)):
+    for compute in (
+        lambda: next(tested.decode(latents(2))),
+        lambda: tested.encode_reference(portrait, size=64),
+    ):
         with pytest.raises(NonFiniteOutput, match="weights"):
             compute()
 
@@ -215,9 +229,7 @@ def test_computes_in_the_precision_of_the_autoencoder():
 
 
 def test_reference(portrait):
-    tested = codec(levels=4)
-    tested.image_size = 128
-    reference = tested.encode_reference(portrait)
+    reference = codec(levels=4).encode_reference(portrait, size=128)
     assert (reference.height, reference.width) == (128, 192)
     assert reference.latents.shape == (4, 16, 24)
     torch.testing.assert_close(reference.initial_mean, 0.18215 * reference.latents)
@@ -232,9 +244,8 @@ def test_reference(portrait):
 def test_frames_are_encoded_as_a_portrait_of_them_is(portrait):
     """But scaled for the UNet; uint8 or in [-1, 1]; and no frame knows of the others of its chunk."""
     tested = codec(levels=4)
-    tested.image_size = 64
     pixels = portrait.pixels[:64, :64]
-    mean = tested.encode_reference(Portrait(np.ascontiguousarray(pixels), portrait.face)).latents
+    mean = tested.encode_reference(Portrait(np.ascontiguousarray(pixels), portrait.face), size=64).latents
     others = np.random.default_rng(1).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
     frames = np.concatenate([others, pixels[None]])
     found = tested.encode(frames)

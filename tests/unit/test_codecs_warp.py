@@ -11,6 +11,7 @@ from faces import NAMES, canonical_landmarks, codec, cut, example, mirrored_land
 from sonimate.codecs.mesh.codec import Motion
 from sonimate.codecs.mesh.raster import polygon_mask
 from sonimate.codecs.mesh.warp import PortraitWarp, outer_edges, outline, seen_triangles
+from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_face, mirror_partners
 from sonimate.face.pose import Pose, fit_pose, rotation_matrix, to_canonical, to_image
 from sonimate.face.regions import LEFT_EYE, LIPS_INNER, RIGHT_EYE
@@ -262,7 +263,7 @@ def test_frames_stream_at_the_output_rate():
     assert (time.perf_counter() - started) / len(frames) < 0.5
     assert len(frames) == 6
     assert all(np.array_equal(frame, frames[0]) for frame in frames)
-    still = codec().motion(latents, encoded.context).expression[:1]
+    still = codec().motion(latents, encoded.context, DecodeOptions()).expression[:1]
     motion = Motion(np.repeat(still, 2, axis=0), np.array([STILL, TALK]))
     first, second = codec().render(motion, encoded.context)
     assert np.array_equal(first, frames[0])

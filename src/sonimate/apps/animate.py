@@ -28,7 +28,7 @@ __all__ = ["add_parser", "run"]
 def run(args: Namespace) -> None:
     """Carry out a parsed command line. Raises SonimateError."""
     from sonimate.face.mesh import FaceMesh
-    from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs
+    from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs, with_seed
 
     check_output(args.output, args.portrait, args.audio)
     folder = model_folder(args.model)
@@ -54,6 +54,7 @@ def run(args: Namespace) -> None:
         )
         watch("read", 1, 1)
         sampling = changed_sampling(args, FULL if full else COMPACT)
+        sampling = with_seed(sampling, inputs.portrait, inputs.waveform)
         if not args.dry_run:
             watch("load", 0, 1)
         prepare_threads()
@@ -86,14 +87,17 @@ def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: W
             offload=args.offload,
             compile_unet=args.compile,
         )
-    pipeline.set_size(args.size)
-    pipeline.components.codec.output_fps = args.fps
     watch("load", 1, 1)
     animation = pipeline.animate_inputs(
-        inputs, sampling=sampling, motion=motion_options(args), progress=watch
+        inputs,
+        sampling=sampling,
+        motion=motion_options(args),
+        size=args.size,
+        fps=args.fps,
+        progress=watch,
     )
     animation.save(args.output, progress=watch)
-    return {"device": str(pipeline.device), "interpolation": pipeline.components.codec.interpolation}
+    return {"device": str(pipeline.device), "interpolation": animation.interpolation}
 
 
 def prepare_threads() -> None:
@@ -167,7 +171,7 @@ def summary_text(account: dict[str, Any]) -> str:
     return (
         f"{account['output']}: {account['seconds']:.2f} s of {account['width']} x {account['height']} px"
         f"{between} in {account['wall_seconds']:.1f} s, {account['realtime_factor']:.2f} x real time{memory} "
-        f"({stages})"
+        f"({stages}); seed {account['seed']}"
     )
 
 

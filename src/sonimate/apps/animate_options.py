@@ -80,9 +80,9 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--seed",
         type=whole(0, MAX_SEED),
-        default=FULL.seed,
+        default=OMIT,
         metavar="N",
-        help="another seed gives other motion (default: %(default)s)",
+        help="another seed gives other motion (default: derived from the picture and the sound, and printed)",
     )
     add("--steps", type=whole(1, 1000), default=OMIT, metavar="N", help=f"denoising steps ({_both('steps')})")
     add(

@@ -6,7 +6,7 @@ import argparse
 import math
 from collections.abc import Callable
 
-FRAME_RATES = (25.0, 12.5)
+from sonimate.configs import FRAME_RATES
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

@@ -1,4 +1,4 @@
-"""What the sampler and the pipeline ask of a codec: a portrait becomes latents, latents become frames."""
+"""The interface of a codec: a portrait becomes latents, latents become frames."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from sonimate.types import FrameStream, Portrait
 class EncodedReference:
     """A portrait as the networks see it.
 
-    latents: (c, h, w), shown to the UNet beside the noisy ones, which have the same shape.
-    mask: (H, W) of any size with the latents' aspect ratio, where the voice may act.
-    image: what the image encoder sees, without a batch axis.
-    initial_mean: what the initial noise is added to, (c, h, w) or a number (NOTES 4.2).
+    latents: (c, h, w), given to the UNet beside the noisy latents, which have the same shape.
+    mask: (H, W) of any size with the latents' aspect ratio: the region that audio attention may change.
+    image: input of the image encoder, without a batch axis.
+    initial_mean: mean of the initial noise, (c, h, w) or a number (NOTES 4.2).
     width, height: px of decoded frames, even.
-    context: what the codec needs to decode frames of this portrait; opaque to everyone else.
+    context: what this codec needs to decode frames of this portrait; other modules only pass it on.
     """
 
     latents: Tensor
@@ -34,34 +34,26 @@ class EncodedReference:
 
 
 class Codec(Protocol):
-    """Two implementations: `MeshCodec` (compact) and `SVDCodec` (full).
-
-    output_fps: of the frames that `decode` yields, 25 or 12.5; may be set.
-    image_size: px of the shorter side that the codec brings portraits to, which may be set; None if it takes
-    them as they are.
-    """
-
-    output_fps: float
-    image_size: int | None
+    """Two implementations: `MeshCodec` (compact) and `SVDCodec` (full). Calls change nothing in a codec."""
 
     @property
     def latent_fps(self) -> float: ...
 
     @property
     def networks(self) -> Sequence[nn.Module]:
-        """What must be on a device before it encodes or decodes there."""
+        """The networks to move to a device before the codec encodes or decodes there."""
         ...
 
-    @property
-    def interpolation(self) -> str | None:
-        """How frames between the decoded ones come about, for people; None if there are none."""
+    def interpolation(self, fps: float) -> str | None:
+        """Name of the method that makes frames between the decoded ones at `fps`; None if it makes none."""
         ...
 
-    def encode_reference(self, portrait: Portrait) -> EncodedReference: ...
+    def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
+        """size: px of the shorter side that the full model scales the portrait to, by default 512. The
+        compact model animates a portrait at its own size and ignores it."""
+        ...
 
     def decode(self, latents: Tensor, context: Any, decoding: DecodeOptions | None = None) -> FrameStream:
-        """Latents (n, c, h, w) -> uint8 frames (height, width, 3) one by one; holds no whole video.
-
-        decoding: of a codec that couples frames, by default its own.
-        """
+        """Latents (n, c, h, w) -> uint8 frames (height, width, 3) at `decoding.fps`, one by one; never holds
+        a whole video. decoding: by default the codec's own."""
         ...

@@ -114,7 +114,7 @@ def guided_velocity(
     """
     noisy = network_input(latents, sigma)
     parts = [_branch_inputs(noisy, conditions, index, branch) for branch in weights]
-    time_ids = added_time_ids(conditions, index, options.dynamic_scale)
+    time_ids = added_time_ids(conditions, index)
     timestep = torch.tensor(timestep_of(sigma), device=latents.device)  # torch.compile recompiles for floats
     mask = conditions.mask[None, None]
 
@@ -147,7 +147,7 @@ def _branch_inputs(
     return sample, image_embeds, tokens[index]
 
 
-def added_time_ids(conditions: Conditions, index: Tensor, dynamic_scale: float) -> Tensor:
-    """(w, 3): frames per second, and the windows' mean motion buckets times beta (NOTES 3.8, 4.9)."""
-    buckets = conditions.motion_buckets[index].mean(dim=1) * dynamic_scale
+def added_time_ids(conditions: Conditions, index: Tensor) -> Tensor:
+    """(w, 3): frames per second, and the windows' mean motion buckets (NOTES 3.8)."""
+    buckets = conditions.motion_buckets[index].mean(dim=1)
     return torch.cat([buckets.new_full((len(index), 1), conditions.fps), buckets], dim=1)

@@ -7,16 +7,15 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.face.canonical import canonical_vertices
-from sonimate.face.pose import apply_motion, fit_pose, relative_motion, to_image
+from sonimate.face.pose import fit_pose, relative_motion
 from sonimate.face.regions import CHIN, FOREHEAD, VERTEX_COUNT, mouth_opening
 
 EYES = ((33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373))
 """Outer corner, two points of the upper lid, inner corner, the two of the lower lid below them."""
-MEETING = ((13, 14), (160, 144), (158, 153), (387, 373), (385, 380))
-"""Upper and lower points of lips and lids that are measured: they may touch, never cross."""
 
 
 @dataclass(frozen=True)
@@ -70,20 +69,8 @@ def eye_opening(landmarks: np.ndarray) -> np.ndarray:
 
 
 def generated_landmarks(codec: MeshCodec, motion: Motion, warp: PortraitWarp) -> np.ndarray:
-    """Where a motion at the output rate puts the landmarks (n, 478, 3) px of a portrait, without drawing
-    it."""
-    vertices = meet(warp.vertices + codec.displacement(motion.expression))
-    return to_image(vertices, apply_motion(warp.pose, motion.head))
-
-
-def meet(vertices: np.ndarray) -> np.ndarray:
-    """Pose-normalised vertices (n, 478, 3) whose measured lips and lids do not cross, as they are drawn."""
-    vertices = vertices.copy()
-    for upper, lower in MEETING:
-        crossing = np.minimum(vertices[:, upper, 1] - vertices[:, lower, 1], 0)
-        vertices[:, upper, 1] -= crossing / 2
-        vertices[:, lower, 1] += crossing / 2
-    return vertices
+    """Landmarks (n, 478, 3) px of a portrait under a motion at the video's rate, as it is drawn."""
+    return codec.resolve(motion, warp).landmarks
 
 
 def canonical_face_height_cm() -> float:

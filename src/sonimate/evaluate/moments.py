@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.evaluate.face_curves import FaceCurves
 from sonimate.evaluate.performance import Performance
 from sonimate.types import Face
@@ -36,8 +36,7 @@ def pick_moments(curves: FaceCurves) -> dict[str, int]:
 
 def draw_moments(codec: MeshCodec, performance: Performance, frames: Sequence[int]) -> list[np.ndarray]:
     """Those frames alone, uint8 (h, w, 3) at full resolution."""
-    at, motion = list(frames), performance.motion
-    return list(codec.render(Motion(motion.expression[at], motion.head[at]), performance.warp))
+    return list(codec.render(performance.motion[list(frames)], performance.warp))
 
 
 def crop_head(pixels: np.ndarray, face: Face) -> np.ndarray:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.audio.duration import video_frames
+from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
 from sonimate.errors import UnknownModel
@@ -47,10 +49,10 @@ def perform(
 ) -> Performance:
     """Generate the motion of `portrait` for `waveform` (16 kHz) without drawing a frame."""
     codec = mesh_codec(pipeline)
-    latents, reference = pipeline.generate(portrait, waveform, sampling=sampling, motion=motion)
-    moved = codec.motion(latents, reference.context)
-    count = pipeline.frame_count(waveform)
-    moved = Motion(moved.expression[:count], moved.head[:count])
+    options = pipeline.seeded(portrait, waveform, sampling)
+    latents, reference = pipeline.generate(portrait, waveform, sampling=options, motion=motion)
+    count = video_frames(waveform, options.decoding.fps, as_reference=options.as_reference)
+    moved = codec.motion(latents, reference.context, options.decoding)[:count]
     curves = measure_face(generated_landmarks(codec, moved, reference.context))
     return Performance(moved, reference.context, curves)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -33,12 +34,13 @@ def film_clips(
     """Write `folder`/KEY.mp4 of every clip; returns lip_r, the mean correlation of generated and real mouth
     opening (0 for a clip without visible movement), and faces, the share of frames that show a face."""
     folder.mkdir(parents=True, exist_ok=True)
-    codec.output_fps = codec.latent_fps
+    decoding = replace(codec.decoding, fps=codec.latent_fps)
     scaling = float(codec.vae.config["scaling_factor"])
     mesh = FaceMesh(num_threads=1)
     scores, seen = [], []
     for clip in clips:
-        frames = list(codec.decode(generate_latents(networks, clip, options, scaling).cpu()))
+        latents = generate_latents(networks, clip, options, scaling).cpu()
+        frames = list(codec.decode(latents, decoding=decoding))
         sound = Waveform(clip.shard.sound(), 16_000)
         height, width = frames[0].shape[:2]
         path = folder / f"{clip.clip_id.key}.mp4"
@@ -73,7 +75,7 @@ def generate_latents(
         clip.mask().to(device),
         LATENT_FPS,
     )
-    noise = torch.randn(count, *first.shape, generator=torch.Generator().manual_seed(options.seed))
+    noise = torch.randn(count, *first.shape, generator=torch.Generator().manual_seed(options.fixed_seed))
     return sample_latents(networks.unet, conditions, noise.to(device), options, initial_mean=first)
 
 

@@ -11,7 +11,8 @@ from torch import Tensor
 
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, VIDEO_FRAMES_PER_LATENT
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion

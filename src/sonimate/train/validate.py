@@ -9,7 +9,8 @@ import torch
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.configs import COMPACT, SamplingOptions
 from sonimate.diffusion import sample_latents
 from sonimate.diffusion.denoiser import Denoiser
@@ -49,7 +50,8 @@ def generate(
     image = networks.image_encoder(reference).expand(count, -1, -1)
     labels = torch.tensor(sample.buckets).float().to(device).expand(count, -1)
     conditions = Conditions(image, tokens, null, labels, reference[0], codec.mask.to(device), LATENT_FPS)
-    noise = torch.randn(count, *codec.latent_shape, generator=torch.Generator().manual_seed(options.seed))
+    generator = torch.Generator().manual_seed(options.fixed_seed)
+    noise = torch.randn(count, *codec.latent_shape, generator=generator)
     options = options_for_distilled(options, networks.unet.config.audio_guidance)
     motion = codec.from_latents(sample_latents(networks.unet, conditions, noise.to(device), options))
     absolute = motion.expression + sample.expression[:1]

@@ -8,53 +8,44 @@ cell.
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from sonimate.clock import LATENT_FPS
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.blinks import blink_curve
-from sonimate.codecs.mesh.face_map import GRID, face_mask, layout_positions, vertices_to_grid
+from sonimate.codecs.mesh.face_map import GRID, layout_mask, layout_positions, vertices_to_grid
+from sonimate.codecs.mesh.motion import DrawnMotion, Motion, catmull_rom, lids_closing, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import fit_pose, relative_motion, to_canonical
 from sonimate.face.regions import (
     LANDMARK_COUNT,
-    LEFT_EYE,
-    LEFT_LID_FOLD,
     LOWER_LIP_INNER,
-    RIGHT_EYE,
-    RIGHT_LID_FOLD,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
     UPPER_LIP_INNER,
 )
 from sonimate.types import FrameStream, Portrait
 
 MOTION = 6
+"""Numbers of a head motion."""
 PATCH = 2
 """Cells of the 16 x 16 field per side that share a latent cell: 3 x 4 expression channels on 8 x 8."""
 READ_RIDGE = 1e-2
 """Ridge, in latent units, of reading the basis back: a map's noise must not excite weak components."""
 HEAD_SMOOTHING_SECONDS = 0.12
-"""Standard deviation of the smoothing of the head's path: above about 1.5 Hz the network leaves
-noise there, not nods."""
-LID_SURPLUS = 1.15
-"""Lids travel a little past each other, where they stop, so that a blink shuts the eye."""
+"""Standard deviation of the Gaussian that smooths the head's path: above about 1.5 Hz the network's output is
+noise, not nods."""
+LID_OVERSHOOT = 1.15
+"""A blink asks for this many times the lids' distance, and `uncrossed` stops them where they touch: the eye
+then closes along its whole length."""
 TENSORS = ("basis", "positions", "open_mouth", "expression_std", "motion_std")
-
-
-@dataclass(frozen=True)
-class Motion:
-    """What moves a portrait, n frames: expression (n, k) basis coefficients in cm, head (n, 6) as in
-    `relative_motion`."""
-
-    expression: np.ndarray
-    head: np.ndarray
 
 
 class MeshCodec:
@@ -63,14 +54,10 @@ class MeshCodec:
     basis: (k, 478, 3) orthonormal expression components. positions: (478, 2) the layout, in cells.
     open_mouth: (k,) coefficients by which faces open their mouths.
     expression_std: (3,) and motion_std: (6,) scale the channels to unit variance over the training clips.
-    latent_fps: frames per second of the latents; frames come out at `output_fps`.
     """
 
-    latent_fps: float = 12.5
-    output_fps: float = 25.0
-    image_size: int | None = None
+    latent_fps: float = LATENT_FPS
     networks = ()
-    interpolation = None
 
     def __init__(
         self,
@@ -91,7 +78,7 @@ class MeshCodec:
         self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
         normal = self._write @ self._write.T
         self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
-        self.mask = F.avg_pool2d(torch.from_numpy(face_mask(self.positions))[None], PATCH)[0]
+        self.mask = F.avg_pool2d(torch.from_numpy(layout_mask(self.positions))[None], PATCH)[0]
 
     @property
     def settings(self) -> dict[str, float]:
@@ -142,8 +129,11 @@ class MeshCodec:
         expression = self.project(canonical_expression(vertices)) + self._closing(vertices[0])
         return self.to_latents(Motion(expression, np.zeros((1, MOTION))))[0]
 
-    def encode_reference(self, portrait: Portrait) -> EncodedReference:
-        """Reference latents, face mask and the warp that will decode frames of this portrait, at its size."""
+    def interpolation(self, fps: float) -> None:
+        """None: frames are drawn from interpolated motion at any rate, none is made from two others."""
+
+    def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
+        """Reference latents, face mask and the warp that draws this portrait, at its own size."""
         latents = self.reference_latents(portrait.face.landmarks.astype(np.float64))
         height, width = portrait.pixels.shape[:2]
         return EncodedReference(
@@ -159,82 +149,52 @@ class MeshCodec:
     def decode(
         self, latents: Tensor, context: PortraitWarp, decoding: DecodeOptions | None = None
     ) -> FrameStream:
-        """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `output_fps`, one by one.
+        """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `decoding.fps`, one by one."""
+        yield from self.render(self.motion(latents, context, decoding or DecodeOptions()), context)
 
-        decoding: for codecs that couple frames; nothing here depends on it.
-        """
-        yield from self.render(self.motion(latents, context), context)
-
-    def motion(self, latents: Tensor, context: PortraitWarp) -> Motion:
-        """What latents at `latent_fps` make a portrait do at `output_fps`: interpolated, the head's path
-        smoothed to what a neck can do, and with blinks. The same latents always give the same motion."""
+    def motion(self, latents: Tensor, warp: PortraitWarp, decoding: DecodeOptions) -> Motion:
+        """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: interpolated, the head's path
+        smoothed, with the blinks of `decoding.seed`. `warp.resolve` then bounds it to what can be drawn."""
         moved = self.from_latents(latents)
-        factor = round(self.output_fps / self.latent_fps)
-        expression = catmull_rom(moved.expression, factor) + self._closing(context.vertices)
-        head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * self.output_fps)
-        rng = np.random.default_rng(zlib.crc32(np.round(moved.head, 3).tobytes()))
-        closure = blink_curve(self._mouth_gap(expression, context), self.output_fps, rng)
-        return Motion(expression + np.outer(closure, self._lid_closure(context)), head)
+        factor = round(decoding.fps / self.latent_fps)
+        expression = catmull_rom(moved.expression, factor) + self._closing(warp.vertices)
+        head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * decoding.fps)
+        rng = np.random.default_rng(decoding.seed)
+        closure = blink_curve(self._mouth_gap(expression, warp), decoding.fps, rng)
+        return Motion(expression + np.outer(closure, self._lid_closure(warp)), head)
 
     def _closing(self, vertices: np.ndarray) -> np.ndarray:
-        """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). Portraits that smile
-        are closed before anything else: the network then brings every mouth back to rest in silence."""
+        """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
+        portrait is closed first, so that silence shows every portrait with a closed mouth."""
         gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
         return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
 
-    def _mouth_gap(self, expression: np.ndarray, context: PortraitWarp) -> np.ndarray:
+    def _mouth_gap(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
         """Inner-lip gap (n,) cm, zero when closed."""
-        rest = context.vertices[UPPER_LIP_INNER, 1] - context.vertices[LOWER_LIP_INNER, 1]
+        rest = warp.vertices[UPPER_LIP_INNER, 1] - warp.vertices[LOWER_LIP_INNER, 1]
         return np.maximum(rest + expression @ self._gap_of, 0)
 
-    def _lid_closure(self, context: PortraitWarp) -> np.ndarray:
+    def _lid_closure(self, warp: PortraitWarp) -> np.ndarray:
         """Coefficients (k,) that close this portrait's eyes."""
-        closing = self.project(lids_closing(context.vertices)[None])
-        upper, lower = 159, 145
-        opening = context.vertices[upper, 1] - context.vertices[lower, 1]
+        closing = self.project(lids_closing(warp.vertices)[None])
+        upper, lower = RIGHT_UPPER_LID, RIGHT_LOWER_LID
+        opening = warp.vertices[upper, 1] - warp.vertices[lower, 1]
         shut = self.displacement(closing)[0]
-        return closing[0] * (LID_SURPLUS * opening / max(shut[lower, 1] - shut[upper, 1], 0.2 * opening))
+        return closing[0] * (LID_OVERSHOOT * opening / max(shut[lower, 1] - shut[upper, 1], 0.2 * opening))
 
-    def render(self, motion: Motion, context: PortraitWarp) -> Iterator[np.ndarray]:
-        """Frames (h, w, 3) of a motion that is already at the output rate."""
-        for coefficients, head in zip(motion.expression, motion.head, strict=True):
-            yield context.render(self.displacement(coefficients[None])[0], head)
+    def resolve(self, motion: Motion, warp: PortraitWarp) -> DrawnMotion:
+        """`motion` as `render` draws it on the portrait of `warp`."""
+        return warp.resolve(self.displacement(motion.expression), motion.head)
+
+    def render(self, motion: Motion, warp: PortraitWarp) -> Iterator[np.ndarray]:
+        """Frames (h, w, 3) of a motion at the video's rate, one by one."""
+        for frame in range(len(motion.head)):
+            yield warp.draw(self.resolve(motion[frame : frame + 1], warp))
 
 
 def canonical_expression(vertices: np.ndarray) -> np.ndarray:
     """Pose-normalised vertices (n, 478, 3) cm minus the canonical face's."""
     return vertices - canonical_vertices()
-
-
-def lids_closing(vertices: np.ndarray) -> np.ndarray:
-    """Displacement (478, 3) cm that lays the upper lids of pose-normalised vertices (478, 3) on the lower
-    ones; the fold above follows half-way."""
-    closing = np.zeros_like(vertices)
-    for contour, fold in ((RIGHT_EYE, RIGHT_LID_FOLD), (LEFT_EYE, LEFT_LID_FOLD)):
-        half = len(contour) // 2
-        upper, lower = list(contour[1:half]), list(contour[:half:-1])
-        closing[upper] = vertices[lower] - vertices[upper]
-        closing[list(fold)] = 0.5 * closing[upper]
-    return closing
-
-
-def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
-    """Gaussian smoothing over time of (n, d), sigma in frames; the ends are held."""
-    reach = int(np.ceil(3 * sigma))
-    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
-    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
-    columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T]
-    return np.stack(columns, axis=1)
-
-
-def catmull_rom(values: np.ndarray, factor: int) -> np.ndarray:
-    """(n, d) -> (n * factor, d): a cubic through all points; the last interval holds its final value."""
-    count = len(values)
-    at = np.minimum(np.arange(count * factor) / factor, count - 1)
-    base = np.minimum(at.astype(int), max(count - 2, 0))
-    t = (at - base)[:, None]
-    p0, p1, p2, p3 = (values[np.clip(base + k, 0, count - 1)] for k in (-1, 0, 1, 2))
-    return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
 
 
 def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
@@ -267,7 +227,7 @@ def open_mouth_displacement(expressions: list[np.ndarray]) -> np.ndarray:
     """Mean displacement (478, 3) cm from the most closed to the most open tenth of each clip's frames."""
     moves = []
     for vertices in expressions:
-        gap = vertices[:, 13, 1] - vertices[:, 14, 1]
+        gap = vertices[:, UPPER_LIP_INNER, 1] - vertices[:, LOWER_LIP_INNER, 1]
         tenth = max(len(gap) // 10, 1)
         order = np.argsort(gap)
         moves.append(vertices[order[-tenth:]].mean(0) - vertices[order[:tenth]].mean(0))

@@ -50,6 +50,6 @@ def vertices_to_grid(positions: np.ndarray) -> np.ndarray:
     return np.linalg.solve(normal, sample.T)
 
 
-def face_mask(positions: np.ndarray) -> np.ndarray:
-    """(GRID, GRID) float32: one in the cells that the face touches."""
+def layout_mask(positions: np.ndarray) -> np.ndarray:
+    """(GRID, GRID) float32: one in the cells that hold a vertex or border on one that does."""
     return (bilinear_matrix(positions).sum(0) > 0).astype(np.float32).reshape(GRID, GRID)

@@ -11,7 +11,17 @@ import numpy as np
 
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import polygon_mask, sample_at, window_around
-from sonimate.face.regions import CHIN, LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, RIGHT_EYE, UPPER_LIP_INNER
+from sonimate.face.regions import (
+    CHEEKS,
+    CHIN,
+    EYE_CORNER_COUNT,
+    FOREHEAD,
+    LIPS_INNER,
+    LIPS_OUTER,
+    LOWER_LIP_INNER,
+    RIGHT_EYE,
+    UPPER_LIP_INNER,
+)
 
 TEETH_DEPTH_CM = 0.5
 """The front teeth stand this far behind the lips' contact line."""
@@ -59,7 +69,7 @@ class MouthInterior:
         labels = labels.astype(np.intp)
         nearest = np.zeros((labels.max() + 1, 3), np.float32)
         nearest[labels[sure > 0]] = pixels[sure > 0]
-        upward = landmarks[10, :2] - landmarks[152, :2]
+        upward = landmarks[FOREHEAD, :2] - landmarks[CHIN, :2]
         upward *= 0.06
         shift = np.array([[1, 0, upward[0]], [0, 1, upward[1]]])
         raised = [
@@ -147,9 +157,9 @@ def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.
         return pixels[y, x].astype(np.float32)
 
     lips = np.median(sample((landmarks[list(LIPS_OUTER), :2] + landmarks[list(LIPS_INNER), :2]) / 2), axis=0)
-    cheeks = np.median(sample(landmarks[[50, 280, 205, 425, 101, 330], :2]), axis=0)
+    cheeks = np.median(sample(landmarks[list(CHEEKS), :2]), axis=0)
     steps = np.linspace(0.1, 0.9, 24)[:, None]
-    corner, inner = landmarks[RIGHT_EYE[0], :2], landmarks[RIGHT_EYE[8], :2]
+    corner, inner = landmarks[RIGHT_EYE[0], :2], landmarks[RIGHT_EYE[EYE_CORNER_COUNT], :2]
     eye = sample(corner + steps * (inner - corner))
     white = eye[eye.mean(1) >= np.percentile(eye.mean(1), 75)].mean(0)
     x0, y0 = np.clip(landmarks[:, :2].min(0), 0, None).astype(int)

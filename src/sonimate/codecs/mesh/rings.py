@@ -1,4 +1,4 @@
-"""Around the face: rings of vertices that carry hair and neck along and let go toward the frame."""
+"""Around the face: rings of vertices that move hair and neck with it, less toward the picture's frame."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ RING_COUNT = 10
 REACH = 2.2
 """Movement has vanished at this distance from the face oval, in face radii (or at the image's edge)."""
 MIN_REACH = 0.5
-"""Where the picture ends sooner, what lies beyond its edge (a reflection) moves in."""
-SLACK = 0.4
-"""Movement of this share of the distance over which the surroundings let go does not fold them."""
+"""Shortest such distance. Where the picture ends before it, pixels mirrored at the edge move into view."""
+ROOM = 0.4
+"""Movement up to this share of the distance over which it fades out does not fold the surroundings."""
 HAIR_HOLD = 0.5
 """Above the forehead everything within this distance (face radii) follows the head rigidly."""
 SIDE_HOLD = 0.25
@@ -28,19 +28,19 @@ class Rings:
     points: (rings * n, 2) px, from the outline outward. follow: (rings * n,) share of the head's rigid
     motion. stretch: (rings * n,) share of the outline's expression displacement. triangles: indices where
     0 to n - 1 are the outline's vertices and n + i is `points[i]`.
-    slack: (n,) px by which the outline may move.
+    room: (n,) px by which the outline can move before the surroundings fold.
     """
 
     points: np.ndarray
     follow: np.ndarray
     stretch: np.ndarray
     triangles: np.ndarray
-    slack: np.ndarray
+    room: np.ndarray
 
-    def leash(self, displacement: np.ndarray) -> float:
-        """The share of the head's motion that the surroundings can take, smoothly below 1; displacement
-        (n, 2) px is what the motion does to the outline."""
-        strain = float((np.linalg.norm(displacement, axis=1) / self.slack).max())
+    def damping(self, displacement: np.ndarray) -> float:
+        """Factor in (0, 1] for a head motion that moves the outline by `displacement` (n, 2) px: near 1 for
+        small motions; no damped motion needs more than `room`."""
+        strain = float((np.linalg.norm(displacement, axis=1) / self.room).max())
         return float(np.tanh(strain) / strain) if strain > 1e-6 else 1.0
 
 
@@ -76,7 +76,7 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
         follow.ravel(),
         stretch.ravel(),
         _ring_triangles(len(oval)),
-        SLACK * (reach - hold),
+        ROOM * (reach - hold),
     )
 
 
@@ -86,7 +86,8 @@ def _distance_to_edge(position: np.ndarray, direction: np.ndarray, last: int) ->
 
 
 def _smooth_circular(values: np.ndarray, *, limit: np.ndarray) -> np.ndarray:
-    """Neighbouring spokes get similar reaches, so that straight lines in the background bend softly."""
+    """Values averaged with their neighbours around the circle, none above its limit: straight lines in the
+    background then bend softly."""
     for _ in range(6):
         values = (np.roll(values, 1) + 2 * values + np.roll(values, -1)) / 4
         values = np.minimum(values, limit)

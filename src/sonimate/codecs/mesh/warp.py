@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
@@ -13,9 +14,11 @@ from sonimate.face.canonical import canonical_face
 from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
 from sonimate.face.regions import (
     LEFT_EYE,
+    LEFT_IRIS,
     LIPS_INNER,
     LOWER_LIP_INNER,
     RIGHT_EYE,
+    RIGHT_IRIS,
     UPPER_LIP_INNER,
     VERTEX_COUNT,
 )
@@ -23,16 +26,11 @@ from sonimate.types import Portrait
 
 COARSE_STEP = 4
 """Outside the face the flow is smooth: it is evaluated at every fourth pixel."""
-WIDER_EYES = 1.08
-"""Lids open at most this much farther than in the portrait: there are no pixels behind them."""
-PRESSED_CM = 0.1
-"""Lips and lids that would cross by this much meet point by point: contours that merely share a height leave
-slits between them."""
 STEEPEST = 1.2
 """No turn of less than 39 degrees folds the face over."""
 GRAZING = 0.12
 """Cosine below which a triangle at the face's edge is seen too obliquely to lend its pixels."""
-IRISES = {RIGHT_EYE: 468, LEFT_EYE: 473}
+IRISES = {RIGHT_EYE: RIGHT_IRIS, LEFT_EYE: LEFT_IRIS}
 
 
 class PortraitWarp:
@@ -72,16 +70,23 @@ class PortraitWarp:
         ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
         return triangles[~opening], np.concatenate([triangles, ring_ids[self._rings.triangles]])
 
-    def render(self, expression: np.ndarray, motion: np.ndarray) -> np.ndarray:
-        """One frame, uint8 (h, w, 3).
+    def resolve(self, expression: np.ndarray, head: np.ndarray) -> DrawnMotion:
+        """The motion of n frames as `draw` shows it.
 
-        expression: (478, 3) cm, displacement of the pose-normalised vertices from the portrait's own.
-        motion: (6,) head motion against the portrait, as in `relative_motion`.
+        expression: (n, 478, 3) cm, displacement of the pose-normalised vertices from the portrait's own.
+        head: (n, 6) head motion against the portrait, as in `relative_motion`.
         """
-        vertices = self._meet(self.vertices + expression)
-        pose = self._posed(np.asarray(motion, np.float64))
+        return DrawnMotion(uncrossed(self.vertices + expression, self.vertices), self._damped(head))
+
+    def render(self, expression: np.ndarray, head: np.ndarray) -> np.ndarray:
+        """One frame, uint8 (h, w, 3), of an expression (478, 3) and a head motion (6,); see `resolve`."""
+        return self.draw(self.resolve(expression[None], np.asarray(head, np.float64)[None]))
+
+    def draw(self, motion: DrawnMotion) -> np.ndarray:
+        """The one frame of `motion`, uint8 (h, w, 3)."""
+        vertices, pose = motion.vertices[0], motion.pose
         still = to_image(self.vertices[None], pose)[0]
-        moved = to_image(vertices[None], pose)[0]
+        moved = motion.landmarks[0]
         rings = self._rings_moved(pose, (moved - still)[self._oval, :2])
         target = np.concatenate([moved[:VERTEX_COUNT, :2], rings])
         depth = np.concatenate([moved[:VERTEX_COUNT, 2], self._ring_depth])
@@ -89,36 +94,16 @@ class PortraitWarp:
         frame = self._pixels.copy()
         x0, y0, x1, y1 = self._window
         frame[y0:y1, x0:x1] = self._resample(self._flow(target, depth))
-        for contour in (RIGHT_EYE, LEFT_EYE):
-            self._draw_eye(frame, contour, moved, pose, expression[IRISES[contour]])
+        for contour, iris in IRISES.items():
+            self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
         self._draw_mouth(frame, moved, vertices, pose)
         return frame
 
-    def _posed(self, motion: np.ndarray) -> Pose:
-        """The head's pose, moved no farther than the picture has room for."""
-        pose = apply_motion(self.pose, motion[None])
-        moved = to_image(self.vertices[None, self._oval], pose)[0, :, :2]
-        share = self._rings.leash(moved - self._source[self._oval])
-        return apply_motion(self.pose, share * motion[None])
-
-    def _meet(self, vertices: np.ndarray) -> np.ndarray:
-        """Lips and lids may touch, never cross; lids open no wider than there are pixels for."""
-        vertices = vertices.copy()
-        for contour, share in ((LIPS_INNER, 0.5), (RIGHT_EYE, 0.0), (LEFT_EYE, 0.0)):
-            half = len(contour) // 2
-            upper = np.array(contour[1:half])
-            lower = np.array(contour[:half:-1])
-            if contour is not LIPS_INNER:
-                widest = WIDER_EYES * (self.vertices[upper, 1] - self.vertices[lower, 1])
-                vertices[upper, 1] = np.minimum(
-                    vertices[upper, 1], vertices[lower, 1] + np.maximum(widest, 0)
-                )
-            between = vertices[lower] - vertices[upper]
-            between[:, 1] = np.maximum(between[:, 1], 0)
-            between[:, [0, 2]] *= np.minimum(between[:, 1:2] / PRESSED_CM, 1)
-            vertices[upper] += (1 - share) * between
-            vertices[lower] -= share * between
-        return vertices
+    def _damped(self, motion: np.ndarray) -> Pose:
+        """The head's poses (n), moved no farther than the picture has room for."""
+        moved = to_image(self.vertices[None, self._oval], apply_motion(self.pose, motion))[..., :2]
+        shares = [self._rings.damping(shift) for shift in moved - self._source[self._oval]]
+        return apply_motion(self.pose, np.array(shares)[:, None] * motion)
 
     def _rings_moved(self, pose: Pose, oval_shift: np.ndarray) -> np.ndarray:
         points, count = self._rings.points, len(self._rings.points) // len(self._oval)

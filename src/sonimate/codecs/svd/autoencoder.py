@@ -11,6 +11,7 @@ import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from torch import Tensor, nn
 
+from sonimate.clock import LATENT_FPS
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.svd.interpolation import Middle, RifeMiddle, double_rate
 from sonimate.codecs.svd.preparation import (
@@ -20,8 +21,8 @@ from sonimate.codecs.svd.preparation import (
     signed_image,
     unit_mask,
 )
-from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SEAMLESS_DECODE, DecodeOptions
-from sonimate.errors import NonFiniteOutput, OptionOutOfRange
+from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SEAMLESS_DECODE, DecodeOptions, require_size
+from sonimate.errors import NonFiniteOutput
 from sonimate.types import FrameStream, Portrait
 
 ENCODE_FRAMES = 8
@@ -35,13 +36,11 @@ class SVDCodec:
 
     vae: computes where and in the precision that it is in; one that overflows in half precision is turned to
     float32 for good, since its next chunks would overflow too, and a second copy would only cost memory.
-    middle: the frame between two, when `output_fps` is twice `latent_fps`.
-    image_size: px of the shorter side, before both are rounded to multiples of 64 (NOTES 2.1); may be set.
+    middle: makes the frame between two, for videos of twice `latent_fps`.
+    decoding: the default of `decode`.
     """
 
-    latent_fps: float = 12.5
-    output_fps: float = 25.0
-    image_size: int | None = DEFAULT_IMAGE_SIZE_PX
+    latent_fps: float = LATENT_FPS
 
     def __init__(
         self,
@@ -59,22 +58,21 @@ class SVDCodec:
     def networks(self) -> Sequence[nn.Module]:
         return [self.vae, self.middle.network] if isinstance(self.middle, RifeMiddle) else [self.vae]
 
-    @property
-    def interpolation(self) -> str | None:
-        return self.middle.name if self.output_fps > self.latent_fps else None
+    def interpolation(self, fps: float) -> str | None:
+        """As in `Codec`."""
+        return self.middle.name if fps > self.latent_fps else None
 
-    def encode_reference(self, portrait: Portrait) -> EncodedReference:
+    def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
         """What the networks see of a portrait (NOTES 2.1-2.3, 4.1), float32 on the CPU.
 
         The portrait is resized, and so is the mask, which is drawn around the face on the original picture.
-        latents: mean of the posterior, unscaled. Raises NonFiniteOutput.
+        size: px of the shorter side, before both are rounded to multiples of 64 (NOTES 2.1); by default 512.
+        latents: mean of the posterior, unscaled. Raises OptionOutOfRange, NonFiniteOutput.
         """
         height, width = portrait.pixels.shape[:2]
         mask = face_mask(portrait.face.box, width=width, height=height)
-        pixels, mask = (
-            resize_to_multiple_of_64(x, self.image_size or DEFAULT_IMAGE_SIZE_PX)
-            for x in (portrait.pixels, mask)
-        )
+        size = require_size(size or DEFAULT_IMAGE_SIZE_PX)
+        pixels, mask = (resize_to_multiple_of_64(x, size) for x in (portrait.pixels, mask))
         latents = self._posterior_mean(signed_image(pixels)[None])[0]
         return EncodedReference(
             latents=latents,
@@ -96,15 +94,14 @@ class SVDCodec:
     def decode(
         self, latents: Tensor, context: object = None, decoding: DecodeOptions | None = None
     ) -> FrameStream:
-        """Latents -> uint8 frames (h, w, 3) at `output_fps`, one by one, truncated (NOTES 5.2, 5.3).
+        """Latents -> uint8 frames (h, w, 3) at `decoding.fps`, one by one, truncated (NOTES 5.2, 5.3).
 
-        Raises what `decode_latents` raises, and OptionOutOfRange for other rates than 12.5 and 25.
+        Raises what `decode_latents` raises.
         """
+        decoding = decoding or self.decoding
         frames = self.decode_latents(latents, decoding)
-        if self.output_fps == 2 * self.latent_fps:
+        if decoding.fps > self.latent_fps:
             frames = double_rate(frames, self.middle)
-        elif self.output_fps != self.latent_fps:
-            raise OptionOutOfRange(f"output_fps = {self.output_fps}; choose 25 or 12.5.")
         for frame in frames:
             yield (frame * 255).to(torch.uint8).permute(1, 2, 0).numpy()
 

@@ -1,0 +1,100 @@
+"""The motion of a portrait: coefficients and head path over time, and the face that is drawn from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from sonimate.face.pose import Pose, to_image
+from sonimate.face.regions import LEFT_EYE, LEFT_LID_FOLD, LIPS_INNER, RIGHT_EYE, RIGHT_LID_FOLD
+
+WIDEST_LIDS = 1.08
+"""Lids open at most this many times as far as in the portrait: behind them there are no pixels to show."""
+PRESSED_CM = 0.1
+"""Lips and lids that would cross by up to this much are laid together point by point. If they only shared a
+height, slits would stay open between them."""
+
+
+@dataclass(frozen=True)
+class Motion:
+    """Motion of n frames as the networks ask for it.
+
+    expression: (n, k) coefficients of the codec's basis, cm. head: (n, 6) as in `relative_motion`.
+    """
+
+    expression: np.ndarray
+    head: np.ndarray
+
+    def __getitem__(self, frames: slice | list[int]) -> Motion:
+        return Motion(self.expression[frames], self.head[frames])
+
+
+@dataclass(frozen=True)
+class DrawnMotion:
+    """Motion of n frames as the warp draws it on one portrait: lips and lids never cross, and the head stays
+    within the room that the picture has.
+
+    vertices: (n, 478, 3) pose-normalised landmarks, canonical cm. pose: of the n frames.
+    """
+
+    vertices: np.ndarray
+    pose: Pose
+
+    @property
+    def landmarks(self) -> np.ndarray:
+        """(n, 478, 3) px."""
+        return to_image(self.vertices, self.pose)
+
+
+def uncrossed(vertices: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Pose-normalised vertices (n, 478, 3) cm whose lips and lids touch where they would have crossed, and
+    whose lids open at most WIDEST_LIDS times as far as those of the portrait, `rest` (478, 3)."""
+    vertices = vertices.copy()
+    for contour, upper_lip_yields in ((LIPS_INNER, 0.5), (RIGHT_EYE, 1.0), (LEFT_EYE, 1.0)):
+        upper, lower = upper_and_lower(contour)
+        if contour is not LIPS_INNER:
+            widest = WIDEST_LIDS * np.maximum(rest[upper, 1] - rest[lower, 1], 0)
+            vertices[:, upper, 1] = np.minimum(vertices[:, upper, 1], vertices[:, lower, 1] + widest)
+        between = vertices[:, lower] - vertices[:, upper]
+        between[..., 1] = np.maximum(between[..., 1], 0)
+        between[..., [0, 2]] *= np.minimum(between[..., 1:2] / PRESSED_CM, 1)
+        vertices[:, upper] += upper_lip_yields * between
+        vertices[:, lower] -= (1 - upper_lip_yields) * between
+    return vertices
+
+
+def lids_closing(vertices: np.ndarray) -> np.ndarray:
+    """Displacement (478, 3) cm that lays the upper lids of pose-normalised vertices (478, 3) on the lower
+    ones; the fold above follows half-way."""
+    closing = np.zeros_like(vertices)
+    for contour, fold in ((RIGHT_EYE, RIGHT_LID_FOLD), (LEFT_EYE, LEFT_LID_FOLD)):
+        upper, lower = upper_and_lower(contour)
+        closing[upper] = vertices[lower] - vertices[upper]
+        closing[list(fold)] = 0.5 * closing[upper]
+    return closing
+
+
+def upper_and_lower(contour: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+    """Landmarks of an opening's upper edge and those below them, without its two corners."""
+    half = len(contour) // 2
+    return np.array(contour[1:half]), np.array(contour[:half:-1])
+
+
+def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
+    """Gaussian smoothing over time of (n, d), sigma in frames; the first and last value continue outside."""
+    reach = int(np.ceil(3 * sigma))
+    kernel = np.exp(-0.5 * (np.arange(-reach, reach + 1) / sigma) ** 2)
+    padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
+    columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T]
+    return np.stack(columns, axis=1)
+
+
+def catmull_rom(values: np.ndarray, factor: int) -> np.ndarray:
+    """(n, d) -> (n * factor, d): a cubic spline through all points; the last value is kept to the end."""
+    count = len(values)
+    at = np.minimum(np.arange(count * factor) / factor, count - 1)
+    base = np.minimum(at.astype(int), max(count - 2, 0))
+    t = (at - base)[:, None]
+    p0, p1, p2, p3 = (values[np.clip(base + k, 0, count - 1)] for k in (-1, 0, 1, 2))
+    return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
