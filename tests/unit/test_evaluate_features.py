@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sonimate.evaluate.face_curves import EYES, canonical_face_height_cm, measure_face, meet
+from sonimate.evaluate.face_curves import EYES, canonical_face_height_cm, measure_face
 from sonimate.evaluate.moments import contact_sheet, crop_head, pick_moments
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, rotation_matrix, to_image
@@ -63,15 +63,6 @@ def test_points_do_not_depend_on_resolution(still):
     small, large = measure_face(landmarks), measure_face(3 * landmarks)
     assert np.ptp(small.points - large.points, axis=0).max() < 1e-9
     assert large.face_height_px == pytest.approx(3 * small.face_height_px)
-
-
-def test_lips_that_would_cross_meet_and_others_stay(still):
-    vertices = still[0][:2].copy()
-    vertices[0, 13, 1], vertices[0, 14, 1] = -4.0, -3.0
-    met = meet(vertices)
-    assert met[0, 13, 1] == met[0, 14, 1] == -3.5
-    assert np.array_equal(met[1], vertices[1])
-    assert vertices[0, 13, 1] == -4.0
 
 
 def test_slices_cut_every_curve(still):

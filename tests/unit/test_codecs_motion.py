@@ -1,0 +1,38 @@
+"""Motion as it is drawn: one resolve() for the warp and for every measurement."""
+
+import numpy as np
+
+from sonimate.codecs.mesh.motion import PRESSED_CM, WIDEST_LIDS, uncrossed
+from sonimate.face.canonical import canonical_vertices
+from sonimate.face.regions import (
+    LOWER_LIP_INNER,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    UPPER_LIP_INNER,
+)
+
+
+def frames(count: int) -> np.ndarray:
+    return np.repeat(canonical_vertices()[None], count, axis=0)
+
+
+def test_lips_that_would_cross_touch_and_others_stay():
+    vertices = frames(2)
+    vertices[:, UPPER_LIP_INNER, 1] = vertices[:, LOWER_LIP_INNER, 1] + [1.0, -2 * PRESSED_CM]
+    before = vertices.copy()
+    drawn = uncrossed(vertices, canonical_vertices())
+    np.testing.assert_array_equal(drawn[0], vertices[0])
+    middle = before[1, [UPPER_LIP_INNER, LOWER_LIP_INNER]].mean(0)
+    np.testing.assert_allclose(drawn[1, [UPPER_LIP_INNER, LOWER_LIP_INNER]], [middle, middle])
+    np.testing.assert_array_equal(vertices, before)
+
+
+def test_upper_lids_stop_on_the_lower_ones_and_open_no_wider_than_there_are_pixels():
+    rest = canonical_vertices()
+    opening = rest[RIGHT_UPPER_LID, 1] - rest[RIGHT_LOWER_LID, 1]
+    vertices = frames(2)
+    vertices[:, RIGHT_UPPER_LID, 1] = rest[RIGHT_LOWER_LID, 1] + [-0.5 * opening, 3 * opening]
+    drawn = uncrossed(vertices, rest)
+    assert drawn[0, RIGHT_UPPER_LID, 1] == rest[RIGHT_LOWER_LID, 1]
+    assert np.isclose(drawn[1, RIGHT_UPPER_LID, 1] - rest[RIGHT_LOWER_LID, 1], WIDEST_LIDS * opening)
+    np.testing.assert_array_equal(drawn[:, RIGHT_LOWER_LID], vertices[:, RIGHT_LOWER_LID])
