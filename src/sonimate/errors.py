@@ -80,11 +80,27 @@ class LibraryFailed(SonimateError):
 
 
 class RecordingsMissing(SonimateError):
-    """Recordings of human speech, which synthetic speech is made of, are not installed."""
+    """Recordings of people, from which synthetic speech takes phrases, are not installed."""
 
 
 class FolderOfAnotherRun(SonimateError):
     """The folder holds results that depend on other settings or data than those of this run."""
+
+
+class EngineMissing(SonimateError):
+    """A speech engine is not installed; the message names the package."""
+
+
+class SynthesisFailed(SonimateError):
+    """A speech engine did not speak the text."""
+
+
+class UnknownVoice(SonimateError):
+    """espeak-ng has no voice of that name; `espeak-ng --voices` lists them."""
+
+
+class UnknownPhone(SonimateError):
+    """A speech engine named a phone that no table holds; add it to the table in speech/phones.py."""
 
 
 class TooFewClips(SonimateError):

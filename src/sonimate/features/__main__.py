@@ -17,7 +17,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m sonimate.features", description=__doc__)
     parser.add_argument("shards", type=Path, help="folder that sonimate prepare has written")
     parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--speech", type=Path, help="folder of python -m sonimate.speech")
+    parser.add_argument("--speech", type=Path, help="folder of sonimate speech")
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
     torch.manual_seed(arguments.seed)

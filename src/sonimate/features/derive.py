@@ -32,7 +32,7 @@ from sonimate.footage.shards import REJECTED, ShardClip, read_shards
 from sonimate.media.audio import resample
 from sonimate.media.files import write_errors
 from sonimate.speech.augment import degrade
-from sonimate.speech.folder import find_utterances
+from sonimate.speech.utterances import find_utterances
 from sonimate.types import Waveform
 
 TOKEN_DIM, BUCKET_DIM = 128, 32

@@ -1,7 +1,7 @@
 """libespeak-ng through ctypes: speech with phoneme events, and letters to phones in many languages.
 
-The library is one global machine a process, and what it says depends a little on what it said before. So
-`speak` runs it in a process of its own (this file as a program): the same text then gives the same sound.
+The library has one global state in a process, and its sound depends a little on the texts before. So `speak`
+runs it in a process of its own (this file as a program): the same text then gives the same sound.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.errors import SonimateError
+from sonimate.errors import SynthesisFailed, UnknownVoice
 from sonimate.speech.phones import SILENCE, Phone, from_ipa
 
 _SYNCHRONOUS, _PHONEME_EVENTS_IN_IPA, _UTF8 = 2, 3, 1
@@ -25,14 +25,10 @@ _EVENT_LIST_END, _EVENT_PHONEME = 0, 7
 _RATE, _PITCH = 1, 3
 _ELISION_SECONDS = 0.1
 _LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")
-
-
-class UnknownVoice(SonimateError):
-    """espeak-ng has no voice of that name; `espeak-ng --voices` lists them."""
-
-
-class SynthesisFailed(SonimateError):
-    """A speech engine did not speak the text."""
+TRIES_SECONDS = (120, 240)
+"""How long an engine may take for a sentence, at the first and at the second try. A sentence takes a second
+or less: the first limit ends an engine that hangs, the second one lets a busy machine speak the same
+sentences as an idle one."""
 
 
 class _Event(ctypes.Structure):
@@ -56,7 +52,7 @@ _Callback = ctypes.CFUNCTYPE(
 
 
 class _Library:
-    """The initialised library and the sound and events of the utterance being spoken."""
+    """The initialised library, with the sound and the events of the text that it speaks."""
 
     def __init__(self) -> None:
         self.lib = ctypes.CDLL("libespeak-ng.so.1")
@@ -95,20 +91,31 @@ def speak(
 
     An event marks where its phone's own sound begins, which for a voiceless stop is the burst: the silence
     that the library puts before it comes after the previous phone's event.
-    Raises SynthesisFailed for an absent library or voice, UnknownPhone.
+    Raises UnknownPhone, and SynthesisFailed: no library, no such voice, or no end in time.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "speech.npz")
         command = [sys.executable, "-m", __spec__.name, voice, str(words_per_minute), str(pitch), str(path)]
-        done = subprocess.run(command, input=text, capture_output=True, text=True, timeout=120)
-        if done.returncode:
-            reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
-            raise SynthesisFailed(f"espeak-ng voice {voice} failed: {reason[0]}")
+        run_engine(f"espeak-ng voice {voice}", command, text)
         with np.load(path) as file:
             samples = file["samples"].astype(np.float32) / 32768.0
             events = list(zip(file["times"].tolist(), file["names"].tolist(), strict=True))
             rate_hz = int(file["rate_hz"])
     return samples, rate_hz, _phones(events, len(samples) / rate_hz)
+
+
+def run_engine(name: str, command: list[str], stdin: str | None = None) -> str:
+    """The standard output of a speech engine. Raises SynthesisFailed when it fails, or hangs at every try."""
+    for seconds in TRIES_SECONDS:
+        try:
+            done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=seconds)
+        except subprocess.TimeoutExpired:
+            continue
+        if done.returncode:
+            reason = done.stderr.strip().splitlines()[-1:] or ["no message"]
+            raise SynthesisFailed(f"{name} failed ({done.returncode}): {reason[0][:300]}")
+        return done.stdout
+    raise SynthesisFailed(f"{name} did not end within {TRIES_SECONDS[-1]} s")
 
 
 def _speak_here(text: str, voice: str, words_per_minute: int, pitch: int, path: Path) -> None:

@@ -1,13 +1,13 @@
-"""Everything of a talking head that is not the mouth: blinks, brows and head motion, tied to speech."""
+"""Blinks, brows and head motion of a talking head, timed by the phones of its speech."""
 
 from __future__ import annotations
 
 import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.speech.phones import SILENCE, Phone
 
-RATE_HZ = 25
 _FINE_HZ = 200
 _PAUSE_SECONDS = 0.15
 _PAUSE_BLINK_FACTOR = 4.0
@@ -40,7 +40,7 @@ def blinks(
         weight[(times > start - 0.2) & (times < min(end, start + 0.8))] = _PAUSE_BLINK_FACTOR
     hazard = per_minute / 60 / _FINE_HZ * weight / max(weight.mean(), 1e-9)
     drawn = times[rng.random(len(times)) < hazard]
-    frame_times = np.arange(round(duration_seconds * RATE_HZ)) / RATE_HZ
+    frame_times = np.arange(round(duration_seconds * VIDEO_FPS)) / VIDEO_FPS
     lids = np.zeros(len(frame_times))
     earliest = -np.inf
     for onset in drawn:
@@ -56,7 +56,7 @@ def blinks(
 def _blink(since_onset: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """One blink: half-cosine down, a moment closed, half-cosine up; closed for at least one frame."""
     fall, rise = rng.uniform(0.07, 0.1), rng.uniform(0.13, 0.19)
-    closed = 1.01 / RATE_HZ
+    closed = 1.01 / VIDEO_FPS
     down = np.clip(since_onset / fall, 0, 1)
     up = np.clip((since_onset - fall - closed) / rise, 0, 1)
     return rng.uniform(0.9, 1.0) * (np.cos(np.pi * up) - np.cos(np.pi * down)) / 2
@@ -69,7 +69,7 @@ def brows(
 
     amplitude: 0 never .. 1 up to full raises.
     """
-    times = np.arange(round(duration_seconds * RATE_HZ)) / RATE_HZ
+    times = np.arange(round(duration_seconds * VIDEO_FPS)) / VIDEO_FPS
     raised = np.zeros(len(times))
     for phone in phones:
         if phone.stressed and rng.random() < 0.25:
@@ -89,8 +89,8 @@ def head_motion(
     Ornstein-Uhlenbeck wander, posture shifts at pauses (an autoregressive walk that returns to rest) and
     pitch nods on stressed vowels; stationary. amplitude: 0.1 nearly still .. 1 conversation .. 2.5 vivid.
     """
-    frames = round(duration_seconds * RATE_HZ)
-    times = np.arange(frames) / RATE_HZ
+    frames = round(duration_seconds * VIDEO_FPS)
+    times = np.arange(frames) / VIDEO_FPS
     motion = _wander(frames, rng) * _WANDER + _shifts(phones, times, rng) * _SHIFT
     nods = _nods(phones, times, rng)
     motion[:, 0] += nods
@@ -100,10 +100,10 @@ def head_motion(
 
 def _wander(frames: int, rng: np.random.Generator) -> np.ndarray:
     """Unit-variance smooth stationary noise, (frames, 6): white noise through two equal low-pass stages."""
-    warm_up = 8 * RATE_HZ
+    warm_up = round(8 * VIDEO_FPS)
     noise = rng.standard_normal((frames + 2 * warm_up, 6))
-    smooth = gaussian_filter1d(noise, _WANDER_SECONDS / 2 * RATE_HZ, axis=0)
-    scale = np.sqrt(2 * np.sqrt(np.pi) * _WANDER_SECONDS / 2 * RATE_HZ)
+    smooth = gaussian_filter1d(noise, _WANDER_SECONDS / 2 * VIDEO_FPS, axis=0)
+    scale = np.sqrt(2 * np.sqrt(np.pi) * _WANDER_SECONDS / 2 * VIDEO_FPS)
     return smooth[warm_up : warm_up + frames] * scale
 
 
@@ -115,7 +115,7 @@ def _shifts(phones: list[Phone], times: np.ndarray, rng: np.random.Generator) ->
     for start, end in pauses(phones):
         posture = memory * posture + np.sqrt(1 - memory**2) * rng.standard_normal(6)
         path[times >= rng.uniform(start, end)] = posture
-    return gaussian_filter1d(path, 0.2 * RATE_HZ, axis=0, mode="nearest") if len(path) else path
+    return gaussian_filter1d(path, 0.2 * VIDEO_FPS, axis=0, mode="nearest") if len(path) else path
 
 
 def _nods(phones: list[Phone], times: np.ndarray, rng: np.random.Generator) -> np.ndarray:

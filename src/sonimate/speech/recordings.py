@@ -1,25 +1,50 @@
-"""Human recordings with transcripts that Linux distributions package: where they are and what is said.
+"""Human recordings whose words are known -> phone times -> a pool of phrases.
 
-Debian: asterisk-core-sounds-{en,es,fr,it,ru}-g722 with asterisk-core-sounds-{en,es,fr,it,ru} for the texts
-(CC-BY-SA 3.0, five speakers), and pocketsphinx-testdata (LibriVox and card names).
+The recordings are packages of Debian: asterisk-core-sounds-LANGUAGE-g722 with asterisk-core-sounds-LANGUAGE
+for the texts (en, es, fr, it, ru; CC-BY-SA 3.0, five speakers), and pocketsphinx-testdata (LibriVox and card
+names). pocketsphinx aligns them with their transcripts. Its English acoustic model also serves the other
+languages: the phones of each word come from espeak-ng, are renamed to their nearest English neighbours for
+the search, and get their own names back afterwards. What matters for lips (closures, lip-teeth contact,
+rounding, vowel or not) stays.
 """
 
 from __future__ import annotations
 
 import gzip
 import re
+from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
 import numpy as np
 import soxr
+from pocketsphinx import Decoder
 
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import RecordingsMissing, UnusableClip
+from sonimate.speech.espeak import pronounce
+from sonimate.speech.phones import (
+    HOP_SECONDS,
+    SILENCE,
+    Phone,
+    from_sphinx,
+    level_db,
+    mark_stress,
+    phone_loudness_db,
+    split_silences,
+    to_sphinx,
+)
+from sonimate.speech.utterances import Phrase, cut, save_pool
 from sonimate.types import Waveform
 
-RATE_HZ = 16000
+_FRAME_SECONDS = 0.01
+_PADDINGS_SECONDS = (0.25, 0.1, 0.6)
+_LONGEST_PHONE_SECONDS = 0.7
+_QUIET_VOWEL_DB = -22.0
+_UNSPOKEN = re.compile(r"\[.*?\]|\(.*?\)|<.*?>")
+_WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
 ASTERISK_FOLDERS = {
     "en": "en_US_f_Allison",
     "es": "es_MX_f_Allison",
@@ -39,7 +64,7 @@ class Recording:
     speaker: str
 
 
-def read(recording: Recording) -> Waveform:
+def decode(recording: Recording) -> Waveform:
     """Decode to mono 16 kHz float32. G.722 files carry no header, so their name's ending decides.
 
     Raises UnusableClip for an empty file.
@@ -54,8 +79,8 @@ def read(recording: Recording) -> Waveform:
     samples = np.concatenate(chunks, axis=1)[0]
     if samples.dtype.kind == "i":
         samples = samples.astype(np.float32) / np.iinfo(samples.dtype).max
-    samples = soxr.resample(samples, rate_hz, RATE_HZ) if rate_hz != RATE_HZ else samples
-    return Waveform(samples.astype(np.float32), RATE_HZ)
+    samples = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ) if rate_hz != SAMPLE_RATE_HZ else samples
+    return Waveform(samples.astype(np.float32), SAMPLE_RATE_HZ)
 
 
 def packaged(
@@ -112,3 +137,159 @@ def pocketsphinx_tests(root: Path) -> list[Recording]:
             if match and path.suffix == ".wav" and path.exists():
                 found.append(Recording(path, match.group(1).strip(), "en", listing.parent.name))
     return found
+
+
+class Aligner:
+    """Aligns recordings one after another. Each one adapts the model a little, so their order matters."""
+
+    def __init__(self) -> None:
+        self._decoder = Decoder(lm=None, loglevel="FATAL")
+        self._symbols: dict[str, list[str]] = {}
+
+    def align(self, waveform: Waveform, transcript: str, language: str) -> list[Phone]:
+        """Contiguous phones of a 16 kHz recording in which exactly `transcript` is spoken, stress marked.
+
+        Several paddings are tried, since a search often fails with one and not with another.
+        Raises UnusableClip, whose message is the reason, when no alignment can be trusted.
+        """
+        entries = [self._entry(word, language) for word in spoken_words(transcript)]
+        names = [name for name in entries if name]
+        if not names:
+            raise UnusableClip("transcript has no pronounceable word")
+        reason = UnusableClip("words not found in the sound")
+        for padding in _PADDINGS_SECONDS:
+            try:
+                found = self._search(" ".join(names), waveform, padding)
+                phones = mark_stress(split_silences(found, waveform), waveform)
+                check_alignment(phones, waveform)
+            except RuntimeError:
+                continue
+            except UnusableClip as error:
+                reason = error
+                continue
+            return phones
+        raise reason
+
+    def _entry(self, word: str, language: str) -> str | None:
+        """The dictionary entry of a word, added when it is new; None for a word without sound."""
+        if language == "en" and self._decoder.lookup_word(word):
+            return word
+        name = f"{language}_{word}"
+        if name not in self._symbols:
+            symbols = [symbol for symbol in pronounce(word, language) if to_sphinx(symbol)]
+            if not symbols:
+                return None
+            names = " ".join(name for symbol in symbols for name in to_sphinx(symbol))
+            self._decoder.add_word(name, names, True)
+            self._symbols[name] = symbols
+        return name
+
+    def _search(self, words: str, waveform: Waveform, padding_seconds: float) -> list[Phone]:
+        """Phones by a search for the words, then for the phones in them. Raises RuntimeError if it fails."""
+        pcm = _padded_pcm(waveform, padding_seconds)
+        self._decoder.set_align_text(words)
+        self._decode(pcm)
+        self._decoder.set_alignment()
+        self._decode(pcm)
+        shifted = [
+            replace(
+                phone,
+                start_seconds=max(phone.start_seconds - padding_seconds, 0.0),
+                end_seconds=min(phone.end_seconds - padding_seconds, waveform.seconds),
+            )
+            for phone in self._phones()
+        ]
+        return [phone for phone in shifted if phone.seconds > 0]
+
+    def _decode(self, pcm: bytes) -> None:
+        self._decoder.start_utt()
+        self._decoder.process_raw(pcm, no_search=False, full_utt=True)
+        self._decoder.end_utt()
+
+    def _phones(self) -> list[Phone]:
+        """Phones of the finished search, under the names that the dictionary entries came from."""
+        found = []
+        for word in self._decoder.get_alignment() or ():
+            spans = [(piece.name, piece.start, piece.start + piece.duration) for piece in word]
+            if word.name in self._symbols:
+                found += _named_back(spans, self._symbols[word.name])
+            else:
+                found += [Phone(from_sphinx(n), a * _FRAME_SECONDS, b * _FRAME_SECONDS) for n, a, b in spans]
+        return found
+
+
+def _named_back(spans: list[tuple[str, int, int]], symbols: list[str]) -> list[Phone]:
+    phones = []
+    at = 0
+    for symbol in symbols:
+        count = len(to_sphinx(symbol))
+        start, end = spans[at][1], spans[at + count - 1][2]
+        phones.append(Phone(symbol, start * _FRAME_SECONDS, end * _FRAME_SECONDS))
+        at += count
+    return phones
+
+
+def spoken_words(transcript: str) -> list[str]:
+    """Lower-case words of a transcript.
+
+    Raises UnusableClip for a stage direction ("[ascending tones]") in place of words.
+    """
+    if _UNSPOKEN.search(transcript):
+        raise UnusableClip("transcript holds a stage direction")
+    words = [word.replace("’", "'") for word in _WORD.findall(transcript.lower())]
+    if not words:
+        raise UnusableClip("transcript is empty")
+    return words
+
+
+def _padded_pcm(waveform: Waveform, padding_seconds: float) -> bytes:
+    """int16 bytes with faint noise before and after: the aligner fails on speech that begins at time 0."""
+    rng = np.random.default_rng(0)
+    margins = rng.normal(0, 1e-4, (2, round(padding_seconds * waveform.rate_hz)))
+    samples = np.concatenate([margins[0], waveform.samples, margins[1]])
+    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def check_alignment(phones: list[Phone], waveform: Waveform) -> None:
+    """Raises UnusableClip, whose message is the reason, when phone times contradict the sound."""
+    spoken = [phone for phone in phones if phone.symbol != SILENCE]
+    if not any(phone.is_vowel for phone in spoken):
+        raise UnusableClip("no vowel found")
+    seconds = np.array([phone.seconds for phone in spoken])
+    if seconds.max() > _LONGEST_PHONE_SECONDS:
+        raise UnusableClip("a phone lasts too long")
+    if np.mean(seconds < 0.035) > 0.45:
+        raise UnusableClip("too many phones crowded together")
+    loudness = phone_loudness_db(phones, waveform)
+    vowels = [db for db, phone in zip(loudness, phones, strict=True) if phone.is_vowel]
+    if np.mean(np.array(vowels) < _QUIET_VOWEL_DB) > 0.1:
+        raise UnusableClip("vowels lie in silence")
+    level = level_db(waveform)
+    times = np.arange(len(level)) * HOP_SECONDS
+    silent = np.zeros(len(level), bool)
+    for phone in phones:
+        if phone.symbol == SILENCE:
+            silent |= (times > phone.start_seconds + 0.03) & (times < phone.end_seconds - 0.03)
+    if np.sum(silent & (level > -12)) * HOP_SECONDS > 0.15:
+        raise UnusableClip("speech lies in silence")
+
+
+def build_pool(recordings: list[Recording], path: Path) -> None:
+    """Align the recordings and write their phrases, and the reasons of rejects, to `path` (npz)."""
+    aligner = Aligner()
+    phrases: list[Phrase] = []
+    rejects: Counter[str] = Counter()
+    for recording in recordings:
+        try:
+            waveform = decode(recording)
+            phones = aligner.align(waveform, recording.transcript, recording.language)
+        except UnusableClip as error:
+            rejects[str(error)] += 1
+            continue
+        pieces = cut(waveform, phones)
+        rejects["no phrase of 0.25 .. 8.5 s between pauses"] += not pieces
+        phrases += [
+            Phrase(sound, inside, recording.speaker, recording.language, recording.transcript)
+            for sound, inside in pieces
+        ]
+    save_pool(phrases, +rejects, path)

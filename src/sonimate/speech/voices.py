@@ -7,7 +7,6 @@ the packages are flite, festival with festvox-kallpc16k and festvox-us-slt-hts, 
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,27 +14,20 @@ from pathlib import Path
 import numpy as np
 import soxr
 
-from sonimate.errors import SonimateError
+from sonimate.clock import SAMPLE_RATE_HZ
+from sonimate.errors import EngineMissing, SynthesisFailed
 from sonimate.media.wav import read_wav
 from sonimate.speech import espeak
-from sonimate.speech.espeak import SynthesisFailed
-from sonimate.speech.phones import SILENCE, Phone, from_radio
-from sonimate.speech.prominence import mark_stress, split_silences
+from sonimate.speech.espeak import run_engine
+from sonimate.speech.phones import SILENCE, Phone, from_radio, mark_stress, split_silences
 from sonimate.types import Waveform
-
-RATE_HZ = 16000
-
 
 PACKAGES = {
     "flite": "flite",
     "festival": "festival festvox-kallpc16k festvox-us-slt-hts",
     "espeak-ng": "espeak-ng",
 }
-"""Of Debian, by program."""
-
-
-class EngineMissing(SonimateError):
-    """A speech engine is not installed; the message names the package."""
+"""Debian's packages of each program."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,8 +73,8 @@ def synthesize(
         raise SynthesisFailed(
             f"{voice.engine} voice {voice.name} spoke nothing for {text!r}; choose other text"
         )
-    samples = soxr.resample(samples, rate_hz, RATE_HZ) if rate_hz != RATE_HZ else samples
-    waveform = Waveform(samples.astype(np.float32), RATE_HZ)
+    samples = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ) if rate_hz != SAMPLE_RATE_HZ else samples
+    waveform = Waveform(samples.astype(np.float32), SAMPLE_RATE_HZ)
     return waveform, mark_stress(split_silences(phones, waveform), waveform)
 
 
@@ -107,10 +99,7 @@ def require_engines(*programs: str) -> None:
 
 def _run(command: list[str], stdin: str | None = None) -> str:
     require_engines(command[0])
-    done = subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=120)
-    if done.returncode:
-        raise SynthesisFailed(f"{command[0]} failed ({done.returncode}): {done.stderr.strip()[:300]}")
-    return done.stdout
+    return run_engine(command[0], command, stdin)
 
 
 def _flite(text: str, voice: Voice, rate: float, pitch: float) -> tuple[np.ndarray, int, list[Phone]]:

@@ -66,7 +66,7 @@ def commands(footage: Path | None, out: Path, config: Path, seed: int, jobs: int
     if footage is None:
         footage = out / "clips"
         yield ["sonimate.footage.public_clips", str(footage)]
-    yield ["sonimate.speech", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
+    yield ["sonimate", "speech", "-o", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
     yield ["sonimate", "prepare", str(footage), "-o", shards]
     yield ["sonimate.features", shards, "-o", data, "--speech", speech]
     train = ["sonimate", "train", str(config), "--data", data]

@@ -5,9 +5,16 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
-from sonimate.speech.articulation import Style, activations, sample_style
+from sonimate.speech.articulation import (
+    ACTIVATIONS,
+    CONTACTS,
+    DIPHTHONGS,
+    TARGETS,
+    Style,
+    activations,
+    sample_style,
+)
 from sonimate.speech.phones import BILABIALS, INVENTORY, Phone
-from sonimate.speech.targets import ACTIVATIONS, CONTACTS, DIPHTHONGS, TARGETS
 
 COLUMN = {name: k for k, name in enumerate(ACTIVATIONS)}
 

@@ -1,22 +1,31 @@
 """Phone names, prominence, augmentation and utterances, from sounds made here: no speech engine needed."""
 
 import json
+import subprocess
+import sys
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
-from sonimate.speech import corpus
+from sonimate.clock import SAMPLE_RATE_HZ as RATE_HZ
+from sonimate.errors import SynthesisFailed, UnknownPhone
+from sonimate.speech import espeak, utterances, voices
 from sonimate.speech.augment import change_speaker, degrade
-from sonimate.speech.corpus import Spec, compose, join, plan, save
-from sonimate.speech.espeak import SynthesisFailed
-from sonimate.speech.phones import INVENTORY, Phone, UnknownPhone, from_ipa, from_radio
-from sonimate.speech.pool import Phrase, cut
-from sonimate.speech.prominence import fill_silences, mark_stress, phone_loudness_db, split_silences
-from sonimate.speech.text import LANGUAGES, sentence
+from sonimate.speech.corpus import plan
+from sonimate.speech.phones import (
+    INVENTORY,
+    Phone,
+    fill_silences,
+    from_ipa,
+    from_radio,
+    mark_stress,
+    phone_loudness_db,
+    split_silences,
+)
+from sonimate.speech.sentences import LANGUAGES, sentence
+from sonimate.speech.utterances import Phrase, Spec, Utterance, compose, cut, join, save
 from sonimate.types import Waveform
-
-RATE_HZ = 16000
 
 
 def tones(*parts: tuple[str, float, float]) -> tuple[Waveform, list[Phone]]:
@@ -57,7 +66,7 @@ def test_a_voice_without_a_short_enough_sentence_ends_its_utterance(monkeypatch)
     waveform, phones = tones(
         ("sil", 0.06, 0.0), *(("m", 0.22, 0.3), ("aa", 0.22, 0.3)) * 10, ("sil", 0.06, 0.0)
     )
-    monkeypatch.setattr(corpus, "synthesize", lambda *_, **__: (waveform, phones))
+    monkeypatch.setattr(utterances, "synthesize", lambda *_, **__: (waveform, phones))
     utterance = compose(Spec(0, "espeak"), {}, seed=0)
     assert 4.4 < utterance.waveform.seconds < 8
 
@@ -66,9 +75,55 @@ def test_a_voice_that_cannot_speak_is_an_error(monkeypatch):
     def fail(*_, **__):
         raise SynthesisFailed("mute")
 
-    monkeypatch.setattr(corpus, "synthesize", fail)
+    monkeypatch.setattr(utterances, "synthesize", fail)
     with pytest.raises(SynthesisFailed, match="mute"):
         compose(Spec(0, "espeak"), {}, seed=0)
+
+
+def engine_that_hangs_at(*calls: int, loud: np.ndarray, times: list[float], names: list[str]):
+    """A stand-in for subprocess.run: espeak-ng, which speaks the same at each call and hangs at some."""
+    number = iter(range(1000))
+
+    def run(command: list[str], *, timeout: float, **_: object) -> subprocess.CompletedProcess:
+        if next(number) in calls:
+            raise subprocess.TimeoutExpired(command, timeout)
+        np.savez(command[-1], samples=loud, rate_hz=RATE_HZ, times=times, names=names)
+        return subprocess.CompletedProcess(command, 0, stdout="", stderr="")
+
+    return run
+
+
+def spoken_by(monkeypatch: pytest.MonkeyPatch, *hangs_at: int) -> Utterance:
+    """An utterance by an espeak that hangs at these of its calls."""
+    waveform, phones = tones(*(("m", 0.1, 0.3), ("aa", 0.1, 0.3)) * 10)
+    events = {"times": [phone.start_seconds for phone in phones], "names": ["m", "ɑ"] * 10}
+    loud = (waveform.samples * 32767).astype(np.int16)
+    monkeypatch.setattr(espeak.subprocess, "run", engine_that_hangs_at(*hangs_at, loud=loud, **events))
+    monkeypatch.setattr(voices, "require_engines", lambda *_: None)
+    return compose(Spec(0, "espeak"), {}, seed=0)
+
+
+def test_a_sentence_at_which_the_engine_hangs_is_rejected_and_counted_and_the_next_one_is_spoken(monkeypatch):
+    """Both tries at the second sentence hang."""
+    first, again = (spoken_by(monkeypatch, 1, 2) for _ in range(2))
+    (reason,) = first.facts["rejects"]
+    assert "did not end within" in reason
+    assert first.facts["rejects"] == again.facts["rejects"] == {reason: 1}
+    np.testing.assert_array_equal(first.waveform.samples, again.waveform.samples)
+
+
+def test_an_engine_that_answers_at_the_second_try_changes_nothing(monkeypatch):
+    """A machine that is busy for a while makes the same corpus."""
+    busy, idle = spoken_by(monkeypatch, 1), spoken_by(monkeypatch)
+    assert busy.facts == idle.facts
+    assert not busy.facts["rejects"]
+    np.testing.assert_array_equal(busy.waveform.samples, idle.waveform.samples)
+
+
+def test_a_program_that_hangs_is_ended(monkeypatch):
+    monkeypatch.setattr(espeak, "TRIES_SECONDS", (0.01, 0.02))
+    with pytest.raises(SynthesisFailed, match="slow voice did not end within"):
+        espeak.run_engine("slow voice", [sys.executable, "-c", "import time; time.sleep(600)"])
 
 
 def test_unknown_names_are_errors_that_show_the_name():

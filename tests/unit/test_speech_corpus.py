@@ -7,14 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonimate.apps.cli import main
 from sonimate.errors import FileMissing, FolderOfAnotherRun
-from sonimate.speech import __main__ as command
-from sonimate.speech import voices
-from sonimate.speech.corpus import plan
-from sonimate.speech.folder import RECORD, claim, find_utterances, utterance_path
+from sonimate.speech import corpus, voices
+from sonimate.speech.corpus import RECORD, claim, plan
 from sonimate.speech.phones import Phone
-from sonimate.speech.pool import Phrase, save_pool
 from sonimate.speech.recordings import ASTERISK_FOLDERS
+from sonimate.speech.utterances import Phrase, find_utterances, save_pool, utterance_path
 from sonimate.types import Waveform
 
 
@@ -35,8 +34,8 @@ def with_utterances(folder: Path, count: int, seed: int | None) -> Path:
 def run(out: Path, *more: object) -> int:
     """The command, on a machine without any recording."""
     nowhere = out.parent / "nowhere"
-    folders = ["--asterisk", nowhere, "--documents", nowhere, "--testdata", nowhere]
-    return command.main(list(map(str, [out, *folders, *more])))
+    folders = ["--recordings", nowhere, "--transcripts", nowhere, "--testdata", nowhere]
+    return main(["speech", "-o", *map(str, [out, *folders, *more])])
 
 
 def test_without_recordings_their_packages_are_named_and_nothing_is_left(tmp_path, capsys):
@@ -61,7 +60,7 @@ def test_without_a_voice_its_package_is_named_and_nothing_is_left(tmp_path, caps
 
 
 def test_an_empty_pool_of_an_earlier_version_is_not_used(tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(command, "require_engines", lambda: None)
+    monkeypatch.setattr(corpus, "require_engines", lambda: None)
     for language in ASTERISK_FOLDERS:
         save_pool([], Counter(), tmp_path / f"pool-{language}.npz")
     assert run(tmp_path) == 2

@@ -1,0 +1,86 @@
+"""`sonimate speech`: a corpus of synthetic speech with the motion of the mouth and head that goes with it.
+
+Heavy modules are imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+
+from sonimate.apps.arguments import number, whole
+from sonimate.apps.progress import Watch
+from sonimate.errors import ExtraMissing
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `speech` to the command line. Loads nothing heavy."""
+    parser = commands.add_parser(
+        "speech",
+        help="make synthetic speech for training",
+        description="Write synthetic utterances and the motion of mouth, lids, brows and head that goes with "
+        "them, to train the compact model on. The voices are speech engines and recordings that Debian "
+        "packages; an error names the packages that are missing. A run that was stopped goes on where it was; "
+        "one with more minutes adds utterances.",
+    )
+    add = parser.add_argument
+    add("-o", "--output", type=Path, required=True, metavar="SPEECH", help="the folder to write")
+    add(
+        "--minutes",
+        type=number(0.1, 1e6),
+        default=90.0,
+        metavar="N",
+        help="length of all utterances together (default: %(default)g)",
+    )
+    add(
+        "--seed",
+        type=whole(0, 2**31 - 1),
+        default=0,
+        metavar="N",
+        help="another seed gives another corpus (default: %(default)s)",
+    )
+    add("--jobs", type=whole(1, 1024), default=1, metavar="N", help="processes (default: %(default)s)")
+    folder = {"type": Path, "metavar": "DIR"}
+    add(
+        "--recordings",
+        **folder,
+        default=Path("/usr/share/asterisk/sounds"),
+        help="folder of the packages asterisk-core-sounds-* (default: %(default)s)",
+    )
+    add(
+        "--transcripts",
+        **folder,
+        default=Path("/usr/share/doc"),
+        help="folder in which they put their texts (default: %(default)s)",
+    )
+    add(
+        "--testdata",
+        **folder,
+        default=Path("/usr/share/pocketsphinx/test/data"),
+        help="folder of the package pocketsphinx-testdata (default: %(default)s)",
+    )
+
+
+def run(args: Namespace) -> None:
+    """Carry out a parsed `sonimate speech` command line. Raises SonimateError."""
+    try:
+        from sonimate.speech.corpus import CorpusOptions, make_corpus
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of("train", error) from error
+
+    options = CorpusOptions(
+        minutes=args.minutes,
+        seed=args.seed,
+        jobs=args.jobs,
+        recordings=args.recordings,
+        transcripts=args.transcripts,
+        testdata=args.testdata,
+    )
+    with Watch(args.started) as watch:
+        manifest = make_corpus(args.output, options, progress=watch)
+    rejected = sum(manifest["rejected_sentences"].values())
+    print(
+        f"{len(manifest['utterances'])} utterances ({manifest['minutes']:.1f} min), {rejected} sentences "
+        f"rejected; {args.output / 'manifest.json'} has the reasons"
+    )
