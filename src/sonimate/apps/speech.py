@@ -21,8 +21,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="make synthetic speech for training",
         description="Write synthetic utterances and the motion of mouth, lids, brows and head that goes with "
         "them, to train the compact model on. The voices are speech engines and recordings that Debian "
-        "packages; an error names the packages that are missing. A run that was stopped goes on where it was; "
-        "one with more minutes adds utterances.",
+        "packages; an error names the packages that are missing. A run that was stopped goes on when it is "
+        "repeated; one with more minutes adds utterances.",
     )
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="SPEECH", help="the folder to write")
