@@ -10,15 +10,16 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.configs import MAX_SIZE_PX, REFERENCE_SEED, SamplingOptions, require_size
-from sonimate.errors import FaceTooSmall
+from sonimate.errors import FaceTooSmall, OptionOutOfRange
 from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
-from sonimate.face.geometry import Box
+from sonimate.face.geometry import Box, MaskBox, moved_box, scaled_box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
 from sonimate.media.audio import is_silent, read_audio
 from sonimate.media.image import even_size, read_image, resize_longer_side
 from sonimate.types import Face, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
+MASK_SCALES = (0.5, 3.0)
 
 _log = logging.getLogger("sonimate")
 
@@ -53,6 +54,7 @@ def read_inputs(
     size: int | None = DEFAULT_SIZE_PX,
     crop: bool = False,
     paste_back: bool = False,
+    mask_box: MaskBox | None = None,
     mesh: FaceMesh | None = None,
 ) -> Inputs:
     """Read a sound file and a portrait file; the other options are those of `read_portrait`.
@@ -64,7 +66,7 @@ def read_inputs(
     waveform = read_audio(audio)
     if is_silent(waveform):
         _log.warning("%s is silent: the portrait will live but not speak.", audio)
-    choice = _Choice(Path(portrait), face, face_box, mesh)
+    choice = _Choice(Path(portrait), face, face_box, mask_box, mesh)
     found, canvas = _read(choice, size, crop=crop, paste_back=paste_back)
     return Inputs(found, waveform, Path(audio), canvas)
 
@@ -76,6 +78,7 @@ def read_portrait(
     face_box: Box | None = None,
     size: int | None = DEFAULT_SIZE_PX,
     crop: bool = False,
+    mask_box: MaskBox | None = None,
     mesh: FaceMesh | None = None,
 ) -> Portrait:
     """Read a picture, bring it to even sides with the longer one at most `size` px, and find its face.
@@ -83,10 +86,12 @@ def read_portrait(
     face: which one, counted from the left, 1 first; face_box: the one overlapping this box of the file's
     picture; default the largest. size: None, for the full model, leaves the sides as they are, odd ones too.
     crop: the picture is first cut to the face's surroundings: `crop_box`, or for the full model
-    `reference_crop`. mesh: one that is already loaded.
+    `reference_crop`. mask_box: full model only; the box for the face mask and the crop, in place of the
+    landmarks' box: a number from 0.5 to 3 scales that one about its centre, four numbers are a box in pixels
+    of the file's picture. mesh: one that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
-    return _read(_Choice(Path(path), face, face_box, mesh), size, crop=crop, paste_back=False)[0]
+    return _read(_Choice(Path(path), face, face_box, mask_box, mesh), size, crop=crop, paste_back=False)[0]
 
 
 def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform) -> SamplingOptions:
@@ -107,11 +112,12 @@ def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Which face of which file is meant."""
+    """Which face of which file is meant, and which box the full model takes for it."""
 
     path: Path
     index: int | None
     box: Box | None
+    mask_box: MaskBox | None
     mesh: FaceMesh | None
 
     def find(self, pixels: np.ndarray, file_width: int) -> Face:
@@ -122,29 +128,56 @@ class _Choice:
                 f"{self.path} at {width} x {height} pixels has no room for a face of {MIN_FACE_PX} pixels. "
                 "Use a larger picture, or a larger size."
             )
-        box = None
-        if self.box is not None:
-            x0, y0, x1, y1 = (side * width / file_width for side in self.box)
-            box = (x0, y0, x1, y1)
+        box = None if self.box is None else _scaled(self.box, width / file_width)
         return select_face((self.mesh or FaceMesh()).find(pixels), index=self.index, box=box)
+
+    def mask_of(self, face: Face, scale: float) -> Box | None:
+        """The mask box for a found face, in the file's picture scaled by `scale`; None: the face's own."""
+        if isinstance(self.mask_box, tuple):
+            return _scaled(self.mask_box, scale)
+        return None if self.mask_box is None else scaled_box(face.box, self.mask_box)
+
+
+def _scaled(box: Box, scale: float) -> Box:
+    x0, y0, x1, y1 = (side * scale for side in box)
+    return x0, y0, x1, y1
+
+
+def _check_options(size: int | None, mask_box: MaskBox | None) -> None:
+    """Raise OptionOutOfRange."""
+    if size is not None:
+        require_size(size)
+    if mask_box is None:
+        return
+    if size is not None:
+        raise OptionOutOfRange(
+            "--mask-box is for the full model; the compact one has its own mask. Leave it out."
+        )
+    low, high = MASK_SCALES
+    if isinstance(mask_box, tuple):
+        x0, y0, x1, y1 = mask_box
+        if not (x0 < x1 and y0 < y1):
+            raise OptionOutOfRange(f"mask_box = {mask_box}; give x0, y0, x1, y1 with x0 < x1 and y0 < y1.")
+    elif not low <= mask_box <= high:
+        raise OptionOutOfRange(f"mask_box = {mask_box}; choose a scale from {low} to {high}, or four sides.")
 
 
 def _read(
     choice: _Choice, size: int | None, *, crop: bool, paste_back: bool
 ) -> tuple[Portrait, Canvas | None]:
     """The portrait, and what to paste it back into; even sides for whichever becomes the video's frame."""
-    if size is not None:
-        require_size(size)
+    _check_options(size, choice.mask_box)
     picture = read_image(choice.path)
     file_width = picture.shape[1]
     if paste_back:
         picture = np.ascontiguousarray(even_size(resize_longer_side(picture, MAX_SIZE_PX)))
     height, width = picture.shape[:2]
-    face, box = None, (0, 0, width, height)
+    face, mask_box, box = None, None, (0, 0, width, height)
     if crop:
         face = choice.find(picture, file_width)
+        mask_box = choice.mask_of(face, width / file_width)
         surroundings = reference_crop if size is None else crop_box
-        box = surroundings(face.box, width=width, height=height)
+        box = surroundings(mask_box or face.box, width=width, height=height)
 
     x0, y0, x1, y1 = box
     pixels = picture[y0:y1, x0:x1]
@@ -153,8 +186,13 @@ def _read(
     height, width = pixels.shape[:2]
     if face is not None:
         face = select_face([move_face(face, box, width=width, height=height)])
+    if mask_box is not None:
+        mask_box = moved_box(mask_box, box, width=width, height=height)
     if size is not None and not paste_back:
         pixels = even_size(pixels)
     pixels = np.ascontiguousarray(pixels)
-    portrait = Portrait(pixels, face or choice.find(pixels, file_width))
+    if face is None:
+        face = choice.find(pixels, file_width)
+        mask_box = choice.mask_of(face, width / file_width)
+    portrait = Portrait(pixels, face, mask_box)
     return portrait, Canvas(picture, box) if paste_back else None

@@ -34,7 +34,7 @@ from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.errors import AudioTooShort, NonFiniteOutput
 from sonimate.face.crop import PasteBack
-from sonimate.face.geometry import Box
+from sonimate.face.geometry import Box, MaskBox
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs, with_seed
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.mp4 import VideoWriter
@@ -142,13 +142,15 @@ class SonicPipeline:
         size: int | None = None,
         crop: bool = False,
         paste_back: bool = False,
+        mask_box: MaskBox | None = None,
         fps: float = VIDEO_FPS,
         progress: Progress = no_progress,
     ) -> Animation:
         """Generate the motion of a portrait file for a sound file.
 
-        face, face_box, crop, paste_back: as in `read_inputs`. size: px; the compact model shrinks a longer
-        side to it (default 1024), the full one scales the shorter side to it (default 512). fps: 25 or 12.5.
+        face, face_box, crop, paste_back, mask_box: as in `read_inputs`. size: px; the compact model shrinks a
+        longer side to it (default 1024), the full one scales the shorter side to it (default 512). fps: 25 or
+        12.5.
         Raises the media errors, NoFaceFound, FaceTooSmall, AudioTooShort, OptionOutOfRange.
         """
         if size is not None:
@@ -161,6 +163,7 @@ class SonicPipeline:
             size=None if self.components.full else size or DEFAULT_SIZE_PX,
             crop=crop,
             paste_back=paste_back,
+            mask_box=mask_box,
         )
         return self.animate_inputs(
             inputs, sampling=sampling, motion=motion, size=size, fps=fps, progress=progress

@@ -55,10 +55,15 @@ class Face:
 
 @dataclass(frozen=True)
 class Portrait:
-    """The image to animate: `pixels` uint8 RGB (h, w, 3) and the face in it."""
+    """The image to animate: `pixels` uint8 RGB (h, w, 3) and the face in it.
+
+    mask_box: (x0, y0, x1, y1) in pixels, the box that the full model's face mask is drawn around; None: the
+        face's own.
+    """
 
     pixels: np.ndarray
     face: Face
+    mask_box: tuple[float, float, float, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ import torch
 from safetensors.torch import load_file
 
 from sonimate.codecs.svd.preparation import (
+    box_mask,
     clip_input,
-    face_mask,
     resize_to_multiple_of_64,
     signed_image,
     unit_mask,
@@ -50,7 +50,7 @@ def test_image_and_mask(case, tensors):
     expected = (tensors[f"{name}_ref_chw_u8"].float() / 255 - 0.5) / 0.5
     torch.testing.assert_close(signed_image(resized), expected, atol=2.01 / 255, rtol=0)
 
-    mask = face_mask(corners(case["bbox_xywh"]), width=width, height=height, area=case["area"])
+    mask = box_mask(corners(case["bbox_xywh"]), width=width, height=height, area=case["area"])
     mask = resize_to_multiple_of_64(mask, case["image_size"])
     assert within_one_lsb(mask, tensors[f"{name}_mask_hw_u8"])
     assert unit_mask(mask).max() <= 1

@@ -2,11 +2,11 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sonimate.codecs.svd.preparation import clip_input, face_mask, resize_to_multiple_of_64
+from sonimate.codecs.svd.preparation import box_mask, clip_input, resize_to_multiple_of_64
 
 
 def test_mask_is_the_box():
-    mask = face_mask((10, 20, 30, 60), width=100, height=80, area=1.0)
+    mask = box_mask((10, 20, 30, 60), width=100, height=80, area=1.0)
     assert mask.shape == (80, 100)
     assert (mask[20:60, 10:30] == 255).all()
     assert mask.sum() == 255 * 40 * 20

@@ -41,7 +41,7 @@ def run(args: Namespace) -> None:
         mesh = FaceMesh(num_threads=1)
     with Watch(args.started) as watch:
         watch("read", 0, 1)
-        which = {name: vars(args)[name] for name in ("face", "face_box") if name in args}
+        which = {name: vars(args)[name] for name in ("face", "face_box", "mask_box") if name in args}
         size = None if full else args.size or DEFAULT_SIZE_PX
         inputs = read_inputs(
             args.portrait,

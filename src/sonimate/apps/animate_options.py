@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
-from sonimate.apps.arguments import face_box, frame_rate, interval, number, whole
+from sonimate.apps.arguments import face_box, frame_rate, interval, mask_box, number, whole
 from sonimate.configs import COMPACT, FULL, MAX_BUCKET, Precision, SamplingOptions
 
 MAX_SEED = 2**63 - 1
@@ -54,6 +54,14 @@ def _add_picture_options(parser: argparse.ArgumentParser) -> None:
         metavar="X0,Y0,X1,Y1",
         default=OMIT,
         help="the face in this box of the picture, in pixels",
+    )
+    add(
+        "--mask-box",
+        type=mask_box,
+        metavar="SCALE|X0,Y0,X1,Y1",
+        default=OMIT,
+        help="full model: the box for the face mask and --crop; SCALE times the box of the landmarks "
+        "(default: 1), or a box in pixels of the picture",
     )
 
 

@@ -59,6 +59,11 @@ def face_box(text: str) -> tuple[float, float, float, float]:
     return x0, y0, x1, y1
 
 
+def mask_box(text: str) -> float | tuple[float, float, float, float]:
+    """An argparse type: a scale from 0.5 to 3, or a box as `face_box` takes it."""
+    return face_box(text) if "," in text else number(0.5, 3)(text)
+
+
 def interval(text: str) -> tuple[float, float]:
     """An argparse type: low,high with 0 <= low < high."""
     values = [_float(part) for part in text.split(",")]

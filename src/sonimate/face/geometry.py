@@ -6,6 +6,8 @@ from collections.abc import Sequence
 
 Box = tuple[float, float, float, float]
 PixelBox = tuple[int, int, int, int]
+MaskBox = float | Box
+"""The box that the full model takes for the face: the landmarks' own box scaled by a number, or this box."""
 
 SIZE_UNIT_PX = 64
 """The VAE shrinks by 8 and the UNet by 8 again."""
@@ -20,6 +22,21 @@ def rounded_size(width: int, height: int, image_size: int) -> tuple[int, int]:
     scale = image_size / min(width, height)
     columns, rows = round(width * scale / SIZE_UNIT_PX), round(height * scale / SIZE_UNIT_PX)
     return columns * SIZE_UNIT_PX, rows * SIZE_UNIT_PX
+
+
+def scaled_box(box: Box, scale: float) -> Box:
+    """`box` scaled about its centre, not clipped."""
+    x0, y0, x1, y1 = box
+    margin_x, margin_y = (scale - 1) / 2 * (x1 - x0), (scale - 1) / 2 * (y1 - y0)
+    return x0 - margin_x, y0 - margin_y, x1 + margin_x, y1 + margin_y
+
+
+def moved_box(box: Box, crop: PixelBox, *, width: int, height: int) -> Box:
+    """`box` of an image as it lies in the image (height, width) that `crop` of its own image is scaled to."""
+    left, top, right, bottom = crop
+    scale_x, scale_y = width / (right - left), height / (bottom - top)
+    x0, y0, x1, y1 = box
+    return (x0 - left) * scale_x, (y0 - top) * scale_y, (x1 - left) * scale_x, (y1 - top) * scale_y
 
 
 def face_mask_box(box: Box, *, width: int, height: int, area: float = MASK_AREA) -> PixelBox:

@@ -35,7 +35,7 @@ from sonimate.checkpoints.registry import AUDIO_ENCODER, CLIP, model_folder
 from sonimate.checkpoints.store import load_audio_encoder, load_network, load_svd_codec
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec
-from sonimate.codecs.svd.preparation import clip_input, face_mask, resize_to_multiple_of_64, unit_mask
+from sonimate.codecs.svd.preparation import box_mask, clip_input, resize_to_multiple_of_64, unit_mask
 from sonimate.devices import choose_device, choose_dtype
 from sonimate.errors import FileMissing, InvalidCheckpoint, SonimateError
 from sonimate.footage.clip_id import ClipId
@@ -125,7 +125,7 @@ class LatentClip:
     def mask(self) -> torch.Tensor:
         """(H, W) in [0, 1], px of the encoded frames: the joint face box of the clip (paper eq. 1)."""
         side = self.shard.record["crop"]["size_px"]
-        mask = face_mask(tuple(self.shard.record["face_box"]["box"]), width=side, height=side)
+        mask = box_mask(tuple(self.shard.record["face_box"]["box"]), width=side, height=side)
         return unit_mask(resize_to_multiple_of_64(mask, 8 * min(self.latents.shape[2:])))
 
 

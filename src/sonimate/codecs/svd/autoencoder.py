@@ -15,8 +15,8 @@ from sonimate.clock import LATENT_FPS
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.svd.interpolation import Middle, RifeMiddle, double_rate
 from sonimate.codecs.svd.preparation import (
+    box_mask,
     clip_input,
-    face_mask,
     resize_to_multiple_of_64,
     signed_image,
     unit_mask,
@@ -70,7 +70,7 @@ class SVDCodec:
         latents: mean of the posterior, unscaled. Raises OptionOutOfRange, NonFiniteOutput.
         """
         height, width = portrait.pixels.shape[:2]
-        mask = face_mask(portrait.face.box, width=width, height=height)
+        mask = box_mask(portrait.mask_box or portrait.face.box, width=width, height=height)
         size = require_size(size or DEFAULT_IMAGE_SIZE_PX)
         pixels, mask = (resize_to_multiple_of_64(x, size) for x in (portrait.pixels, mask))
         latents = self._posterior_mean(signed_image(pixels)[None])[0]

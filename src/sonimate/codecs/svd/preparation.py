@@ -23,7 +23,7 @@ def resize_to_multiple_of_64(pixels: np.ndarray, image_size: int) -> np.ndarray:
     return _resized(pixels, *rounded_size(width, height, image_size))
 
 
-def face_mask(box: Box, *, width: int, height: int, area: float = MASK_AREA) -> np.ndarray:
+def box_mask(box: Box, *, width: int, height: int, area: float = MASK_AREA) -> np.ndarray:
     """uint8 (height, width): 255 inside the enlarged face `box` (x0, y0, x1, y1), 0 elsewhere.
 
     Resize it with the image; the resampling softens its edges.
