@@ -1,10 +1,10 @@
-"""Table 3 of the paper at the compact size: what temporal audio attention, the motion controller and the
-position shift do, on real clips of people whom no model has seen.
+"""Table 3 of the paper at the compact size: the effect of temporal audio attention, of the motion controller
+and of the position shift, on real clips of people on whom no model was trained.
 
-ablations.py CLIPS --data DATA     DATA of `python -m sonimate.features`
+ablations.py CLIPS --data DATA     DATA: folder that `sonimate features` wrote
 
-Trains three models a seed on synthetic speech alone, under OUT/ablations, where a run that was stopped goes
-on, and animates the first frame of every real clip of DATA with its own sound and its own motion buckets.
+For each seed, trains three models on synthetic speech alone, in OUT/ablations; an interrupted run continues.
+Then animates the first frame of every real clip of DATA with its own sound and its own motion buckets.
 About forty minutes on one core.
 """
 
@@ -21,21 +21,22 @@ from typing import Any
 
 import numpy as np
 
+from lib.ablation import AblationScore, score_model
+from lib.clips import read_clips
+from lib.command import benchmark_parser
+from lib.report import publish
 from sonimate.configs import COMPACT
-from sonimate.evaluate.ablation import Reading, read_model
-from sonimate.evaluate.lip_sync import read_takes
-from sonimate.evaluate.tables import publish
 from sonimate.features.motion_samples import load_samples
 from sonimate.pipeline import SonicPipeline
 
 RECIPE = Path(__file__).parents[1] / "configs" / "compact.yaml"
 STEPS, BATCH_SIZE, WARMUP_STEPS = 250, 8, 30
-"""A twelfth of the windows that the bundled model's first stage sees: nine such runs take half an hour."""
+"""A twelfth of the windows of the bundled model's first training stage: nine such runs take half an hour."""
 
 
 @dataclass(frozen=True)
 class Variant:
-    """training: settings of the recipe. sampling: of SamplingOptions."""
+    """A model or a way to sample. training: settings of the recipe. sampling: fields of SamplingOptions."""
 
     name: str
     training: tuple[str, ...] = ()
@@ -51,15 +52,12 @@ VARIANTS = (
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("clips", type=Path)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1, 2])
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--jobs", type=int, default=1, help="runs that train at the same time")
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
     plan = [(variant, seed) for seed in arguments.seeds for variant in trained()]
     with ThreadPoolExecutor(arguments.jobs) as workers:
@@ -67,27 +65,27 @@ def main(argv: list[str] | None = None) -> None:
 
     samples = load_samples(arguments.data / "samples")
     buckets = {sample.clip_id.source: sample.buckets for sample in samples if sample.is_footage}
-    takes = read_takes(arguments.clips, sorted(buckets))
-    readings: dict[str, list[Reading]] = {variant.name: [] for variant in VARIANTS}
+    clips = read_clips(arguments.clips, sorted(buckets))
+    scores: dict[str, list[AblationScore]] = {variant.name: [] for variant in VARIANTS}
     for seed in arguments.seeds:
         for variant in VARIANTS:
             pipeline = SonicPipeline.from_pretrained(folder(variant, seed, arguments.out) / "model")
             sampling = replace(COMPACT, seed=COMPACT.fixed_seed + seed, **variant.sampling)
-            reading = read_model(pipeline, takes, buckets, sampling)
-            readings[variant.name].append(reading)
-            print(variant.name, seed, reading, flush=True)
-    rows = [{"model": name, **summary(some)} for name, some in readings.items()]
+            score = score_model(pipeline, clips, buckets, sampling)
+            scores[variant.name].append(score)
+            print(variant.name, seed, score, flush=True)
+    rows = [{"model": name, **summary(some)} for name, some in scores.items()]
     clips = np.array(list(buckets.values())).mean(0)
     publish(
         "ablations",
         arguments.out,
         rows=rows,
-        summary={"clips": len(takes), "real head": clips[0], "real expression": clips[1]},
+        summary={"clips": len(clips), "real head": clips[0], "real expression": clips[1]},
     )
 
 
 def trained() -> list[Variant]:
-    """Those that need a model of their own: the others differ in sampling alone."""
+    """The variants that need a model of their own; the others differ only in sampling."""
     return [variant for variant in VARIANTS if variant.training or not variant.sampling]
 
 
@@ -111,9 +109,9 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace) -> None:
     subprocess.run(command, check=True)
 
 
-def summary(readings: Sequence[Reading]) -> dict[str, str]:
+def summary(scores: Sequence[AblationScore]) -> dict[str, str]:
     """Mean and standard deviation over seeds of every field."""
-    table = {name: [asdict(reading)[name] for reading in readings] for name in asdict(readings[0])}
+    table = {name: [asdict(score)[name] for score in scores] for name in asdict(scores[0])}
     return {
         name: f"{np.mean(values):.2f} ± {np.std(values, ddof=1) if len(values) > 1 else 0:.2f}"
         for name, values in table.items()

@@ -6,34 +6,29 @@ contact_sheet.py examples/portraits/*.jpg -o out/sheet.png
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from sonimate.evaluate.moments import contact_sheet, crop_head, draw_moments, pick_moments
-from sonimate.evaluate.performance import perform
-from sonimate.evaluate.sounds import compose_speech
-from sonimate.evaluate.tables import publish
+from lib.command import add_model, add_speech, benchmark_parser
+from lib.moments import contact_sheet, crop_head, draw_moments, pick_moments
+from lib.report import publish
+from lib.speech import compose_speech
+from sonimate.evaluate.generation import generate_motion
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
 from sonimate.media.image import write_png
 from sonimate.pipeline import SonicPipeline
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("portraits", type=Path, nargs="+")
     parser.add_argument("-o", "--output", type=Path, default=Path("out") / "contact_sheet.png")
-    parser.add_argument("--speech", type=Path, nargs="+", default=sorted((EXAMPLES / "speech").glob("*.wav")))
-    parser.add_argument("--seconds", type=float, default=10.0, help="of speech to pick the moments from")
+    add_speech(parser, seconds=10.0)
     parser.add_argument("--size", type=int, default=DEFAULT_SIZE_PX, help="longer side of the frames in px")
     parser.add_argument("--cell", type=int, help="scale the cells to this height in px; default as they are")
-    parser.add_argument("--model", default="compact")
+    add_model(parser)
     arguments = parser.parse_args(argv)
 
     pipeline = SonicPipeline.from_pretrained(arguments.model)
@@ -41,9 +36,9 @@ def main(argv: list[str] | None = None) -> None:
     pictures, rows, captions = [], [], []
     for path in arguments.portraits:
         portrait = read_portrait(path, size=arguments.size)
-        performance = perform(pipeline, portrait, speech)
-        moments = pick_moments(performance.curves)
-        frames = draw_moments(pipeline.components.codec, performance, list(moments.values()))
+        generated = generate_motion(pipeline, portrait, speech)
+        moments = pick_moments(generated.curves)
+        frames = draw_moments(pipeline.components.codec, generated, list(moments.values()))
         cells = [crop_head(frame, portrait.face) for frame in (portrait.pixels, *frames)]
         pictures.append([scaled(cell, arguments.cell) for cell in cells] if arguments.cell else cells)
         captions = ["portrait", *moments]

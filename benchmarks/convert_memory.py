@@ -6,7 +6,6 @@ Release and model are deleted afterwards. Another process writes the release, wi
 
 from __future__ import annotations
 
-import argparse
 import importlib
 import json
 import subprocess
@@ -15,7 +14,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sonimate.evaluate.tables import Check, publish
+from lib.command import benchmark_parser
+from lib.report import Check, publish
 
 TESTS = Path(__file__).parents[1] / "tests/unit"
 UNET = "Sonic/unet.pth"
@@ -24,13 +24,10 @@ LIMIT_MB = 3000.0
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--release", type=Path, help="make the release in this folder (default: temporary)")
     parser.add_argument("--model", type=Path, help="make the model in this folder (default: temporary)")
     parser.add_argument("--channels", type=int, default=320, help="of the first level; 32 to try this out")
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
     with (
         TemporaryDirectory(dir=arguments.release) as release,

@@ -23,6 +23,7 @@ from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import Autoen
 from torch import nn
 from torch.nn import functional
 
+from lib.memory import peak_activation_bytes
 from sonimate.apps.forecast import COMPACT_POSITIONS, FLOAT32_BYTES, predictions_per_window, product_rate
 from sonimate.checkpoints.registry import BUNDLED, UNET, describe, read_config
 from sonimate.checkpoints.store import load_network
@@ -30,7 +31,6 @@ from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import COMPACT
 from sonimate.diffusion.guidance import denoising_steps, options_for_distilled
 from sonimate.diffusion.schedule import sampling_sigmas
-from sonimate.evaluate.peak_memory import peak_activation_bytes
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
 

@@ -8,7 +8,6 @@ pixels.
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 from pathlib import Path
@@ -18,10 +17,11 @@ from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import Autoen
 from safetensors.torch import load_file
 from torch import Tensor
 
+from lib.command import benchmark_parser
+from lib.report import publish
 from sonimate.codecs.svd.autoencoder import SVDCodec, chunk_plan
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import REFERENCE_DECODE, DecodeOptions
-from sonimate.evaluate.tables import publish
 
 FRAMES, SIDE = 72, 8
 ENDS_FRAMES = 12
@@ -43,11 +43,8 @@ PLANS = (
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--weights", nargs="+", choices=[*GAINS, "golden"], default=[*GAINS, "golden"])
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
     rows = [
         {"weights": weights, "clip": clip} | row

@@ -5,7 +5,6 @@ branches of 5 frames of 256 x 256 px. One after another, each in a process of it
 
 from __future__ import annotations
 
-import argparse
 import json
 import math
 import resource
@@ -14,15 +13,15 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import psutil
 import torch
 from torch import Tensor, nn
 
+from lib.command import benchmark_parser
+from lib.report import Check, publish
 from sonimate.configs import FULL
 from sonimate.diffusion import sample_latents
-from sonimate.evaluate.tables import Check, publish
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from unet_speed import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 
@@ -36,11 +35,8 @@ CONTESTANTS = ("sonimate", "diffusers, no audio")
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--channels", type=int, default=320, help="of the first level; 64 to try this out")
-    parser.add_argument("--out", type=Path, default=Path("out"))
     parser.add_argument("--network", choices=CONTESTANTS, help="measure this one, in this process, as JSON")
     arguments = parser.parse_args(argv)
     if arguments.network:

@@ -5,34 +5,29 @@ identity.py examples/portraits/*.jpg
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
-from sonimate.evaluate import thresholds as targets
+from lib import targets
+from lib.command import add_model, add_speech, benchmark_parser
+from lib.report import Check, publish
+from lib.speech import compose_speech
 from sonimate.evaluate.identity import FaceIdentity
-from sonimate.evaluate.sounds import compose_speech
-from sonimate.evaluate.tables import Check, publish
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
 from sonimate.media.video import read_frames
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 EVERY = 5
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("portraits", type=Path, nargs="+")
-    parser.add_argument("--speech", type=Path, nargs="+", default=sorted((EXAMPLES / "speech").glob("*.wav")))
-    parser.add_argument("--seconds", type=float, default=10.0, help="of speech")
+    add_speech(parser, seconds=10.0)
     parser.add_argument("--size", type=int, default=DEFAULT_SIZE_PX, help="longer side of the video in px")
-    parser.add_argument("--model", default="compact")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    add_model(parser)
     arguments = parser.parse_args(argv)
 
     pipeline, identity = SonicPipeline.from_pretrained(arguments.model), FaceIdentity()

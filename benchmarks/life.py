@@ -1,54 +1,49 @@
-"""Life of animated portraits over 20 s of speech and 2 s of silence, tracked in the output video, and
-against real clips.
+"""Blinks, head motion, drift, jitter and rest of animated portraits over 20 s of speech and 2 s of silence,
+tracked in the output video and compared with real clips.
 
 life.py examples/portraits/obama.jpg --clips CLIPS
 """
 
 from __future__ import annotations
 
-import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from lib.clips import read_clips
+from lib.command import add_model, add_speech, benchmark_parser
+from lib.plots import plot_panels
+from lib.report import publish
+from lib.speech import compose_speech
+from lib.targets import life_checks
 from sonimate.clock import VIDEO_FPS
-from sonimate.evaluate.life import life_checks, measure_life, real_acceleration
-from sonimate.evaluate.lip_sync import portrait_of, read_takes
-from sonimate.evaluate.performance import film, perform
-from sonimate.evaluate.plots import plot_panels
-from sonimate.evaluate.sounds import compose_speech
+from sonimate.evaluate.generation import generate_motion, portrait_from_pixels, render_and_track
+from sonimate.evaluate.life import measure_life, real_acceleration
 from sonimate.evaluate.statistics import median_acceleration
-from sonimate.evaluate.tables import publish
 from sonimate.inputs import read_portrait
 from sonimate.pipeline import SonicPipeline
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
-
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("portraits", type=Path, nargs="+")
     parser.add_argument(
         "--clips", type=Path, required=True, help="folder of real clips to compare jitter with"
     )
-    parser.add_argument("--speech", type=Path, nargs="+", default=sorted((EXAMPLES / "speech").glob("*.wav")))
-    parser.add_argument("--seconds", type=float, default=20.0, help="of speech")
+    add_speech(parser, seconds=20.0)
     parser.add_argument("--silence", type=float, default=2.0, help="seconds after the speech")
-    parser.add_argument("--model", default="compact")
+    add_model(parser)
     parser.add_argument("--size", type=int, default=512, help="longer side of the video in px")
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
 
-    takes = read_takes(arguments.clips)
-    real = real_acceleration([take.curves for take in takes])
+    clips = read_clips(arguments.clips)
+    real = real_acceleration([clip.curves for clip in clips])
     sound = compose_speech(arguments.speech, arguments.seconds, then_silent_seconds=arguments.silence)
     pipeline = SonicPipeline.from_pretrained(arguments.model)
     lives, checks, panels = [], [], {"Mouth opening": {}, "Eye opening": {}, "Head rotation about y": {}}
     for path in arguments.portraits:
         pixels = read_portrait(path, size=arguments.size).pixels
-        tracked = film(pipeline, pixels, sound, arguments.out / "life" / f"{path.stem}.mp4")
-        own = perform(pipeline, portrait_of(pixels), sound).curves
+        tracked = render_and_track(pipeline, pixels, sound, arguments.out / "life" / f"{path.stem}.mp4")
+        own = generate_motion(pipeline, portrait_from_pixels(pixels), sound).curves
         lives.append(measure_life(path.stem, tracked, arguments.seconds))
         checks += life_checks(lives[-1], real)
         lives.append(measure_life(f"{path.stem}, untracked", own, arguments.seconds))
@@ -57,12 +52,12 @@ def main(argv: list[str] | None = None) -> None:
             panels.values(), (tracked.mouth, tracked.eyes, tracked.rotation[:, 1]), strict=True
         ):
             lines[path.stem] = (times, values.tolist())
-    clips = {f"acceleration of {take.name}": median_acceleration(take.curves.points) for take in takes}
+    jitter = {f"acceleration of {clip.name}": median_acceleration(clip.curves.points) for clip in clips}
     publish(
         "life",
         arguments.out,
         rows=[asdict(life) for life in lives],
-        summary={"acceleration of real clips": real, **clips},
+        summary={"acceleration of real clips": real, **jitter},
         checks=checks,
     )
     plot_panels(arguments.out / "life.png", panels, x_label="seconds")

@@ -1,9 +1,9 @@
 """Lip sync on held-out speakers, measured on rendered and tracked video.
 
-lip_sync.py CLIPS --folds FOLDS.json              every clip by the model that has not seen it
-lip_sync.py CLIPS --runs MODEL...                 every clip by each model
-lip_sync.py CLIPS --folds F --audio-guidance 1 2 3 --temperature 0.5 1 --steps 6 12    r and amplitude of
-all combinations, without pixels
+lip_sync.py CLIPS --folds FOLDS.json     each clip by the model that was not trained on its speaker
+lip_sync.py CLIPS --runs MODEL...        each clip by each model
+lip_sync.py CLIPS --folds FOLDS.json --audio-guidance 1 2 3 --temperature 0.5 1 --steps 6 12
+                                         r and amplitude of all combinations, from motion that is not drawn
 """
 
 from __future__ import annotations
@@ -15,26 +15,18 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from sonimate.evaluate.lip_sync import (
-    Fold,
-    Take,
-    lip_checks,
-    read_folds,
-    read_takes,
-    score_takes,
-    summarise,
-    sweep,
-)
-from sonimate.evaluate.plots import plot_panels
-from sonimate.evaluate.tables import publish
+from lib.clips import Fold, read_clips, read_folds
+from lib.command import benchmark_parser
+from lib.plots import plot_panels
+from lib.report import publish
+from lib.targets import lip_checks
+from sonimate.evaluate.lips import Clip, compare_settings, score_clips, summarise
 from sonimate.footage.sources import read_speakers
 from sonimate.pipeline import SonicPipeline
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("clips", type=Path, help="folder of real clips; a MANIFEST.tsv may name speakers")
     models = parser.add_mutually_exclusive_group(required=True)
     models.add_argument(
@@ -42,13 +34,12 @@ def main(argv: list[str] | None = None) -> None:
     )
     models.add_argument("--runs", nargs="+", metavar="MODEL", help="bundled names or model folders")
     parser.add_argument("--only", nargs="+", default=[], metavar="CLIP", help="names of the clips to use")
-    parser.add_argument("--audio-guidance", nargs="+", type=float, default=[], help="sweep these values")
+    parser.add_argument("--audio-guidance", nargs="+", type=float, default=[], help="try these values")
     parser.add_argument(
-        "--temperature", nargs="+", type=float, default=[], help="sweep these initial temperatures"
+        "--temperature", nargs="+", type=float, default=[], help="try these initial temperatures"
     )
-    parser.add_argument("--steps", nargs="+", type=int, default=[], help="sweep these numbers of steps")
-    parser.add_argument("--seed", nargs="+", type=int, default=[], help="sweep these seeds")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    parser.add_argument("--steps", nargs="+", type=int, default=[], help="try these numbers of steps")
+    parser.add_argument("--seed", nargs="+", type=int, default=[], help="try these seeds")
     arguments = parser.parse_args(argv)
     if arguments.folds:
         measure(arguments, "lip_sync", read_folds(arguments.folds, read_speakers(arguments.clips)))
@@ -59,16 +50,16 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None:
-    """Score or sweep one set of folds. A fold without clips takes all."""
+    """Score one set of folds, or compare settings on it. A fold without clips uses all clips."""
     names = [clip for fold in folds for clip in fold.clips if not arguments.only or clip in arguments.only]
-    takes = read_takes(arguments.clips, names)
-    model_of = {
-        take.name: fold.model for fold in folds for take in takes if take.name in fold.clips or not fold.clips
+    clips = read_clips(arguments.clips, names)
+    model_for = {
+        clip.name: fold.model for fold in folds for clip in clips if clip.name in fold.clips or not fold.clips
     }
     load = cache(SonicPipeline.from_pretrained)
 
-    def pipeline_of(take: Take) -> SonicPipeline:
-        return load(model_of[take.name])
+    def pipeline_for(clip: Clip) -> SonicPipeline:
+        return load(model_for[clip.name])
 
     settings = {
         "audio_guidance": arguments.audio_guidance,
@@ -78,19 +69,19 @@ def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None
     }
     swept = {field: values for field, values in settings.items() if values}
     if swept:
-        rows = list(sweep(takes, pipeline_of, swept))
+        rows = list(compare_settings(clips, pipeline_for, swept))
         publish(f"{name}_sweep", arguments.out, rows=rows)
         plot(arguments.out / f"{name}_sweep.png", rows, list(swept))
         return
     scores = []
-    for score in score_takes(takes, pipeline_of, arguments.out / name):
+    for score in score_clips(clips, pipeline_for, arguments.out / name):
         print(
             f"{score.clip}: r {score.r:.2f}, lag {score.lag_ms:+.0f} ms, amplitude {score.amplitude:.2f}",
             flush=True,
         )
         scores.append(score)
     summary = summarise(scores)
-    rows = [{**asdict(score), "model": model_of[score.clip]} for score in scores]
+    rows = [{**asdict(score), "model": model_for[score.clip]} for score in scores]
     publish(name, arguments.out, rows=rows, summary=summary, checks=lip_checks(summary))
 
 

@@ -5,7 +5,6 @@ of its own. The networks are random; the codec's is narrow.
 
 from __future__ import annotations
 
-import argparse
 import json
 import subprocess
 import sys
@@ -18,11 +17,12 @@ import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
+from lib.command import benchmark_parser
+from lib.report import Check, publish
 from sonimate.apps.progress import peak_memory_mb
 from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
-from sonimate.evaluate.tables import Check, publish
 from sonimate.media.audio import stream_sound
 from sonimate.media.mp4 import VideoWriter
 from sonimate.models.rife import IFNet, IFNetConfig
@@ -34,12 +34,9 @@ LEVELS = 4
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--minutes", type=float, nargs=2, default=(1.0, 10.0), metavar=("SHORT", "LONG"))
     parser.add_argument("--draw", type=float, metavar="MINUTES", help="draw one video here, and tell as JSON")
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
     if arguments.draw is not None:
         print(json.dumps(draw(arguments.draw)))

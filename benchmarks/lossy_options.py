@@ -5,22 +5,21 @@ that speed or that distance: fewer steps, another shift of the windows, another 
 
 from __future__ import annotations
 
-import argparse
 import time
 from dataclasses import replace
 from pathlib import Path
 
 from torch import Tensor
 
+from lib.command import EXAMPLES, add_speech, benchmark_parser
+from lib.report import publish
+from lib.speech import compose_speech
 from sonimate.configs import COMPACT, SamplingOptions
-from sonimate.evaluate.lip_sync import portrait_of
-from sonimate.evaluate.sounds import compose_speech
-from sonimate.evaluate.tables import publish
+from sonimate.evaluate.generation import portrait_from_pixels
 from sonimate.media.image import read_image
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 VARIANTS = {
     "default": COMPACT,
     "reuse 2": replace(COMPACT, reuse=2),
@@ -34,18 +33,14 @@ VARIANTS = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--portrait", type=Path, default=EXAMPLES / "portraits" / "astronaut_collins.jpg")
-    parser.add_argument("--speech", type=Path, nargs="+", default=sorted((EXAMPLES / "speech").glob("*.wav")))
-    parser.add_argument("--seconds", type=float, default=10.0, help="of speech")
+    add_speech(parser, seconds=10.0)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
 
     pipeline = SonicPipeline.from_pretrained("compact", device="cpu")
-    portrait = portrait_of(read_image(arguments.portrait))
+    portrait = portrait_from_pixels(read_image(arguments.portrait))
     speech = compose_speech(arguments.speech, arguments.seconds)
     seconds: dict[str, list[float]] = {name: [] for name in VARIANTS}
     latents: dict[str, Tensor] = {}

@@ -9,7 +9,6 @@ narrowed, so that a mouth is wide enough to show whether it is open. Frames are 
 
 from __future__ import annotations
 
-import argparse
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
@@ -24,6 +23,8 @@ from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import Autoen
 from torch.nn import functional as F
 from transformers import CLIPVisionConfig
 
+from lib.command import benchmark_parser
+from lib.report import Check, publish
 from sonimate.checkpoints.store import Components, load_audio_encoder, save_components
 from sonimate.clock import LATENT_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
@@ -31,7 +32,6 @@ from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.codecs.svd.preparation import resize_to_multiple_of_64, signed_image
 from sonimate.configs import FULL, MotionOptions
 from sonimate.evaluate.curves import correlation
-from sonimate.evaluate.tables import Check, publish
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.face.regions import mouth_opening
 from sonimate.features.latents import write_latents
@@ -84,13 +84,10 @@ MIN_R, MIN_FALL = 0.8, 10.0
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__, out="out/overfit")
     parser.add_argument("clips", type=Path, nargs="+")
     parser.add_argument("--steps", type=int, default=1000)
     parser.add_argument("--vae-steps", type=int, default=400)
-    parser.add_argument("--out", type=Path, default=Path("out/overfit"))
     arguments = parser.parse_args(argv)
     torch.set_num_threads(1)
     out: Path = arguments.out

@@ -6,13 +6,13 @@ portraits_table.py examples/portraits examples/speech/*.wav
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
+from lib.command import add_model, benchmark_parser
+from lib.playable import faults, write_sound
+from lib.report import Check, publish
+from lib.speech import compose_speech
 from sonimate.errors import SonimateError
-from sonimate.evaluate.playable import faults, write_sound
-from sonimate.evaluate.sounds import compose_speech
-from sonimate.evaluate.tables import Check, publish
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 
@@ -21,17 +21,14 @@ FORMATS = (".mp3", ".m4a", ".mp4")
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("portraits", type=Path, help="folder of pictures")
     parser.add_argument(
         "speech", type=Path, nargs="+", help="recordings; the first is also encoded in other formats"
     )
     parser.add_argument("--seconds", type=float, default=3.0, help="to use of each recording")
     parser.add_argument("--size", type=int, default=512, help="longer side of the videos in px")
-    parser.add_argument("--model", default="compact")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    add_model(parser)
     arguments = parser.parse_args(argv)
 
     pipeline = SonicPipeline.from_pretrained(arguments.model)

@@ -6,7 +6,6 @@ Folders of these names in OUT are removed first.
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
 import shutil
@@ -17,8 +16,9 @@ import time
 from functools import partial
 from pathlib import Path
 
+from lib.command import benchmark_parser
+from lib.report import Check, publish
 from sonimate.distributed.prepare_ray import LOCAL, run_on_ray
-from sonimate.evaluate.tables import Check, publish
 from sonimate.footage.preparer import PrepareOptions, prepare
 from sonimate.footage.sources import find_footage
 
@@ -27,11 +27,8 @@ RUNS = ("here", "again", "killed", "ray")
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__, out="out/prepare")
     parser.add_argument("footage", type=Path)
-    parser.add_argument("--out", type=Path, default=Path("out/prepare"))
     arguments = parser.parse_args(argv)
     footage, out = arguments.footage, arguments.out
     for name in RUNS:

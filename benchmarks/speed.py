@@ -4,7 +4,6 @@ where the time goes. Run it on an idle machine.
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import subprocess
@@ -16,31 +15,26 @@ from statistics import median
 import numpy as np
 from PIL import Image
 
-from sonimate.evaluate import thresholds as targets
-from sonimate.evaluate.lip_sync import portrait_of
-from sonimate.evaluate.performance import perform
-from sonimate.evaluate.sounds import compose_speech
-from sonimate.evaluate.tables import Check, publish
+from lib import targets
+from lib.command import EXAMPLES, add_model, add_speech, benchmark_parser
+from lib.report import Check, publish
+from lib.speech import compose_speech
+from sonimate.evaluate.generation import generate_motion, portrait_from_pixels
 from sonimate.media.image import read_image, write_png
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE_PX = 512
 DECODER_SECONDS = 2.0
 UNET_STAGE = "move"
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--portrait", type=Path, default=EXAMPLES / "portraits" / "astronaut_collins.jpg")
-    parser.add_argument("--speech", type=Path, nargs="+", default=sorted((EXAMPLES / "speech").glob("*.wav")))
-    parser.add_argument("--seconds", type=float, default=10.0, help="of speech")
+    add_speech(parser, seconds=10.0)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--model", default="compact")
-    parser.add_argument("--out", type=Path, default=Path("out"))
+    add_model(parser)
     arguments = parser.parse_args(argv)
 
     folder = arguments.out / "speed"
@@ -85,29 +79,28 @@ def square(pixels: np.ndarray) -> np.ndarray:
 
 
 def command(picture: Path, sound: Path, video: Path, model: str) -> dict:
-    """What `sonimate animate --json` tells of one run, with wall time taken from outside, so that the
-    start of Python counts."""
+    """The report of one run of `sonimate animate --json`, with wall time that includes the start of Python."""
     sonimate = Path(sys.executable).parent / "sonimate"
     line = [str(sonimate), "animate", str(picture), str(sound), "-o", str(video), "--model", model, "--json"]
     start = time.perf_counter()
     done = subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True)
     wall_seconds = time.perf_counter() - start
-    told = json.loads(done.stdout)
-    print(f"{wall_seconds:.1f} s, {told['peak_memory_mb']:.0f} MB", flush=True)
-    return told | {"wall_seconds": wall_seconds, "realtime_factor": wall_seconds / told["seconds"]}
+    report = json.loads(done.stdout)
+    print(f"{wall_seconds:.1f} s, {report['peak_memory_mb']:.0f} MB", flush=True)
+    return report | {"wall_seconds": wall_seconds, "realtime_factor": wall_seconds / report["seconds"]}
 
 
 def stages(run: dict) -> dict[str, float]:
-    """Seconds by stage, what no stage accounts for, and the whole."""
+    """Seconds by stage, outside of all stages, and of the whole command."""
     rest = run["wall_seconds"] - sum(run["stages"].values())
     return {**run["stages"], "start and end": rest, "whole command": run["wall_seconds"]}
 
 
 def time_decoder(model: str, picture: Path, speech) -> float:
-    """Milliseconds to draw a frame, motion being known and nothing written."""
+    """Milliseconds to draw a frame whose motion is known, without writing it."""
     pipeline = SonicPipeline.from_pretrained(model)
-    performance = perform(pipeline, portrait_of(read_image(picture)), speech)
-    frames = pipeline.components.codec.render(performance.motion, performance.warp)
+    generated = generate_motion(pipeline, portrait_from_pixels(read_image(picture)), speech)
+    frames = pipeline.components.codec.render(generated.motion, generated.warp)
     next(frames)
     start = time.perf_counter()
     count = sum(1 for _ in frames)

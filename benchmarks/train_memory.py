@@ -8,13 +8,11 @@ A few minutes on one core.
 
 from __future__ import annotations
 
-import argparse
 from pathlib import Path
 
-from sonimate.evaluate.tables import Check, publish
-from sonimate.models.audio_tokens import AudioTokensConfig
-from sonimate.models.unet import UNetConfig
-from sonimate.train.memory_plan import (
+from lib.command import benchmark_parser
+from lib.report import Check, publish
+from lib.training_memory import (
     activation_bytes,
     count,
     meta_denoiser,
@@ -23,6 +21,8 @@ from sonimate.train.memory_plan import (
     state_bytes,
     validation_bytes,
 )
+from sonimate.models.audio_tokens import AudioTokensConfig
+from sonimate.models.unet import UNetConfig
 
 FSDP = Path(__file__).parents[1] / "configs" / "accelerate" / "fsdp.yaml"
 PROCESSES = (1, 2, 4, 8)
@@ -31,11 +31,8 @@ GB = 1e9
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--size", type=int, default=512, help="px of the frames, a multiple of 64")
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
     side = arguments.size // 8
     plugin = read_fsdp_settings(FSDP)

@@ -7,11 +7,9 @@ clock's. OMP_WAIT_POLICY=PASSIVE keeps threads that wait from counting as busy.
 
 from __future__ import annotations
 
-import argparse
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
 from unittest.mock import patch
 
@@ -20,10 +18,11 @@ from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemp
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from lib.command import benchmark_parser
+from lib.memory import peak_activation_bytes
+from lib.report import Check, publish
 from sonimate.configs import FULL
 from sonimate.diffusion.guidance import branch_weights, guided_velocity
-from sonimate.evaluate.peak_memory import peak_activation_bytes
-from sonimate.evaluate.tables import Check, publish
 from sonimate.models import attention
 from sonimate.models.attention import Context, CrossAttention, TemporalLayer, attend, in_pieces
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
@@ -47,13 +46,10 @@ values of several units, and rounding grows with them."""
 
 
 def main(argv: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = benchmark_parser(__doc__)
     parser.add_argument("--frames", type=int, default=25)
     parser.add_argument("--side", type=int, default=32, help="of the latents")
     parser.add_argument("--runs", type=int, default=5)
-    parser.add_argument("--out", type=Path, default=Path("out"))
     arguments = parser.parse_args(argv)
 
     torch.manual_seed(0)

@@ -15,6 +15,7 @@ from sonimate.clock import SAMPLES_PER_VIDEO_FRAME
 from sonimate.errors import UnreadableVideo, UnusableClip
 from sonimate.face.mesh import landmark_box
 from sonimate.face.pose import Pose, rotation_matrix
+from sonimate.face.tracking import fill_gaps, stack_landmarks
 from sonimate.footage import quality
 from sonimate.footage.bucket_labels import label_buckets
 from sonimate.footage.joint_box import add_face_box
@@ -25,7 +26,7 @@ from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.square_crop import square_box
 from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, mouth_lag
-from sonimate.footage.tracks import count_rivals, face_sharpness, fill_gaps, split_tracks, stack_landmarks
+from sonimate.footage.tracks import count_rivals, face_sharpness, split_tracks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
 from sonimate.media.audio import Sound
 from sonimate.media.video import VideoInfo

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-
-from sonimate.errors import FileMissing, OptionOutOfRange
-from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.lip_sync import Fold, Score, lip_checks, read_folds, summarise
 from sonimate.evaluate.playable import faults, write_sound
 from sonimate.evaluate.sounds import compose_speech, fit_length, half_turn, partners
+
+from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.evaluate.curves import correlation
 from sonimate.media.audio import read_audio
 from sonimate.media.wav import write_wav
 from sonimate.types import Waveform

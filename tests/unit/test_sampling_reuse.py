@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 import pytest
 import torch
+from sonimate.evaluate.peak_memory import peak_activation_bytes
 from torch.testing import assert_close
 
 from sonimate.configs import FULL, SamplingOptions
@@ -18,7 +19,6 @@ from sonimate.diffusion.guidance import AUDIO, branch_weights, denoising_steps, 
 from sonimate.diffusion.plan import step_plan
 from sonimate.diffusion.schedule import euler_step, sampling_sigmas
 from sonimate.errors import CompilationFailed, OptionOutOfRange
-from sonimate.evaluate.peak_memory import peak_activation_bytes
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
 from sonimate.types import Conditions
 

@@ -1,4 +1,4 @@
-"""Landmarks of a talking face -> curves of its mouth, eyes and head. Units: face heights and degrees, at
+"""Landmarks of a face -> curves of its mouth, eyes and head over time. Units: face heights and degrees, at
 25 fps."""
 
 from __future__ import annotations
@@ -7,24 +7,29 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from sonimate.codecs.mesh.codec import MeshCodec
-from sonimate.codecs.mesh.motion import Motion
-from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import fit_pose, relative_motion
-from sonimate.face.regions import CHIN, FOREHEAD, VERTEX_COUNT, mouth_opening
+from sonimate.face.regions import (
+    EYE_CORNER_COUNT,
+    LEFT_EYE,
+    LID_PAIRS,
+    RIGHT_EYE,
+    VERTEX_COUNT,
+    face_height,
+    mouth_opening,
+)
 
-EYES = ((33, 160, 158, 133, 153, 144), (263, 387, 385, 362, 380, 373))
-"""Outer corner, two points of the upper lid, inner corner, the two of the lower lid below them."""
+EYES = ((RIGHT_EYE, LID_PAIRS[:2]), (LEFT_EYE, LID_PAIRS[2:]))
+"""Contour of each eye, and the pairs of lid points whose distance tells how open it is."""
 
 
 @dataclass(frozen=True)
 class FaceCurves:
     """One face over n frames.
 
-    mouth: (n,) inner-lip gap in face heights. eyes: (n,) aspect ratio. rotation: (n, 3) rotation vector
-    against the first frame, degrees. translation: (n, 2) against the first frame, face heights. points:
-    (n, 468, 2) mesh landmarks, face heights. face_height_px: median over the frames.
+    mouth: (n,) inner-lip gap in face heights. eyes: (n,) eye aspect ratio, about 0.3 when open. rotation:
+    (n, 3) rotation vector against the first frame, degrees. translation: (n, 2) against the first frame, face
+    heights. points: (n, 468, 2) mesh landmarks, face heights. face_height_px: median over the frames.
     """
 
     mouth: np.ndarray
@@ -42,41 +47,29 @@ class FaceCurves:
         return replace(self, **{name: getattr(self, name)[frames] for name in names})
 
 
-def measure_face(landmarks: np.ndarray) -> FaceCurves:
+def face_curves(landmarks: np.ndarray) -> FaceCurves:
     """Curves of landmarks (n, 478, 3) px at 25 fps without gaps, tracked or generated."""
     landmarks = landmarks.astype(np.float64)
     pose = fit_pose(landmarks)
     head = relative_motion(pose, pose[:1])
-    height = float(np.median(np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)))
+    height_px = float(np.median(face_height(landmarks)))
     return FaceCurves(
-        mouth_opening(landmarks),
-        eye_opening(landmarks),
-        np.degrees(head[:, :3]),
-        head[:, 3:5] / canonical_face_height_cm(),
-        landmarks[:, :VERTEX_COUNT, :2] / height,
-        height,
+        mouth=mouth_opening(landmarks),
+        eyes=eye_opening(landmarks),
+        rotation=np.degrees(head[:, :3]),
+        translation=head[:, 3:5] / face_height(canonical_vertices()[None]),
+        points=landmarks[:, :VERTEX_COUNT, :2] / height_px,
+        face_height_px=height_px,
     )
 
 
 def eye_opening(landmarks: np.ndarray) -> np.ndarray:
-    """Eye aspect ratio (Soukupova and Cech 2016), mean of both eyes: (n, 478, 3) px -> (n,); 0.3 or so is
-    open."""
+    """Eye aspect ratio (Soukupova and Cech 2016), mean of both eyes: (n, 478, 3) px -> (n,)."""
     ratios = []
-    for outer, upper_1, upper_2, inner, lower_2, lower_1 in EYES:
-        lids = _distance(landmarks, upper_1, lower_1) + _distance(landmarks, upper_2, lower_2)
-        ratios.append(lids / (2 * _distance(landmarks, outer, inner)))
+    for contour, lids in EYES:
+        opening = sum(_distance(landmarks, upper, lower) for upper, lower in lids)
+        ratios.append(opening / (len(lids) * _distance(landmarks, contour[0], contour[EYE_CORNER_COUNT])))
     return np.mean(ratios, axis=0)
-
-
-def generated_landmarks(codec: MeshCodec, motion: Motion, warp: PortraitWarp) -> np.ndarray:
-    """Landmarks (n, 478, 3) px of a portrait under a motion at the video's rate, as it is drawn."""
-    return codec.resolve(motion, warp).landmarks
-
-
-def canonical_face_height_cm() -> float:
-    """Forehead to chin of the canonical face."""
-    face = canonical_vertices()
-    return float(np.linalg.norm(face[FOREHEAD] - face[CHIN]))
 
 
 def _distance(landmarks: np.ndarray, first: int, second: int) -> np.ndarray:

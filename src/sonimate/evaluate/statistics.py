@@ -1,27 +1,29 @@
-"""Curves -> numbers: pure functions of arrays at 25 fps."""
+"""Curves of a face at 25 fps -> numbers: blinks, drift, spread, jitter."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from sonimate.clock import VIDEO_FPS
+from sonimate.evaluate.curves import correlation
 
 OPEN_LEVEL_FRAMES = 75
-"""Three seconds around a frame tell how open the eyes are between blinks, also while looking down."""
+"""The open level is measured over three seconds around each frame, so that it falls while eyes look down."""
 CLOSING, OPENING = 0.55, 0.75
 """Shares of the open level below which a blink starts and above which it has ended."""
 MAX_BLINK_FRAMES = 15
-"""0.6 s; longer closures are closed eyes, not blinks (which last 0.1 to 0.4 s)."""
+"""0.6 s. Blinks last 0.1 to 0.4 s; eyes closed for longer do not count."""
 DRIFT_FRAMES = 125
-"""Five seconds at either end."""
+"""Frames at the start and at the end that `drift` compares: five seconds."""
 
 
 @dataclass(frozen=True)
 class Drift:
-    """change: distance of the mean of the last five seconds from that of the first. slope_per_minute:
-    length of the least-squares slope."""
+    """change: distance of the mean of the last five seconds from the mean of the first five.
+    slope_per_minute: length of the least-squares slope."""
 
     change: float
     slope_per_minute: float
@@ -42,7 +44,7 @@ def blink_frames(eyes: np.ndarray) -> list[int]:
 
 
 def open_level(eyes: np.ndarray) -> np.ndarray:
-    """How open the eyes are between blinks: the running 80th percentile (n,)."""
+    """How open the eyes of an eye-opening curve (n,) are between blinks: its running 80th percentile (n,)."""
     half = OPEN_LEVEL_FRAMES // 2
     return np.array([np.percentile(eyes[max(i - half, 0) : i + half + 1], 80) for i in range(len(eyes))])
 
@@ -58,7 +60,8 @@ def spread(values: np.ndarray) -> float:
 
 
 def drift(values: np.ndarray) -> Drift:
-    """How far (n, d) has gone by its end: see `Drift`. Under ten seconds, the halves are compared."""
+    """How far a curve (n, d) is from its start at its end: see `Drift`. Curves under ten seconds are compared
+    by halves."""
     span = min(DRIFT_FRAMES, len(values) // 2)
     change = values[-span:].mean(0) - values[:span].mean(0)
     minutes = np.arange(len(values)) / VIDEO_FPS / 60
@@ -80,3 +83,9 @@ def median_acceleration(points: np.ndarray) -> float:
 def deformation(points: np.ndarray) -> float:
     """Root mean square over points (n, v, d) of their spread over time."""
     return float(np.sqrt(points.var(0).sum(-1).mean()))
+
+
+def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
+    """Spearman's rank correlation, in [-1, 1], of as many values each, all different."""
+    first, second = (np.argsort(np.argsort(values)) for values in (a, b))
+    return correlation(first, second)

@@ -5,18 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 
 import cv2
 import numpy as np
 
-from sonimate.clock import VIDEO_FPS
-from sonimate.errors import UnusableClip
 from sonimate.face.mesh import FaceMesh, face_size
 from sonimate.face.regions import face_height
+from sonimate.face.tracking import fill_gaps, stack_landmarks
 from sonimate.footage.sample import Sample, each
 from sonimate.footage.sources import ForwardReader
-from sonimate.media.video import read_frames
 from sonimate.types import Face
 
 STAGE = "tracks"
@@ -98,17 +95,6 @@ def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[FrameV
         yield FrameView(face, sharpness, rivals)
 
 
-def track_file(path: Path, mesh: FaceMesh) -> np.ndarray:
-    """The largest face of a whole video at VIDEO_FPS: float32 (n, 478, 3) px, gaps filled along a line.
-
-    Raises UnusableClip when no frame shows one, and the errors of `read_frames`.
-    """
-    faces = list(mesh.track(read_frames(path, fps=VIDEO_FPS)))
-    if not any(faces):
-        raise UnusableClip(f"No frame of {path} shows a face. Choose another clip.")
-    return fill_gaps(stack_landmarks(faces))
-
-
 def split_tracks(faces: list[Face | None]) -> list[tuple[int, int]]:
     """Stretches (first, end) of one face each: broken by gaps over MAX_GAP_FRAMES and jumps over MAX_JUMP."""
     tracks: list[tuple[int, int]] = []
@@ -149,25 +135,3 @@ def face_sharpness(pixels: np.ndarray, face: Face) -> float:
     method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
     grey = cv2.resize(part, (SHARPNESS_PX, SHARPNESS_PX), interpolation=method).astype(np.float32)
     return float(cv2.Laplacian(grey, cv2.CV_32F).std() / (grey.std() + 1e-6))
-
-
-def stack_landmarks(faces: list[Face | None]) -> np.ndarray:
-    """float32 (n, 478, 3) px, NaN in frames without a face."""
-    missing = np.full((478, 3), np.nan, np.float32)
-    return np.stack([missing if face is None else face.landmarks for face in faces]).astype(np.float32)
-
-
-def fill_gaps(landmarks: np.ndarray) -> np.ndarray:
-    """Interpolate the few frames without a face linearly; (n, 478, 3) with NaN -> without."""
-    lost = np.isnan(landmarks[:, 0, 0])
-    if not lost.any():
-        return landmarks
-    known = np.flatnonzero(~lost)
-    flat = landmarks.reshape(len(landmarks), -1)
-    filled = flat.copy()
-    for index in np.flatnonzero(lost):
-        after = np.searchsorted(known, index)
-        left, right = known[max(after - 1, 0)], known[min(after, len(known) - 1)]
-        share = 0.0 if right == left else (index - left) / (right - left)
-        filled[index] = (1 - share) * flat[left] + share * flat[right]
-    return filled.reshape(landmarks.shape)

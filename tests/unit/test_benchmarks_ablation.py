@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from lib.ablation import seam_speed
 from sonimate.diffusion.plan import independent_windows
-from sonimate.evaluate.ablation import seam_speed
 
 
 def steps(speeds: np.ndarray) -> np.ndarray:

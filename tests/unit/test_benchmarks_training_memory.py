@@ -4,9 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from sonimate.models.audio_tokens import AudioTokensConfig
-from sonimate.models.unet import UNetConfig
-from sonimate.train.memory_plan import (
+from lib.training_memory import (
     Counts,
     activation_bytes,
     count,
@@ -16,6 +14,8 @@ from sonimate.train.memory_plan import (
     state_bytes,
     validation_bytes,
 )
+from sonimate.models.audio_tokens import AudioTokensConfig
+from sonimate.models.unet import UNetConfig
 
 FSDP = Path(__file__).parents[2] / "configs" / "accelerate" / "fsdp.yaml"
 UNET = UNetConfig(

@@ -1,4 +1,4 @@
-"""Telling moments of an animation, found in its motion, and their frames side by side."""
+"""Moments of an animation that show its quality, found in its motion, and their frames side by side."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.evaluate.face_curves import FaceCurves
-from sonimate.evaluate.performance import Performance
+from sonimate.evaluate.generation import GeneratedMotion
 from sonimate.types import Face
 
 HEAD_REACH = 0.9
@@ -34,13 +34,19 @@ def pick_moments(curves: FaceCurves) -> dict[str, int]:
     }
 
 
+<<<<<<< HEAD:src/sonimate/evaluate/moments.py
 def draw_moments(codec: MeshCodec, performance: Performance, frames: Sequence[int]) -> list[np.ndarray]:
     """Those frames alone, uint8 (h, w, 3) at full resolution."""
     return list(codec.render(performance.motion[list(frames)], performance.warp))
+=======
+def draw_moments(codec: MeshCodec, generated: GeneratedMotion, frames: Sequence[int]) -> list[np.ndarray]:
+    """The given frames, uint8 (h, w, 3) at full resolution."""
+    return list(codec.render(generated.motion[list(frames)], generated.warp))
+>>>>>>> 5bae0fd (WIP evaluate and benchmarks/lib):benchmarks/lib/moments.py
 
 
 def crop_head(pixels: np.ndarray, face: Face) -> np.ndarray:
-    """The square around a face, hair included, as far as the picture reaches: a view of uint8 (h, w, 3)."""
+    """The square around a face and its hair, cut at the picture's borders: a view of uint8 (h, w, 3)."""
     x0, y0, x1, y1 = face.box
     reach = HEAD_REACH * max(x1 - x0, y1 - y0)
     x, y = (x0 + x1) / 2, (y0 + y1) / 2 - 0.1 * reach
