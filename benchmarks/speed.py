@@ -79,7 +79,7 @@ def square(pixels: np.ndarray) -> np.ndarray:
 
 
 def command(picture: Path, sound: Path, video: Path, model: str) -> dict:
-    """The report of one run of `sonimate animate --json`, with wall time that includes the start of Python."""
+    """The report of one run of `sonimate animate --json`; its wall time includes the start of Python."""
     sonimate = Path(sys.executable).parent / "sonimate"
     line = [str(sonimate), "animate", str(picture), str(sound), "-o", str(video), "--model", model, "--json"]
     start = time.perf_counter()

@@ -9,9 +9,9 @@ from weakref import WeakSet
 
 import pytest
 import torch
-from sonimate.evaluate.peak_memory import peak_activation_bytes
 from torch.testing import assert_close
 
+from lib.memory import peak_activation_bytes
 from sonimate.configs import FULL, SamplingOptions
 from sonimate.devices import compile_network, wrap_compile_errors
 from sonimate.diffusion import sample_latents
