@@ -18,8 +18,9 @@ from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.evaluate.generation import track_video
 from sonimate.evaluate.lips import Clip
 from sonimate.face.mesh import FaceMesh
+from sonimate.footage.clip_id import ClipId
 from sonimate.footage.preparer import PrepareOptions, prepare
-from sonimate.footage.sources import SUFFIXES, read_speakers
+from sonimate.footage.sources import find_footage, read_speakers
 from sonimate.media.audio import read_audio
 from sonimate.media.video import read_frames
 from sonimate.types import Waveform
@@ -68,12 +69,10 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
     Raises FileMissing when a named clip is missing or no clip is accepted.
     """
     speakers = read_speakers(folder)
-    videos = {path.name: path for path in sorted(folder.iterdir()) if path.suffix.lower() in SUFFIXES}
+    videos = {path.relative_to(folder).as_posix(): path for path in find_footage(folder)}
     missing = sorted(set(names) - set(videos))
-    if missing or not videos:
-        raise FileMissing(
-            f"{folder} holds no {', '.join(missing) or 'videos'}. Give the folder of the clips."
-        )
+    if missing:
+        raise FileMissing(f"{folder} holds no {', '.join(missing)}. Give the folder of the clips.")
     mesh = FaceMesh(num_threads=1)
     clips = []
     for name in names or accepted_names(folder):
@@ -82,7 +81,16 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
         sound = read_audio(videos[name]).samples[:count]
         sound = np.pad(sound, (0, count - len(sound)))
         pixels = next(iter(read_frames(videos[name], fps=VIDEO_FPS)))
-        clips.append(Clip(name, speakers.get(name, name), pixels, Waveform(sound, SAMPLE_RATE_HZ), curves))
+        clips.append(
+            Clip(
+                name=name,
+                key=ClipId(name).key,
+                speaker=speakers.get(name, name),
+                pixels=pixels,
+                waveform=Waveform(sound, SAMPLE_RATE_HZ),
+                curves=curves,
+            )
+        )
     if not clips:
         raise FileMissing(f"No clip in {folder} shows a talking face with its sound.")
     return clips

@@ -24,10 +24,14 @@ from sonimate.types import Waveform
 
 @dataclass(frozen=True)
 class Clip:
-    """A real clip: pixels, its first frame, uint8 (h, w, 3); waveform, its sound, as long as the picture;
-    curves, of its face."""
+    """A real clip.
+
+    key: a unique name for files. pixels: the first frame, uint8 (h, w, 3). waveform: the sound, cut to the
+    length of the picture. curves: of the face.
+    """
 
     name: str
+    key: str
     speaker: str
     pixels: np.ndarray
     waveform: Waveform
@@ -87,7 +91,7 @@ def score_clip(
     clip: Clip, other: Clip, pipeline: SonicPipeline, folder: Path, *, sampling: SamplingOptions | None = None
 ) -> LipScore:
     """One clip with its own sound, with the sound of `other`, and with its own shifted by half its length."""
-    samples, stem, real = clip.waveform.samples, Path(clip.name).stem, clip.curves
+    samples, real = clip.waveform.samples, clip.curves
     sounds = {
         "own": samples,
         "shuffled": fit_length(other.waveform.samples, len(samples)),
@@ -98,7 +102,7 @@ def score_clip(
             pipeline,
             clip.pixels,
             Waveform(sound, clip.waveform.rate_hz),
-            folder / f"{stem}.{kind}.mp4",
+            folder / f"{clip.key}.{kind}.mp4",
             sampling=sampling,
         )
         for kind, sound in sounds.items()
