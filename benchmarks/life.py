@@ -16,7 +16,7 @@ from lib.report import publish
 from lib.speech import compose_speech
 from lib.targets import life_checks
 from sonimate.clock import VIDEO_FPS
-from sonimate.evaluate.generation import generate_motion, portrait_from_pixels, render_and_track
+from sonimate.evaluate.generation import generate_motion, render_and_track
 from sonimate.evaluate.life import measure_life, real_acceleration
 from sonimate.evaluate.statistics import median_acceleration
 from sonimate.inputs import read_portrait
@@ -41,9 +41,11 @@ def main(argv: list[str] | None = None) -> None:
     pipeline = SonicPipeline.from_pretrained(arguments.model)
     lives, checks, panels = [], [], {"Mouth opening": {}, "Eye opening": {}, "Head rotation about y": {}}
     for path in arguments.portraits:
-        pixels = read_portrait(path, size=arguments.size).pixels
-        tracked = render_and_track(pipeline, pixels, sound, arguments.out / "life" / f"{path.stem}.mp4")
-        own = generate_motion(pipeline, portrait_from_pixels(pixels), sound).curves
+        portrait = read_portrait(path, size=arguments.size)
+        options = pipeline.seeded(portrait, sound)
+        video = arguments.out / "life" / f"{path.stem}.mp4"
+        tracked = render_and_track(pipeline, portrait.pixels, sound, video, sampling=options)
+        own = generate_motion(pipeline, portrait, sound, sampling=options).curves
         lives.append(measure_life(path.stem, tracked, arguments.seconds))
         checks += life_checks(lives[-1], real)
         lives.append(measure_life(f"{path.stem}, untracked", own, arguments.seconds))

@@ -15,8 +15,6 @@ from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation
 from sonimate.evaluate.generation import (
     GeneratedMotion,
     generate_motion,
-    generated_landmarks,
-    mesh_codec,
     portrait_from_pixels,
 )
 from sonimate.evaluate.lips import Clip
@@ -60,7 +58,7 @@ def score_model(
         mouths = generated.curves.mouth, clip.curves.mouth
         lips.append((correlation(*mouths), best_lag(*mouths).r, amplitude_ratio(*mouths)))
         real.append((head, expression))
-        achieved.append(achieved_buckets(pipeline, generated))
+        achieved.append(achieved_buckets(generated))
         seams.append(seam_speed(generated.curves.points, sampling.window_frames))
     asked, got = np.array(real), np.array(achieved)
     lip_r, best_r, amplitude = np.mean(lips, axis=0).tolist()
@@ -77,11 +75,9 @@ def score_model(
     )
 
 
-def achieved_buckets(pipeline: SonicPipeline, generated: GeneratedMotion) -> np.ndarray:
+def achieved_buckets(generated: GeneratedMotion) -> np.ndarray:
     """(m_t, m_e) of a generated motion, by the definition of the training data's labels."""
-    codec = mesh_codec(pipeline)
-    landmarks = generated_landmarks(codec, generated.motion, generated.warp)
-    return motion_buckets(landmarks, codec.displacement(generated.motion.expression))
+    return motion_buckets(generated.drawn.landmarks, generated.drawn.vertices)
 
 
 def seam_speed(points: np.ndarray, window_frames: int) -> float:

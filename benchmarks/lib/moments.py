@@ -34,15 +34,9 @@ def pick_moments(curves: FaceCurves) -> dict[str, int]:
     }
 
 
-<<<<<<< HEAD:src/sonimate/evaluate/moments.py
-def draw_moments(codec: MeshCodec, performance: Performance, frames: Sequence[int]) -> list[np.ndarray]:
-    """Those frames alone, uint8 (h, w, 3) at full resolution."""
-    return list(codec.render(performance.motion[list(frames)], performance.warp))
-=======
 def draw_moments(codec: MeshCodec, generated: GeneratedMotion, frames: Sequence[int]) -> list[np.ndarray]:
     """The given frames, uint8 (h, w, 3) at full resolution."""
     return list(codec.render(generated.motion[list(frames)], generated.warp))
->>>>>>> 5bae0fd (WIP evaluate and benchmarks/lib):benchmarks/lib/moments.py
 
 
 def crop_head(pixels: np.ndarray, face: Face) -> np.ndarray:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 
 from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
-from sonimate.evaluate.generation import generate_motion, uncrossed
+from sonimate.evaluate.generation import generate_motion
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
 from sonimate.pipeline import SonicPipeline
@@ -44,13 +43,3 @@ def test_a_motion_has_as_many_frames_as_the_video_made_with_the_same_options(
     drawn = sum(1 for _ in pipeline(portrait, speech, sampling=sampling))
     assert len(generated.curves) == len(generated.motion.head) == drawn
     assert drawn == (25 if as_reference else round(1.1 * VIDEO_FPS))
-
-
-def test_lips_that_would_cross_meet_and_others_stay():
-    vertices = np.zeros((2, 478, 3))
-    vertices[0, 13, 1], vertices[0, 14, 1] = -4.0, -3.0
-    vertices[1, 13, 1], vertices[1, 14, 1] = -3.0, -4.0
-    met = uncrossed(vertices)
-    assert met[0, 13, 1] == met[0, 14, 1] == -3.5
-    assert np.array_equal(met[1], vertices[1])
-    assert vertices[0, 13, 1] == -4.0

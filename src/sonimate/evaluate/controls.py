@@ -11,7 +11,7 @@ import numpy as np
 from sonimate.configs import AUTOMATIC, MotionOptions
 from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.face_curves import FaceCurves
-from sonimate.evaluate.generation import generate_motion, mesh_codec
+from sonimate.evaluate.generation import generate_motion
 from sonimate.evaluate.statistics import deformation, spread
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
@@ -88,4 +88,4 @@ def _animate(pipeline: SonicPipeline, case: Case, seed: int, **control: float) -
     elif control:
         motion = MotionOptions(**control)
     generated = generate_motion(pipeline, case.portrait, case.waveform, sampling=sampling, motion=motion)
-    return generated.curves, deformation(mesh_codec(pipeline).displacement(generated.motion.expression))
+    return generated.curves, deformation(generated.drawn.vertices)

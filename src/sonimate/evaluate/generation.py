@@ -7,30 +7,31 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.codecs.mesh.codec import MeshCodec, Motion
+from sonimate.audio.duration import video_frames
+from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.codecs.mesh.motion import DrawnMotion, Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
 from sonimate.errors import UnknownModel
 from sonimate.evaluate.face_curves import FaceCurves, face_curves
 from sonimate.face.mesh import FaceMesh, select_face
-from sonimate.face.pose import apply_motion, to_image
-from sonimate.face.regions import LID_PAIRS, LOWER_LIP_INNER, UPPER_LIP_INNER
 from sonimate.face.tracking import video_landmarks
 from sonimate.media.image import write_png
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Portrait, Waveform
 
-MEETING = ((UPPER_LIP_INNER, LOWER_LIP_INNER), *LID_PAIRS)
-"""Upper and lower points of lips and lids that are measured: they may touch, never cross."""
-
 
 @dataclass(frozen=True)
 class GeneratedMotion:
-    """A portrait's motion at 25 fps, before it is drawn. curves: of the landmarks that it moves."""
+    """A portrait's motion at 25 fps, before it is drawn.
+
+    motion: as the network asks for it. drawn: as the warp draws it. curves: of the drawn landmarks.
+    """
 
     motion: Motion
     warp: PortraitWarp
+    drawn: DrawnMotion
     curves: FaceCurves
 
 
@@ -53,28 +54,12 @@ def generate_motion(
     """Generate the motion of `portrait` for `waveform` (16 kHz), as many frames as the video would have,
     without drawing one. Raises UnknownModel and the pipeline's errors."""
     codec = mesh_codec(pipeline)
-    latents, reference = pipeline.generate(portrait, waveform, sampling=sampling, motion=motion)
-    moved = codec.motion(latents, reference.context)
-    count = pipeline.frame_count(waveform, sampling)
-    moved = Motion(moved.expression[:count], moved.head[:count])
-    curves = face_curves(generated_landmarks(codec, moved, reference.context))
-    return GeneratedMotion(moved, reference.context, curves)
-
-
-def generated_landmarks(codec: MeshCodec, motion: Motion, warp: PortraitWarp) -> np.ndarray:
-    """Where a motion at 25 fps puts the landmarks (n, 478, 3) px of a portrait, without drawing it."""
-    vertices = uncrossed(warp.vertices + codec.displacement(motion.expression))
-    return to_image(vertices, apply_motion(warp.pose, motion.head))
-
-
-def uncrossed(vertices: np.ndarray) -> np.ndarray:
-    """Pose-normalised vertices (n, 478, 3) whose measured lips and lids do not cross, as they are drawn."""
-    vertices = vertices.copy()
-    for upper, lower in MEETING:
-        crossing = np.minimum(vertices[:, upper, 1] - vertices[:, lower, 1], 0)
-        vertices[:, upper, 1] -= crossing / 2
-        vertices[:, lower, 1] += crossing / 2
-    return vertices
+    options = pipeline.seeded(portrait, waveform, sampling)
+    latents, reference = pipeline.generate(portrait, waveform, sampling=options, motion=motion)
+    count = video_frames(waveform, options.decoding.fps, as_reference=options.as_reference)
+    generated = codec.motion(latents, reference.context, options.decoding)[:count]
+    drawn = codec.resolve(generated, reference.context)
+    return GeneratedMotion(generated, reference.context, drawn, face_curves(drawn.landmarks))
 
 
 def render_and_track(

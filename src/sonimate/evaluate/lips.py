@@ -90,8 +90,11 @@ def score_clips(
 def score_clip(
     clip: Clip, other: Clip, pipeline: SonicPipeline, folder: Path, *, sampling: SamplingOptions | None = None
 ) -> LipScore:
-    """One clip with its own sound, with the sound of `other`, and with its own shifted by half its length."""
+    """One clip with its own sound, with the sound of `other` and with its own sound shifted by half its
+    length, all three with one seed."""
     samples, real = clip.waveform.samples, clip.curves
+    portrait = portrait_from_pixels(clip.pixels)
+    sampling = pipeline.seeded(portrait, clip.waveform, sampling)
     sounds = {
         "own": samples,
         "shuffled": fit_length(other.waveform.samples, len(samples)),
@@ -108,7 +111,6 @@ def score_clip(
         for kind, sound in sounds.items()
     }
     own, lag = tracked["own"], best_lag(tracked["own"].mouth, real.mouth)
-    portrait = portrait_from_pixels(clip.pixels)
     motion = generate_motion(pipeline, portrait, clip.waveform, sampling=sampling).curves
     return LipScore(
         clip=clip.name,
