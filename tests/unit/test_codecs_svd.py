@@ -245,8 +245,8 @@ def test_reference(portrait):
 def test_the_mask_is_drawn_around_the_mask_box(portrait):
     tested = codec(levels=4)
     x0, y0, x1, y1 = box = (20.0, 10.0, 100.0, 80.0)
-    wide = tested.encode_reference(replace(portrait, mask_box=box), 128).mask
-    same = tested.encode_reference(Portrait(portrait.pixels, replace(portrait.face, box=box)), 128).mask
+    wide = tested.encode_reference(replace(portrait, mask_box=box), size=128).mask
+    same = tested.encode_reference(Portrait(portrait.pixels, replace(portrait.face, box=box)), size=128).mask
     torch.testing.assert_close(wide, same, atol=0, rtol=0)
     share = 1.1**2 * (x1 - x0) * (y1 - y0) / (120 * 90)
     assert wide.mean().item() == pytest.approx(share, abs=0.02)
