@@ -104,7 +104,7 @@ def no_sound(folder: Path) -> Path:
     [
         (missing, r"nothing\.here does not exist"),
         (no_sound, r"text\.wav cannot be decoded"),
-        (lambda _: PORTRAIT, r"obama\.jpg has no sound in it"),
+        (lambda _: PORTRAIT, r"obama\.jpg is not a sound or video file"),
         (empty_wav, r"a\.wav holds no sound samples"),
         (lambda folder: wav(folder / "a.wav", np.ones(800)), r"a\.wav lasts 0\.050 s, less than the 0\.2 s"),
         (lambda folder: wav(folder / "a.wav", np.full(9000, np.nan)), r"a\.wav holds NaN or infinite"),

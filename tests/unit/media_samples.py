@@ -23,11 +23,17 @@ def onset_seconds(samples: np.ndarray, rate_hz: int) -> float:
     return float(np.argmax(np.abs(samples) > 0.15)) / rate_hz
 
 
-def encode_sound(path: Path, samples: np.ndarray, *, codec: str, rate_hz: int = 44_100) -> Path:
-    """Encode float32 (n,) as a mono file whose container follows from the path's suffix."""
+def encode_sound(
+    path: Path, samples: np.ndarray, *, codec: str, rate_hz: int = 44_100, channels: int = 1
+) -> Path:
+    """Encode float32 (n,), the same in each channel; the container follows from the path's suffix."""
+    layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout="mono")
-        frame = av.AudioFrame.from_ndarray(samples[None], format="fltp", layout="mono")
+        stream = container.add_stream(codec, rate=rate_hz, layout=layout)
+        if codec == "wmav2":
+            stream.bit_rate = 128_000
+        planes = np.repeat(samples[None], channels, axis=0)
+        frame = av.AudioFrame.from_ndarray(planes, format="fltp", layout=layout)
         frame.sample_rate, frame.pts = rate_hz, 0
         container.mux(stream.encode(frame))
         container.mux(stream.encode(None))
@@ -45,13 +51,18 @@ def encode_video(
     sound_start_ms: int | None = None,
     frames: Sequence[np.ndarray] | None = None,
     codec: str = "libx264",
+    pixel_format: str = "yuv420p",
+    live: bool = False,
 ) -> Path:
-    """Encode frames (by default flat, of level 20, 30, 40 ...) at their times; a tone if it has a start."""
-    frames = frames or [flat_frame(20 + 10 * i) for i in range(len(times_ms))]
-    with av.open(str(path), "w") as container:
+    """Encode frames (by default flat, of level 20, 30, 40 ...) at their times; a tone if it has a start.
+
+    live: as into a pipe, where nothing can be written afterwards, such as the duration.
+    """
+    frames = frames or [flat_frame(min(20 + 10 * i, 250)) for i in range(len(times_ms))]
+    with av.open(str(path), "w", options={"live": "1"} if live else {}) as container:
         video = container.add_stream(codec, rate=25)
         video.height, video.width = frames[0].shape[:2]
-        video.pix_fmt = "yuv420p"
+        video.pix_fmt = pixel_format
         if codec == "libx264":
             video.codec_context.time_base = MILLISECONDS
             video.options = {"crf": "10", "bf": "0"}

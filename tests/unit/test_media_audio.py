@@ -1,3 +1,6 @@
+from collections.abc import Iterator
+from fractions import Fraction
+from itertools import permutations
 from pathlib import Path
 
 import av
@@ -9,6 +12,7 @@ from safetensors.numpy import load_file
 
 from sonimate.errors import AudioTooShort, FileMissing, UnreadableAudio
 from sonimate.media.audio import Sound, is_silent, read_audio, resample, stream_sound
+from sonimate.media.mp4 import VideoWriter
 from sonimate.types import Waveform
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden/modules/audio_resample.safetensors")
@@ -105,6 +109,72 @@ def test_surround_sound_is_mixed_to_stereo_for_the_video(tmp_path: Path) -> None
     assert sound.channels == 2
     assert mixed.shape == (8000, 2)
     assert mixed[4000, 0] == mixed[4000, 1] > 0.1
+
+
+def chained(path: Path, *parts: Path) -> Path:
+    """Recordings one after the other in one file, as broadcasts and joined files have them."""
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    return path
+
+
+FORMS = {
+    "aac": [(1, 44_100), (2, 22_050), (2, 48_000), (6, 48_000)],
+    "ac3": [(1, 44_100), (2, 44_100), (1, 48_000), (6, 48_000)],
+    "libmp3lame": [(1, 44_100), (2, 44_100), (2, 22_050), (1, 48_000)],
+}
+"""Channels and rates of recordings that are chained, by encoder."""
+
+CHAINS = [(codec, *pair) for codec, forms in FORMS.items() for pair in permutations(forms, 2)]
+
+
+@pytest.mark.parametrize(("codec", "first", "second"), CHAINS)
+def test_sound_that_changes_its_form_midway_is_read_as_one(
+    codec: str, first: tuple[int, int], second: tuple[int, int], tmp_path: Path
+) -> None:
+    suffix = {"libmp3lame": "mp3"}.get(codec, codec)
+    parts = []
+    for part, (channels, rate_hz) in enumerate((first, second)):
+        tone = tone_with_onset(seconds=1, onset_seconds=0, rate_hz=rate_hz)
+        path = tmp_path / f"{part}.{suffix}"
+        parts.append(encode_sound(path, tone, codec=codec, rate_hz=rate_hz, channels=channels))
+    path = chained(tmp_path / f"a.{suffix}", *parts)
+    waveform = read_audio(path)
+    assert waveform.seconds == pytest.approx(2, abs=0.15)
+    halves = [waveform.samples[5_000:11_000], waveform.samples[21_000:27_000]]
+    for half in halves:
+        assert np.argmax(np.abs(np.fft.rfft(half))) * 16_000 / 6_000 == pytest.approx(440, abs=3)
+        assert half.std() == pytest.approx(0.5 / np.sqrt(2), rel=0.2)  # the low-frequency channel drops it
+    sound = stream_sound(path)
+    blocks = list(sound.blocks)
+    assert sound.channels in (1, 2)
+    assert sound.rate_hz in (first[1], second[1])
+    assert {block.shape[1] for block in blocks} == {sound.channels}
+    assert sum(map(len, blocks)) / sound.rate_hz == pytest.approx(waveform.seconds, abs=0.01)
+    with VideoWriter(tmp_path / "a.mp4", width=64, height=64, sound=stream_sound(path)) as writer:
+        for _ in range(50):
+            writer.write(np.zeros((64, 64, 3), np.uint8))
+    assert read_audio(tmp_path / "a.mp4").seconds == pytest.approx(waveform.seconds, abs=0.05)
+
+
+@pytest.mark.parametrize("rates_hz", [(16_000, 16_000), (16_000, 24_000)])
+def test_a_gap_where_the_rate_changes_keeps_later_sound_at_its_time(
+    rates_hz: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def frames(*_: object) -> Iterator[av.AudioFrame]:
+        for start_seconds, rate_hz in zip((0, 1.5), rates_hz, strict=True):
+            frame = av.AudioFrame.from_ndarray(
+                np.full((1, rate_hz // 2), 9000, np.int16), format="s16", layout="mono"
+            )
+            frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
+            frame.pts = round(start_seconds * rate_hz)
+            yield frame
+
+    monkeypatch.setattr("sonimate.media.audio.decoded", frames)
+    samples = read_audio(EXAMPLES / "speech/librivox_ss_0890.wav").samples
+    assert len(samples) == 32_000
+    assert not samples[8_200:23_800].round(3).any()
+    assert samples[100:7_800].round(1).all()
+    assert samples[24_200:31_800].round(1).all()
 
 
 def test_a_stretch_missing_from_the_file_becomes_silence(tmp_path: Path) -> None:

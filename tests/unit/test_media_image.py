@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import tracemalloc
 import zlib
@@ -7,10 +8,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from media_samples import EXAMPLES
-from PIL import Image, ImageCms
+from PIL import EpsImagePlugin, Image, ImageCms
 
 from sonimate.errors import FileMissing, ImageTooLarge, OutputNotWritable, UnreadableImage
-from sonimate.media.image import MAX_PIXELS, even_size, read_image, resize_longer_side, write_png
+from sonimate.media.image import (
+    IMAGE_FORMATS,
+    MAX_PIXELS,
+    even_size,
+    read_image,
+    resize_longer_side,
+    write_png,
+)
 
 EXIF_ORIENTATION = 0x0112
 
@@ -167,6 +175,60 @@ def test_a_truncated_image_is_refused(suffix: str, kept: float, tmp_path: Path) 
     path.write_bytes(buffer.getvalue()[: int(kept * buffer.tell())])
     with pytest.raises(UnreadableImage, match=r"cut\."):
         read_image(path)
+
+
+Image.init()
+WRITABLE = sorted(set(IMAGE_FORMATS) & set(Image.SAVE))
+
+
+@pytest.mark.parametrize("name", ["portrait.jpg", "portrait", "portrait.eps"])
+@pytest.mark.parametrize("kind", [kind for kind in WRITABLE if kind not in ("XBM", "ICNS", "ICO")])
+def test_every_listed_format_is_read_by_its_content(kind: str, name: str, tmp_path: Path) -> None:
+    options = {"quality": 100, "subsampling": "4:4:4"} if kind in ("JPEG", "AVIF") else {}
+    Image.fromarray(corners()).save(tmp_path / name, format=kind, **options)
+    error = np.abs(read_image(tmp_path / name).astype(int) - corners())
+    assert error.mean() < 8
+
+
+def test_an_icon_is_read(tmp_path: Path) -> None:
+    for kind in ("ICO", "ICNS"):
+        Image.fromarray(corners()).resize((64, 64)).save(tmp_path / "a", format=kind, sizes=[(64, 64)])
+        assert read_image(tmp_path / "a").shape[2] == 3
+
+
+def test_a_format_of_a_plugin_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def opened(file: io.BytesIO, filename: str) -> Image.Image:
+        with file:
+            return Image.open(io.BytesIO(file.read()[4:]), formats=["PNG"])
+
+    monkeypatch.setattr(Image, "ID", list(Image.ID))
+    monkeypatch.setitem(Image.OPEN, "HEIF", (opened, lambda prefix: prefix.startswith(b"heif")))
+    write_png(tmp_path / "a.png", corners())
+    (tmp_path / "a.heic").write_bytes(b"heif" + (tmp_path / "a.png").read_bytes())
+    np.testing.assert_array_equal(read_image(tmp_path / "a.heic"), corners())
+
+
+@pytest.mark.parametrize("name", ["portrait.jpg", "portrait.eps", "portrait.ps"])
+def test_no_other_program_is_started_for_an_eps(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    programs, path = tmp_path / "programs", tmp_path / name
+    programs.mkdir()
+    (programs / "gs").write_text(f"#!/bin/sh\ntouch {tmp_path}/started\n")
+    (programs / "gs").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
+    monkeypatch.setattr(EpsImagePlugin, "gs_binary", None)
+    Image.fromarray(corners()).save(path, format="EPS")
+    with pytest.raises(UnreadableImage, match="not an image of a known format"):
+        read_image(path)
+    assert not (tmp_path / "started").exists()
+
+
+@pytest.mark.parametrize("kind", ["EPS", "PDF", "SPIDER"])
+def test_formats_that_are_not_listed_are_refused(kind: str, tmp_path: Path) -> None:
+    Image.fromarray(corners()).convert("L").save(tmp_path / "a.png", format=kind)
+    with pytest.raises(UnreadableImage, match="not an image of a known format"):
+        read_image(tmp_path / "a.png")
 
 
 @pytest.mark.parametrize("content", [b"", b"hello, not an image", bytes(4096)])

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 from hypothesis import given
@@ -108,6 +109,34 @@ def test_info_before_any_frame_is_decoded(tmp_path: Path) -> None:
     assert (info.width, info.height, info.has_sound) == (64, 48, True)
     assert info.fps == pytest.approx(25)
     assert info.seconds == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize("sound_start_ms", [None, 0, 200])
+@pytest.mark.parametrize("suffix", ["mkv", "webm"])
+def test_a_live_recording_states_no_duration_and_is_measured(
+    suffix: str, sound_start_ms: int | None, tmp_path: Path
+) -> None:
+    path = encode_video(tmp_path / "a.mkv", range(200, 3200, 40), sound_start_ms=sound_start_ms, live=True)
+    path = path.rename(path.with_suffix(f".{suffix}"))
+    with av.open(str(path)) as container:
+        assert container.duration is None
+    info, frames = read_video(path)
+    assert info.seconds == pytest.approx(3.0, abs=0.05)
+    assert len(list(frames)) == pytest.approx(75 + (5 if sound_start_ms == 0 else 0), abs=1)
+
+
+def test_a_picture_that_changes_its_size_midway_keeps_the_first(tmp_path: Path) -> None:
+    small = [flat_frame(40)] * 5
+    large = [flat_frame(120, height=96, width=128)] * 5
+    parts = [
+        encode_video(tmp_path / f"{i}.mpg", range(0, 200, 40), frames=frames, codec="mpeg2video")
+        for i, frames in enumerate((small, large))
+    ]
+    path = tmp_path / "a.mpg"
+    path.write_bytes(b"".join(part.read_bytes() for part in parts))
+    frames = list(read_frames(path, fps=None))
+    assert {frame.shape for frame in frames} == {(48, 64, 3)}
+    assert frames[-1].mean() == pytest.approx(120, abs=8)
 
 
 def missing(folder: Path) -> Path:

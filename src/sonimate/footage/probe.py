@@ -32,7 +32,7 @@ def _probe(sample: Sample) -> Iterator[Sample]:
         yield known.rejected(STAGE, "no sound")
         return
     with reading():
-        sound = stream_sound(sample.source, max_channels=None).at_rate(SAMPLE_RATE_HZ)
+        sound = stream_sound(sample.source, mono=True).at_rate(SAMPLE_RATE_HZ)
     count = 0
     with sample.sound_file.open("wb") as file:
         for block in safely(sound.blocks):

@@ -1,11 +1,12 @@
-"""Sound files to arrays: 16 kHz mono for the models, original quality for the finished video."""
+"""Sound files to arrays: 16 kHz mono for the models, the original quality for the finished video."""
 
 from __future__ import annotations
 
-import logging
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import groupby
 from pathlib import Path
 
 import av
@@ -14,15 +15,11 @@ import soxr
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
-from av.error import InvalidDataError
 
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import AudioTooShort, UnreadableAudio
-from sonimate.media.files import open_container
+from sonimate.media.container import decoded, open_container
 from sonimate.types import Waveform
-
-log = logging.getLogger(__name__)
-
 
 MIN_SECONDS = 0.2
 """One audio window of the model (10 Whisper steps at 50 Hz)."""
@@ -34,10 +31,14 @@ MIN_GAP_SECONDS, MAX_GAP_SECONDS = 0.1, 30.0
 """Missing stretches that are filled with silence to keep lips and voice aligned: longer than the rounding
 of timestamps, shorter than the jump of a broken clock."""
 
+CLOCKLESS_FORMATS = ("aac", "ac3", "amr", "dts", "eac3", "gsm", "loas", "mp3", "truehd")
+"""FFmpeg's names of formats that store no times: it counts packets at the first one's rate, so that the times
+are wrong once the rate changes."""
+
 
 @dataclass(frozen=True)
 class Sound:
-    """Sound as a stream, to be read once: `blocks` float32 (n, channels) in [-1, 1] at `rate_hz`."""
+    """Sound as a stream, to be read once: `blocks` float32 (n, channels), n > 0, in [-1, 1] at `rate_hz`."""
 
     blocks: Iterator[np.ndarray]
     rate_hz: int
@@ -53,9 +54,11 @@ class Sound:
 
         def blocks() -> Iterator[np.ndarray]:
             resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels, dtype="float32")
-            for block in self.blocks:
-                yield resampler.resample_chunk(block)
-            yield resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+            resampled = (resampler.resample_chunk(block) for block in self.blocks)
+            yield from (block for block in resampled if len(block))
+            end = resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
+            if len(end):
+                yield end
 
         return Sound(blocks(), rate_hz, self.channels)
 
@@ -63,19 +66,18 @@ class Sound:
 def read_audio(path: str | Path, rate_hz: int = SAMPLE_RATE_HZ) -> Waveform:
     """Read a sound file, or a video's sound track, as the mean of its channels at `rate_hz`.
 
-    Any format that FFmpeg decodes. Time 0 is the first sample; stretches missing from the file are silent.
-    Raises FileMissing, UnreadableAudio (no sound in it, damaged, NaN or infinite samples), or
+    The formats are those of `open_container`. Time 0 is the first sample; stretches missing from the file are
+    silent. Raises FileMissing, UnreadableAudio (no sound in it, damaged, NaN or infinite samples), or
     AudioTooShort (under 0.2 s).
     """
-    sound = stream_sound(path, max_channels=None)
+    sound = stream_sound(path, mono=True)
     resampler = soxr.ResampleStream(sound.rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
-    pieces, count = [], 0
+    pieces: list[np.ndarray] = []
+    count = 0
     for block in sound.blocks:
         count += len(block)
-        pieces.append(resampler.resample_chunk(block.mean(axis=1)))
+        pieces.append(resampler.resample_chunk(block[:, 0]))
     pieces.append(resampler.resample_chunk(np.zeros(0, np.float32), last=True))
-    if count == 0:
-        raise UnreadableAudio(f"{path} holds no sound samples. Record it again or choose another file.")
     seconds = count / sound.rate_hz
     if seconds < MIN_SECONDS:
         raise AudioTooShort(
@@ -86,20 +88,19 @@ def read_audio(path: str | Path, rate_hz: int = SAMPLE_RATE_HZ) -> Waveform:
     return Waveform(samples, rate_hz)
 
 
-def stream_sound(path: str | Path, *, max_channels: int | None = 2) -> Sound:
-    """Open a file's sound at its own rate and quality, to be decoded block by block.
+def stream_sound(path: str | Path, *, mono: bool = False) -> Sound:
+    """Open a file's sound at its own rate, in mono or stereo as it begins, to be decoded block by block.
 
-    A sound of more than `max_channels` is mixed down to stereo; None keeps every channel.
+    Surround sound is mixed down to stereo. Where a file changes its rate or its channels midway, the rest is
+    converted to the form of its beginning. mono: the mean of all channels.
     Raises FileMissing and UnreadableAudio, the latter also while the blocks are read.
     """
     with open_container(path, unreadable=UnreadableAudio) as container:
-        stream = _audio_stream(container, path)
-        first = next(_frames(container, stream, path), None)
+        first = next(decoded(container, _audio_stream(container, path), path), None)
         if first is None:
             raise UnreadableAudio(f"{path} holds no sound samples. Record it again or choose another file.")
-        rate_hz, channels = first.sample_rate, first.layout.nb_channels
-    mix_down = max_channels is not None and channels > max_channels
-    return Sound(_blocks(path, rate_hz, mix_down=mix_down), rate_hz, 2 if mix_down else channels)
+        rate_hz, channels = first.sample_rate, 1 if mono else min(first.layout.nb_channels, 2)
+    return Sound(_blocks(path, rate_hz, channels, mean=mono), rate_hz, channels)
 
 
 def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
@@ -124,7 +125,7 @@ def first_sound_time(container: InputContainer) -> float | None:
     if not container.streams.audio:
         return None
     stream = container.streams.audio[0]
-    first = next(_frames(container, stream, Path(container.name)), None)
+    first = next(decoded(container, stream, container.name), None)
     return None if first is None else _time_of(first)
 
 
@@ -136,39 +137,66 @@ def _audio_stream(container: InputContainer, path: str | Path) -> AudioStream:
     return container.streams.audio[0]
 
 
-def _frames(container: InputContainer, stream: AudioStream, path: str | Path) -> Iterator[AudioFrame]:
-    """Decode a stream. A damaged packet is passed over, as players do; its time is left as a gap."""
-    damaged = 0
-    for packet in container.demux(stream):
-        try:
-            yield from packet.decode()
-        except InvalidDataError:
-            damaged += 1
-    if damaged:
-        log.warning("%s: %d damaged packets of sound were replaced by silence", path, damaged)
-
-
-def _blocks(path: str | Path, rate_hz: int, *, mix_down: bool) -> Iterator[np.ndarray]:
-    mixer = av.AudioResampler(format="fltp", layout="stereo", rate=rate_hz) if mix_down else None
+def _blocks(path: str | Path, rate_hz: int, channels: int, *, mean: bool) -> Iterator[np.ndarray]:
+    """Decode a file to blocks (n, channels) at `rate_hz`, whatever forms its frames have."""
     with open_container(path, unreadable=UnreadableAudio) as container:
-        start, count = None, 0
-        for frame in _frames(container, _audio_stream(container, path), path):
-            if frame.sample_rate != rate_hz:
-                raise UnreadableAudio(f"{path} changes its sampling rate midway. Convert it to wav first.")
-            start = _time_of(frame) if start is None else start
-            block = _samples(mixer.resample(frame)[0] if mixer else frame)
-            gap_seconds = _time_of(frame) - start - count / rate_hz
-            if MIN_GAP_SECONDS < gap_seconds < MAX_GAP_SECONDS:
-                silence = np.zeros((round(gap_seconds * rate_hz), block.shape[1]), np.float32)
-                count += len(silence)
-                yield silence
-            if not np.isfinite(block).all():
-                raise UnreadableAudio(
-                    f"{path} holds NaN or infinite samples {count / rate_hz:.2f} s after its start. "
-                    "Export the recording again, as 16-bit wav for example."
-                )
-            count += len(block)
-            yield block
+        clocked = container.format.name not in CLOCKLESS_FORMATS
+        frames = _after_gaps(decoded(container, _audio_stream(container, path), path), clocked=clocked)
+        for (frame_hz, _, _), run in groupby(frames, key=_form):
+            blocks = _run_blocks(run, path, frame_hz, channels, mean=mean)
+            if frame_hz != rate_hz:
+                blocks = Sound(blocks, frame_hz, channels).at_rate(rate_hz).blocks
+            yield from blocks
+
+
+@dataclass(frozen=True)
+class _TimedFrame:
+    """A frame of sound, `seconds` after the first one, after a gap of `gap_seconds` (mostly 0)."""
+
+    frame: AudioFrame
+    seconds: float
+    gap_seconds: float
+
+
+def _after_gaps(frames: Iterable[AudioFrame], *, clocked: bool) -> Iterator[_TimedFrame]:
+    start, first_hz, played = None, 0, Fraction(0)
+    usable = True
+    for frame in frames:
+        time = _time_of(frame)
+        start = time if start is None else start
+        first_hz = first_hz or frame.sample_rate
+        gap_seconds = time - start - float(played)
+        usable = usable and (clocked or frame.sample_rate == first_hz)
+        if usable and MIN_GAP_SECONDS < gap_seconds < MAX_GAP_SECONDS:
+            played += Fraction(round(gap_seconds * frame.sample_rate), frame.sample_rate)
+        else:
+            gap_seconds = 0.0
+        yield _TimedFrame(frame, float(played), gap_seconds)
+        played += Fraction(frame.samples, frame.sample_rate)
+
+
+def _form(timed: _TimedFrame) -> tuple[int, str, str]:
+    return timed.frame.sample_rate, timed.frame.layout.name, timed.frame.format.name
+
+
+def _run_blocks(
+    run: Iterable[_TimedFrame], path: str | Path, rate_hz: int, channels: int, *, mean: bool
+) -> Iterator[np.ndarray]:
+    """Blocks (n, channels) of frames of one form, and of silence in the gaps between them."""
+    mixer = av.AudioResampler(format="fltp", layout="stereo", rate=rate_hz)
+    for timed in run:
+        if timed.gap_seconds:
+            yield np.zeros((round(timed.gap_seconds * rate_hz), channels), np.float32)
+        surround = timed.frame.layout.nb_channels > 2 and not mean
+        block = _samples(mixer.resample(timed.frame)[0] if surround else timed.frame)
+        if not np.isfinite(block).all():
+            raise UnreadableAudio(
+                f"{path} holds NaN or infinite samples {timed.seconds:.2f} s after its start. "
+                "Export the recording again, as 16-bit wav for example."
+            )
+        if channels == 1:
+            block = block.mean(axis=1, keepdims=True)
+        yield np.repeat(block, 2, axis=1) if channels > block.shape[1] else block
 
 
 def _samples(frame: AudioFrame) -> np.ndarray:

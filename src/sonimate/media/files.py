@@ -1,4 +1,4 @@
-"""Opening media files with clear errors, and writing them so that nothing half done is left behind."""
+"""Paths to read and to write: clear errors, and files that appear whole or not at all."""
 
 from __future__ import annotations
 
@@ -8,11 +8,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import av
-from av.container import InputContainer
 from av.error import FFmpegError
 
-from sonimate.errors import FileMissing, OutputNotWritable, SonimateError
+from sonimate.errors import FileMissing, OutputNotWritable
 
 
 def require_file(path: str | Path) -> Path:
@@ -23,21 +21,6 @@ def require_file(path: str | Path) -> Path:
     if not path.exists():
         raise FileMissing(f"{path} does not exist. Check the spelling of the path.")
     return path.absolute()
-
-
-@contextmanager
-def open_container(path: str | Path, *, unreadable: type[SonimateError]) -> Iterator[InputContainer]:
-    """Open a sound or video file; every failure to decode it becomes `unreadable`, naming the file."""
-    file = require_file(path)
-    try:
-        with av.open(str(file)) as container:
-            yield container
-    except (FFmpegError, OSError) as error:
-        reason = error.strerror or str(error)
-        raise unreadable(
-            f"{path} cannot be decoded ({reason}). Check that it plays, or convert it to a common format "
-            "such as wav, mp3 or mp4."
-        ) from error
 
 
 @contextmanager

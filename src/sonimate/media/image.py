@@ -17,13 +17,20 @@ MAX_PIXELS = 120_000_000
 """Photographs of 108 MP telephones and 102 MP medium-format cameras pass; decoding one stays within 2 GB."""
 
 WHITE = (255, 255, 255)
-"""What a transparent portrait is laid on: the page it was cut out for."""
+"""The colour behind a transparent portrait: that of the page for which it was cut out."""
+
+IMAGE_FORMATS = (
+    *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JXL", "JPEG2000", "ICO", "ICNS"),
+    *("DDS", "PCD", "PCX", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA", "XBM", "XPM"),
+)
+"""Pillow's names of the formats that are read; HEIF and JXL need a plugin. Left out are formats that Pillow
+hands to another program (EPS to Ghostscript), and containers of scientific data."""
 
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """Read any image Pillow decodes as uint8 sRGB (h, w, 3).
+    """Read an image of IMAGE_FORMATS, recognised by its content, as uint8 sRGB (h, w, 3).
 
-    EXIF rotation is applied, colour profiles are converted, transparency is laid on white, 16-bit grey is
+    EXIF rotation is applied, colour profiles are converted, transparent parts become white, 16-bit grey is
     scaled to 8 bits, and of an animation the first frame is taken.
     Raises FileMissing, ImageTooLarge (from the header, before any pixel is decoded), or UnreadableImage
     (not an image, truncated, or of a pixel type without a defined range).
@@ -31,9 +38,9 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     file = require_file(path)
     try:
         with warnings.catch_warnings():
-            # Pillow's own limit; MAX_PIXELS stands in for it.
+            # Pillow warns of a limit of its own; MAX_PIXELS takes its place.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = Image.open(file)
+            image = _open(file)
         with image:
             if image.width * image.height > max_pixels:
                 raise _too_large(path, max_pixels)
@@ -43,7 +50,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         raise _too_large(path, max_pixels) from error
     except UnidentifiedImageError as error:
         raise UnreadableImage(
-            f"{path} is not an image. Give a photograph such as a jpg or png file."
+            f"{path} is not an image of a known format. Give a photograph such as a jpg or png file."
         ) from error
     except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
         raise UnreadableImage(
@@ -62,7 +69,7 @@ def resize_longer_side(pixels: np.ndarray, max_px: int) -> np.ndarray:
 
 
 def even_size(pixels: np.ndarray) -> np.ndarray:
-    """Make both sides even, as H.264 needs, by leaving out the last row or column of an odd one."""
+    """Make both sides even, as H.264 needs: an odd side loses its last row or column."""
     height, width = pixels.shape[:2]
     return pixels[: height // 2 * 2, : width // 2 * 2]
 
@@ -71,6 +78,16 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
     """Write uint8 (h, w, 3) as png, whole or not at all. Raises OutputNotWritable."""
     with replacing(path) as partial, write_errors(Path(path)):
         Image.fromarray(pixels).save(partial, format="png")
+
+
+def _open(file: Path) -> Image.Image:
+    """Open an image by the plugins for common formats, else by all plugins, which take longer to load."""
+    Image.preinit()
+    try:
+        return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
+    except UnidentifiedImageError:
+        Image.init()
+        return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
 
 
 def _too_large(path: str | Path, max_pixels: int) -> ImageTooLarge:
@@ -105,7 +122,7 @@ def _apply_profile(image: Image.Image) -> Image.Image:
         source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
         converted = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        # A damaged profile, or one for another kind of pixel: the plain conversion is the best that is left.
+        # The profile is damaged or meant for other pixels: convert without it.
         return image.convert("RGB")
     return converted or image.convert("RGB")
 

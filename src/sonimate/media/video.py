@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import logging
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,18 +11,17 @@ from typing import TypeVar
 import av
 import numpy as np
 from av.container import InputContainer
-from av.error import InvalidDataError
 from av.stream import Disposition
 from av.video.frame import VideoFrame
 from av.video.reformatter import Colorspace, Interpolation
 from av.video.stream import VideoStream
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.errors import UnreadableVideo
 from sonimate.media.audio import first_sound_time
-from sonimate.media.files import open_container
+from sonimate.media.container import decoded, open_container
 from sonimate.types import FrameStream
 
-log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 
 AVCOL_SPC_UNSPECIFIED = 2
@@ -51,34 +50,33 @@ class VideoInfo:
     has_sound: bool
 
 
-def read_video(path: str | Path, *, fps: float | None = 25.0) -> tuple[VideoInfo, FrameStream]:
+def read_video(path: str | Path, *, fps: float | None = VIDEO_FPS) -> tuple[VideoInfo, FrameStream]:
     """What a video file holds, and its frames as in `read_frames`. Raises FileMissing and UnreadableVideo."""
     with open_container(path, unreadable=UnreadableVideo) as container:
         stream = _video_stream(container, path)
-        rate = float(stream.average_rate or stream.guessed_rate or 25)
+        rate = _frame_rate(stream)
         first = next(_timed_frames(container, stream, path), None)
         if first is None:
             raise UnreadableVideo(f"{path} holds no video frames. Check that it plays.")
         time, frame = first
-        duration = stream.duration * stream.time_base if stream.duration and stream.time_base else None
-        if duration is None:
-            duration = (container.duration or 0) / av.time_base
+        seconds = _stated_seconds(container, stream)
     with open_container(path, unreadable=UnreadableVideo) as container:
         sound_start = first_sound_time(container)
     sideways = frame.rotation % 180 == 90
     width, height = (frame.height, frame.width) if sideways else (frame.width, frame.height)
     start = 0.0 if sound_start is None else time - sound_start
-    info = VideoInfo(width, height, rate, float(duration), start, sound_start is not None)
+    seconds = seconds or _measured_seconds(path)
+    info = VideoInfo(width, height, rate, seconds, start, sound_start is not None)
     return info, read_frames(path, fps=fps)
 
 
-def read_frames(path: str | Path, *, fps: float | None = 25.0) -> FrameStream:
+def read_frames(path: str | Path, *, fps: float | None = VIDEO_FPS) -> FrameStream:
     """Stream a video's frames, uint8 RGB (h, w, 3), upright.
 
     Frame i is the picture nearest to i / fps seconds after the first sample that `read_audio` returns
     (after the first frame, if there is no sound), whatever the file's own rate, gaps and offsets. A picture
     that starts after the sound is held still until then; one that starts earlier is cut.
-    `fps=None` gives every frame as stored, without timing.
+    `fps=None` gives every frame as stored, without timing. All frames have the first one's size.
     Raises FileMissing and UnreadableVideo when first advanced.
     """
     with open_container(path, unreadable=UnreadableVideo) as container:
@@ -87,14 +85,10 @@ def read_frames(path: str | Path, *, fps: float | None = 25.0) -> FrameStream:
         stream = _video_stream(container, path)
         timed = _timed_frames(container, stream, path)
         if fps is None:
-            yield from (_upright_rgb(frame) for _, frame in timed)
+            yield from _upright_rgb(frame for _, frame in timed)
             return
-        last_seconds = 1 / float(stream.average_rate or stream.guessed_rate or fps)
-        current, pixels = None, np.empty(0, np.uint8)
-        for frame in at_constant_rate(timed, fps=fps, origin=origin, last_seconds=last_seconds):
-            if frame is not current:
-                current, pixels = frame, _upright_rgb(frame)
-            yield pixels
+        last_seconds = 1 / _frame_rate(stream, default=fps)
+        yield from _upright_rgb(at_constant_rate(timed, fps=fps, origin=origin, last_seconds=last_seconds))
 
 
 def at_constant_rate(
@@ -129,36 +123,60 @@ def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
     raise UnreadableVideo(f"{path} has no moving picture in it. Give a video file such as mp4.")
 
 
+def _frame_rate(stream: VideoStream, default: float = VIDEO_FPS) -> float:
+    return float(stream.average_rate or stream.guessed_rate or default)
+
+
+def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
+    """How long the picture, or else the file, lasts by its header; 0 where it states none."""
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return (container.duration or 0) / av.time_base
+
+
+def _measured_seconds(path: str | Path) -> float:
+    """How long the picture lasts by the times of its packets, none of which is decoded."""
+    start, end = math.inf, -math.inf
+    with open_container(path, unreadable=UnreadableVideo) as container:
+        stream = _video_stream(container, path)
+        step = 1 / _frame_rate(stream)
+        for packet in container.demux(stream):
+            if packet.pts is not None and packet.time_base is not None:
+                time = float(packet.pts * packet.time_base)
+                start, end = min(start, time), max(end, time + step)
+    return max(end - start, 0.0)
+
+
 def _timed_frames(
     container: InputContainer, stream: VideoStream, path: str | Path
 ) -> Iterator[tuple[float, VideoFrame]]:
-    """Decode (seconds on the container's clock, frame), times increasing; damaged packets are passed over."""
-    step = 1 / float(stream.average_rate or stream.guessed_rate or 25)
-    damaged, last = 0, None
-    for packet in container.demux(stream):
-        try:
-            frames = packet.decode()
-        except InvalidDataError:
-            damaged += 1
-            continue
-        for frame in frames:
-            expected = 0.0 if last is None else last + step
-            time = expected if frame.pts is None else frame.time
-            if last is None or time > last:
-                yield time, frame
-                last = time
-    if damaged:
-        log.warning("%s: %d damaged packets of video were skipped", path, damaged)
+    """Decode (seconds on the container's clock, frame), with increasing times."""
+    step = 1 / _frame_rate(stream)
+    last = None
+    for frame in decoded(container, stream, path):
+        expected = 0.0 if last is None else last + step
+        time = expected if frame.time is None else frame.time
+        if last is None or time > last:
+            yield time, frame
+            last = time
 
 
-def _upright_rgb(frame: VideoFrame) -> np.ndarray:
-    untagged_hd = frame.colorspace == AVCOL_SPC_UNSPECIFIED and frame.height >= HD_HEIGHT_PX
-    pixels = frame.to_ndarray(
-        format="rgb24",
-        src_colorspace=Colorspace.ITU709 if untagged_hd else None,
-        interpolation=EXACT_CHROMA,
-    )
-    return np.ascontiguousarray(np.rot90(pixels, frame.rotation // 90))
+def _upright_rgb(frames: Iterable[VideoFrame]) -> FrameStream:
+    """uint8 (h, w, 3) of frames, each scaled to the first one's size; one that repeats is converted once."""
+    size, last, pixels = None, None, np.empty(0, np.uint8)
+    for frame in frames:
+        size = size or (frame.width, frame.height)
+        if frame is not last:
+            untagged_hd = frame.colorspace == AVCOL_SPC_UNSPECIFIED and frame.height >= HD_HEIGHT_PX
+            stored = frame.to_ndarray(
+                format="rgb24",
+                width=size[0],
+                height=size[1],
+                src_colorspace=Colorspace.ITU709 if untagged_hd else None,
+                interpolation=EXACT_CHROMA,
+            )
+            last, pixels = frame, np.ascontiguousarray(np.rot90(stored, frame.rotation // 90))
+        yield pixels
 
 
 def read_metadata(path: str | Path) -> dict[str, str]:

@@ -17,13 +17,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import av
 import numpy as np
 import soxr
 from pocketsphinx import Decoder
 
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import RecordingsMissing, UnusableClip
+from sonimate.media.container import open_container
 from sonimate.speech.espeak import pronounce
 from sonimate.speech.phones import (
     HOP_SECONDS,
@@ -69,8 +69,8 @@ def decode(recording: Recording) -> Waveform:
 
     Raises UnusableClip for an empty file.
     """
-    is_g722 = recording.path.suffix == ".g722"
-    with av.open(str(recording.path), format="g722" if is_g722 else None) as container:
+    format = "g722" if recording.path.suffix == ".g722" else None
+    with open_container(recording.path, unreadable=UnusableClip, format=format) as container:
         stream = container.streams.audio[0]
         chunks = [frame.to_ndarray() for frame in container.decode(stream)]
         rate_hz = stream.rate

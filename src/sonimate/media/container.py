@@ -1,0 +1,79 @@
+"""Sound and video files opened for reading: known formats only, and nothing but the named file."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import overload
+
+import av
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.container import InputContainer
+from av.error import ArgumentError, FFmpegError, InvalidDataError
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from sonimate.errors import SonimateError
+from sonimate.media.files import require_file
+
+log = logging.getLogger(__name__)
+
+SOUND_FORMATS = (
+    "aac,ac3,aiff,amr,amrnb,amrwb,ape,au,caf,dsf,dts,eac3,flac,g722,gsm,loas,mp3,mpc,mpc8,nistsphere,ogg,sln,"
+    "sox,tak,truehd,tta,voc,w64,wav,wv"
+)
+VIDEO_FORMATS = "asf,avi,dv,flv,gif,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,mxf,nut,rm,wtv,yuv4mpegpipe"
+"""FFmpeg's names of the formats that are read; wma and wmv are asf, mp4, m4a and 3gp are mov, webm is
+matroska, opus is ogg. Left out are playlists and descriptions of streams, which open other files or network
+addresses (concat, hls, dash, sdp), capture devices, text and still pictures."""
+
+READ_OPTIONS = {
+    "format_whitelist": f"{SOUND_FORMATS},{VIDEO_FORMATS}",
+    "protocol_whitelist": "none",
+}
+"""FFmpeg is given an open file and no protocol by which to open another one."""
+
+
+@contextmanager
+def open_container(
+    path: str | Path, *, unreadable: type[SonimateError], format: str | None = None
+) -> Iterator[InputContainer]:
+    """Open a sound or video file of SOUND_FORMATS or VIDEO_FORMATS.
+
+    format: FFmpeg's name of it, for files without a header. Raises FileMissing; every failure to decode the
+    file becomes `unreadable`, naming the file, also while the container is in use.
+    """
+    file = require_file(path)
+    try:
+        with file.open("rb") as stream, av.open(stream, format=format, options=READ_OPTIONS) as container:
+            yield container
+    except ArgumentError as error:
+        raise unreadable(
+            f"{path} is not a sound or video file of a known format. Give one such as wav, mp3, m4a or mp4."
+        ) from error
+    except (FFmpegError, OSError) as error:
+        raise unreadable(
+            f"{path} cannot be decoded ({error.strerror or error}). Check that it plays, or convert it to a "
+            "common format such as wav, mp3 or mp4."
+        ) from error
+
+
+@overload
+def decoded(container: InputContainer, stream: AudioStream, path: str | Path) -> Iterator[AudioFrame]: ...
+@overload
+def decoded(container: InputContainer, stream: VideoStream, path: str | Path) -> Iterator[VideoFrame]: ...
+def decoded(
+    container: InputContainer, stream: AudioStream | VideoStream, path: str | Path
+) -> Iterator[AudioFrame] | Iterator[VideoFrame]:
+    """Decode a stream. Damaged packets are skipped, as players do, and counted in one logged warning."""
+    damaged = 0
+    for packet in container.demux(stream):
+        try:
+            yield from packet.decode()
+        except InvalidDataError:
+            damaged += 1
+    if damaged:
+        log.warning("%s: %d damaged packets of %s were skipped", path, damaged, stream.type)
