@@ -42,7 +42,7 @@ clean:
 	@touch $@
 
 .venv/.full: pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[prepare,ray,train,eval,dev]'
+	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,ray,train,eval,dev]'
 	@touch .venv/.lean $@
 
 $(BIN)/python:

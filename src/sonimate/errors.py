@@ -149,7 +149,8 @@ class ExtraMissing(SonimateError):
             raise error
         package = error.name.partition(".")[0]
         return cls(
-            f"The package {package} is not installed. Install it with: pip install 'sonimate[{extra}]'"
+            f"The package {package} is not installed. Install it by .venv/bin/pip install -e '.[{extra}]' in "
+            f"a clone of the repository, or by pip install 'sonimate[{extra}]' elsewhere."
         )
 
 

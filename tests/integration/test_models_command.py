@@ -74,6 +74,26 @@ def test_convert_tells_its_progress_on_standard_error(
     assert out.splitlines()[-1].startswith(f"{tmp_path / 'm'} is complete")
 
 
+def test_convert_finds_rife_beside_the_release_or_says_that_it_is_absent(
+    release: Release, tmp_path: Path, capsys: Capture
+) -> None:
+    """In the authors' layout, checkpoints/RIFE/flownet.pkl is beside checkpoints/Sonic."""
+    sonic = Path(shutil.copytree(release.sonic, tmp_path / "checkpoints/Sonic"))
+    (sonic / "RIFE").rename(tmp_path / "checkpoints/RIFE")
+    parts = ("--sonic", sonic, "--svd", release.svd, "--whisper", release.whisper)
+    account = output_of(capsys, "convert", *parts, "-o", tmp_path / "with")
+    assert "interpolator" in {part["name"] for part in account["components"]}
+    assert account["warnings"] == []
+    shutil.rmtree(tmp_path / "checkpoints/RIFE")
+    account = output_of(capsys, "convert", *parts, "-o", tmp_path / "without")
+    assert "interpolator" not in {part["name"] for part in account["components"]}
+    (warning,) = account["warnings"]
+    assert "flownet.pkl was not found" in warning
+    assert "optical flow" in warning
+    assert models("convert", *parts, "-o", tmp_path / "again") == 0
+    assert f"sonimate: warning: {warning}" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut"])
 def test_convert_refuses_with_exit_code_2_and_one_line(
     release: Release, tmp_path: Path, capsys: Capture, damage: str

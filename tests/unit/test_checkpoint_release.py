@@ -69,6 +69,17 @@ def test_rife_may_be_elsewhere_or_nowhere(release: Release, tmp_path: Path) -> N
         replace(release, rife=tmp_path / "nothing.pkl").files()
 
 
+@pytest.mark.parametrize("folder", ["RIFE", "rife"])
+def test_rife_is_found_in_the_authors_layout(release: Release, tmp_path: Path, folder: str) -> None:
+    """Its folder is beside that of Sonic's other files."""
+    (tmp_path / folder).mkdir()
+    rife = (release.sonic / "RIFE/flownet.pkl").rename(tmp_path / folder / "flownet.pkl")
+    assert release.files()["interpolator"] == rife
+    nearer = tmp_path / "sonic/flownet.pkl"
+    add(nearer)
+    assert release.files()["interpolator"] == nearer
+
+
 def test_the_most_exact_form_is_taken(release: Release) -> None:
     """Full precision before half, safetensors before pickles."""
     forms = ("pytorch_model.fp16.bin", "model.fp16.safetensors", "pytorch_model.bin", "model.safetensors")

@@ -11,10 +11,12 @@ from fake_release import write_fake_release
 from safetensors.torch import load_file
 
 from sonimate.checkpoints.convert import convert, verify_model
-from sonimate.checkpoints.registry import FULL_COMPONENTS
+from sonimate.checkpoints.registry import COMPACT_COMPONENTS, FULL_COMPONENTS, read_index
 from sonimate.checkpoints.store import load_components, save_components
 from sonimate.checkpoints.stream import SafetensorsFile
-from sonimate.errors import InvalidCheckpoint
+from sonimate.codecs.svd.autoencoder import SVDCodec
+from sonimate.codecs.svd.interpolation import FlowMiddle, RifeMiddle
+from sonimate.errors import InvalidCheckpoint, OutputNotWritable
 
 EXACT = ("audio_to_tokens", "audio_to_bucket", "audio_encoder", "interpolator")
 WEIGHTS = "model.safetensors"
@@ -78,6 +80,62 @@ def test_a_wider_type_holds_it(original: Path, tmp_path: Path) -> None:
         components.unet.get_parameter("conv_in.bias")[3] = 1e5
     save_components(components, tmp_path, torch.float32)
     assert load_file(tmp_path / "unet" / WEIGHTS)["conv_in.bias"][3] == 1e5
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_other_folders_are_left_alone_and_not_listed(tmp_path: Path) -> None:
+    """A compact model saved beside a folder named as a component of the full model loads as what it is."""
+    (tmp_path / "vae").mkdir()
+    (tmp_path / "vae/notes.txt").write_text("mine")
+    (tmp_path / "interpolator").mkdir()
+    compact = load_components("compact")
+    save_components(compact, tmp_path, torch.float32)
+    assert read_index(tmp_path) == list(COMPACT_COMPONENTS)
+    again = load_components(tmp_path)
+    assert not again.full
+    for name, tensor in compact.unet.state_dict().items():
+        assert torch.equal(again.unet.state_dict()[name], tensor)
+    assert (tmp_path / "vae/notes.txt").read_text() == "mine"
+
+
+def test_an_interpolator_of_an_earlier_model_is_not_used(original: Path, tmp_path: Path) -> None:
+    save_components(load_components(original), tmp_path)
+    assert isinstance(svd_codec(tmp_path).middle, RifeMiddle)
+    without = load_components(original)
+    svd = without.codec
+    assert isinstance(svd, SVDCodec)
+    svd.middle = FlowMiddle()
+    save_components(without, tmp_path)
+    assert isinstance(svd_codec(tmp_path).middle, FlowMiddle)
+
+
+def svd_codec(model: Path) -> SVDCodec:
+    codec = load_components(model).codec
+    assert isinstance(codec, SVDCodec)
+    return codec
+
+
+@pytest.mark.parametrize("full", [True, False])
+def test_a_model_of_the_other_size_is_not_overwritten(original: Path, tmp_path: Path, full: bool) -> None:
+    models = {True: load_components(original), False: load_components("compact")}
+    save_components(models[full], tmp_path)
+    before = contents(tmp_path)
+    there, new = ("full", "compact") if full else ("compact", "full")
+    with pytest.raises(OutputNotWritable, match=f"holds a model of the {there} size.* the {new} size"):
+        save_components(models[not full], tmp_path)
+    assert contents(tmp_path) == before
+    save_components(models[full], tmp_path)
+    assert load_components(tmp_path).full == full
+
+
+def test_an_index_without_a_component_is_refused(changed: Callable[[str, str], Path], original: Path) -> None:
+    index = json.loads((original / "model_index.json").read_text())
+    del index["audio_to_bucket"]
+    with pytest.raises(InvalidCheckpoint, match="lists no audio_to_bucket"):
+        load_components(changed("model_index.json", json.dumps(index)))
 
 
 DAMAGES = [

@@ -16,7 +16,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from sonimate.errors import FileMissing, InvalidCheckpoint, UnknownModel
+from sonimate.errors import ExtraMissing, FileMissing, InvalidCheckpoint, UnknownModel
 
 BUNDLED = Path(str(files("sonimate"))) / "bundled"
 INDEX, CONFIG = "model_index.json", "config.json"
@@ -43,7 +43,7 @@ class Component:
     optional: bool = False
 
     def network_class(self) -> Any:
-        """The class of the network; imports its module, and so torch."""
+        """The class of the network; imports its module, and so torch. Raises ExtraMissing."""
         return _attribute(self.network)
 
     def config_class(self) -> Any:
@@ -227,4 +227,7 @@ def _describe(folder: Path, part: Component) -> ComponentInfo:
 
 def _attribute(path: str) -> Any:
     module, _, name = path.partition(":")
-    return getattr(import_module(module), name)
+    try:
+        return getattr(import_module(module), name)
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of("full", error) from error

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -42,7 +42,9 @@ from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, ShardClip, read_shards
 from sonimate.media.files import replacing, write_errors
 from sonimate.media.video import read_frames
-from sonimate.models.clip import ClipImageEncoder
+
+if TYPE_CHECKING:
+    from sonimate.models.clip import ClipImageEncoder
 
 LATENTS = "latents"
 KEPT = (".json", ".landmarks.npy", ".wav")

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
-from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 from torch import Tensor, nn
 
 from sonimate.clock import LATENT_FPS
@@ -24,6 +23,9 @@ from sonimate.codecs.svd.preparation import (
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SEAMLESS_DECODE, DecodeOptions, require_size
 from sonimate.errors import NonFiniteOutput
 from sonimate.types import FrameStream, Portrait
+
+if TYPE_CHECKING:
+    from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
 ENCODE_FRAMES = 8
 """Encoded at once; the encoder sees every frame by itself, so that only memory depends on it."""
