@@ -29,7 +29,6 @@ from sonimate.configs import COMPACT
 from sonimate.features.motion_samples import load_samples
 from sonimate.pipeline import SonicPipeline
 
-RECIPE = Path(__file__).parents[1] / "configs" / "compact.yaml"
 STEPS, BATCH_SIZE, WARMUP_STEPS = 250, 8, 30
 """A twelfth of the windows of the bundled model's first training stage: nine such runs take half an hour."""
 
@@ -104,7 +103,7 @@ def train(variant: Variant, seed: int, arguments: argparse.Namespace) -> None:
         "real_share=0",
         "bucket_steps=100",
     ]
-    command = [sys.executable, "-m", "sonimate", "train", str(RECIPE), "--data", str(arguments.data)]
+    command = [sys.executable, "-m", "sonimate", "train", "compact", "--data", str(arguments.data)]
     command += ["-o", str(run), "--set", *settings, *variant.training]
     subprocess.run(command, check=True)
 

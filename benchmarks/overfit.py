@@ -46,9 +46,9 @@ from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.pipeline import SonicPipeline
-from sonimate.train.film import track_opening
-from sonimate.train.record import read_losses
 from sonimate.train.run import train
+from sonimate.train.run_folder import RunFolder
+from sonimate.train.validation import track_opening
 from sonimate.types import Portrait, Waveform
 
 SIDE_PX = 64
@@ -101,7 +101,7 @@ def main(argv: list[str] | None = None) -> None:
     recipe.write_text(yaml.safe_dump(RECIPE | {"steps": arguments.steps}))
     model = train(recipe, out / "data", out / "run", init=str(start))
 
-    losses = np.array(list(read_losses(out / "run").values()))
+    losses = np.array(list(RunFolder(out / "run").losses().values()))
     fall = losses[:5].mean() / losses[-100:].mean()
     pipeline = SonicPipeline.from_pretrained(model, device="cpu")
     rows = [measure(pipeline, clip, out) for clip in clips]

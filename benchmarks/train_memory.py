@@ -1,14 +1,13 @@
 """Memory per GPU of training the full model: counted, not measured, for no GPU was at hand.
 
-The step of the full size is built under configs/accelerate/fsdp.yaml on fake tensors, forward to optimiser,
-and its activations are counted with and without gradient checkpointing. At a validation the first GPU
-generates by a whole copy of the average: its memory follows from the coefficients of sonimate.costs.
+The step of the full size is built with the FSDP settings of the package (fsdp.yaml) on fake tensors, forward
+to optimiser, and its activations are counted with and without gradient checkpointing. At a validation the
+first GPU generates by a whole copy of the average: its memory follows from the coefficients of
+sonimate.costs.
 A few minutes on one core.
 """
 
 from __future__ import annotations
-
-from pathlib import Path
 
 from lib.command import benchmark_parser
 from lib.report import Check, publish
@@ -23,8 +22,8 @@ from lib.training_memory import (
 )
 from sonimate.models.audio_tokens import AudioTokensConfig
 from sonimate.models.unet import UNetConfig
+from sonimate.train.recipes import find_recipe
 
-FSDP = Path(__file__).parents[1] / "configs" / "accelerate" / "fsdp.yaml"
 PROCESSES = (1, 2, 4, 8)
 FRAMES = 25
 GB = 1e9
@@ -35,7 +34,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--size", type=int, default=512, help="px of the frames, a multiple of 64")
     arguments = parser.parse_args(argv)
     side = arguments.size // 8
-    plugin = read_fsdp_settings(FSDP)
+    plugin = read_fsdp_settings(find_recipe("fsdp"))
     unet, tokens = UNetConfig(), AudioTokensConfig()
     activations = {}
     for checkpointing in (False, True):

@@ -160,3 +160,7 @@ class ClusterUnreachable(SonimateError):
 
 class TrainingDiverged(SonimateError):
     """The loss is no longer a finite number."""
+
+
+class StepFailed(SonimateError):
+    """A command that runs several others ended, because one of these failed."""

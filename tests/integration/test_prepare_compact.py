@@ -1,7 +1,6 @@
 """Shards whose faces and voices are known become the compact model's training samples."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,12 +8,12 @@ import numpy as np
 import pytest
 from footage import EXAMPLES, loudness, opening
 
+from sonimate.apps.cli import main
 from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image
-from sonimate.features.__main__ import main
 from sonimate.features.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
 from sonimate.features.hidden_states import HiddenStates
 from sonimate.features.motion_samples import load_samples
@@ -23,7 +22,7 @@ from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
 from sonimate.media.audio import read_audio
 from sonimate.media.wav import write_wav
-from sonimate.train.validate import gap_cm
+from sonimate.train.validation import lip_gap_cm
 from sonimate.types import Waveform
 
 SECONDS = 5
@@ -121,13 +120,13 @@ def test_samples_hold_the_motion_of_the_shards(derived):
     codec = load_mesh_codec(out / "codec")
     for name, speech in SPEECH.items():
         sample = samples[ClipId(f"{name}.mp4")]
-        assert np.corrcoef(gap_cm(codec, sample.expression), opening(voice(speech)))[0, 1] > 0.8
+        assert np.corrcoef(lip_gap_cm(codec, sample.expression), opening(voice(speech)))[0, 1] > 0.8
         assert (sample.speaker, sample.kind) == (name, "real")
         assert len(sample.token_rows) == pytest.approx(2 * len(sample.expression), abs=4)
         assert 0 < sample.buckets.min() < sample.buckets.max() < 128
     spoken = samples[ClipId("00000.npz")]
     assert (spoken.speaker, spoken.kind) == ("synthetic", "synthetic")
-    assert np.corrcoef(gap_cm(codec, spoken.expression), loudness(voice("jfk_inaugural")))[0, 1] > 0.9
+    assert np.corrcoef(lip_gap_cm(codec, spoken.expression), loudness(voice("jfk_inaugural")))[0, 1] > 0.9
 
 
 def test_features_are_those_of_the_reducers(derived, shards):
@@ -156,10 +155,9 @@ def test_shards_without_an_accepted_clip_are_refused(shards, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
-def test_speech_that_was_asked_for_and_is_not_there_is_told(shards, tmp_path, name, monkeypatch, capsys):
+def test_speech_that_was_asked_for_and_is_not_there_is_told(shards, tmp_path, name, capsys):
     (tmp_path / "empty").mkdir()
     arguments = [str(shards), "-o", str(tmp_path / "out"), "--speech", str(tmp_path / name)]
-    monkeypatch.setattr(sys, "argv", ["compact", *arguments])
-    assert main() == 2
+    assert main(["features", *arguments]) == 2
     assert f"{tmp_path / name} holds no utterances" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()

@@ -19,11 +19,11 @@ import yaml
 from processes import child_process
 from train_samples import CONFIG, write_data, write_recipe
 
-from sonimate.train.record import LOSSES, read_losses
+from sonimate.train.recipes import find_recipe
+from sonimate.train.run_folder import LOSSES, RunFolder
 
 STEPS, DIES_AT = 20, 11
 HERE = Path(__file__).parent
-CONFIGS = HERE.parents[1] / "configs"
 CALM = replace(
     CONFIG,
     steps=STEPS,
@@ -88,38 +88,38 @@ def alone(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[int,
     """Losses of one process that nobody kills."""
     out = tmp_path_factory.mktemp("alone")
     run(prepared, out)
-    return read_losses(out)
+    return RunFolder(out).losses()
 
 
 @pytest.mark.slow
 def test_two_processes_have_the_losses_of_one(prepared, alone, tmp_path):
     run(prepared, tmp_path, processes=2)
     assert list(alone) == list(range(STEPS))
-    assert read_losses(tmp_path) == pytest.approx(alone, abs=1e-4)
+    assert RunFolder(tmp_path).losses() == pytest.approx(alone, abs=1e-4)
     assert (tmp_path / "model" / "model_index.json").exists()
 
 
 @pytest.mark.slow
 def test_a_run_that_was_killed_has_the_losses_of_one_that_was_not(prepared, alone, tmp_path):
     with start(prepared, tmp_path) as (process,):
-        while len(read_losses(tmp_path)) < DIES_AT:
+        while len(RunFolder(tmp_path).losses()) < DIES_AT:
             assert process.poll() is None
             time.sleep(0.01)
         process.kill()
         process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert DIES_AT <= len(read_losses(tmp_path)) < STEPS
+    assert DIES_AT <= len(RunFolder(tmp_path).losses()) < STEPS
     checkpoint = json.loads((tmp_path / "checkpoint" / "step.json").read_text())["step"]
     assert 0 < checkpoint <= len((tmp_path / LOSSES).read_text().splitlines())
     run(prepared, tmp_path)
-    assert read_losses(tmp_path) == pytest.approx(alone, abs=1e-6)
+    assert RunFolder(tmp_path).losses() == pytest.approx(alone, abs=1e-6)
 
 
 @pytest.mark.slow
 def test_both_stages_run_in_several_processes_and_under_fsdp(prepared, tmp_path):
-    """FSDP as configs/accelerate/fsdp.yaml has it: the second stage has none of the parts to gather."""
+    """FSDP with the settings of fsdp.yaml: the second stage has none of the parts to gather."""
     settings = ("steps=6", "bucket_steps=4", "bucket_batch_size=4", "mixed_precision=bf16")
-    fsdp = yaml.safe_load((CONFIGS / "accelerate" / "fsdp.yaml").read_text())["fsdp_config"]
+    fsdp = yaml.safe_load(find_recipe("fsdp").read_text())["fsdp_config"]
     fsdp["fsdp_transformer_cls_to_wrap"] = fsdp.pop("fsdp_transformer_layer_cls_to_wrap")
     variables = {name.upper(): str(value) for name, value in fsdp.items()} | {"ACCELERATE_USE_FSDP": "true"}
     sharded = (str(HERE / "fsdp_on_cpu.py"),)
@@ -127,7 +127,7 @@ def test_both_stages_run_in_several_processes_and_under_fsdp(prepared, tmp_path)
     run(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables)
     assert (tmp_path / "fsdp" / "checkpoint" / "pytorch_model_fsdp_0").is_dir()
     for stage, steps in ((".", 6), ("audio_to_bucket", 4)):
-        one, other = (read_losses(tmp_path / name / stage) for name in ("plain", "fsdp"))
+        one, other = (RunFolder(tmp_path / name / stage).losses() for name in ("plain", "fsdp"))
         assert list(one) == list(range(steps))
         assert other == pytest.approx(one, rel=0.02)
     run(prepared, tmp_path / "fsdp", 2, program=sharded, settings=settings, variables=variables)

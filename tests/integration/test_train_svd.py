@@ -29,7 +29,7 @@ from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
-from sonimate.train.record import read_losses
+from sonimate.train.run_folder import RunFolder
 from sonimate.types import Waveform
 
 SIDE_PX, FRAMES = 64, 24
@@ -162,7 +162,7 @@ def test_a_trained_model_animates(data: Path, start: Path, words: Path, tmp_path
     recipe.write_text(yaml.safe_dump(RECIPE))
     command = ["train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run"), "--init", str(start)]
     assert main([*command, "--set", "motion_controller=false", "learning_rate=1e-2"]) == 0
-    assert list(read_losses(tmp_path / "run")) == [0, 1]
+    assert list(RunFolder(tmp_path / "run").losses()) == [0, 1]
     assert len(list((tmp_path / "run" / "validation" / "step-000002").glob("*.mp4"))) == 1
     model = tmp_path / "run" / "model"
     assert json.loads((model / "unet" / "config.json").read_text())["without"] == ["motion_controller"]

@@ -1,7 +1,5 @@
 """Memory of training is counted: dividing and checkpointing lower it, and plain cases are known."""
 
-from pathlib import Path
-
 import pytest
 
 from lib.training_memory import (
@@ -16,8 +14,9 @@ from lib.training_memory import (
 )
 from sonimate.models.audio_tokens import AudioTokensConfig
 from sonimate.models.unet import UNetConfig
+from sonimate.train.recipes import find_recipe
 
-FSDP = Path(__file__).parents[2] / "configs" / "accelerate" / "fsdp.yaml"
+FSDP = find_recipe("fsdp")
 UNET = UNetConfig(
     down_block_types=("CrossAttnDownBlockSpatioTemporal",),
     up_block_types=("CrossAttnUpBlockSpatioTemporal",),

@@ -1,7 +1,6 @@
 """The compact model as a task: who is drawn, what is judged, what is saved; and recipes."""
 
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,11 +14,10 @@ from sonimate.configs import COMPACT
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.footage.clip_id import ClipId
 from sonimate.models.unet import FIXED_BUCKET
-from sonimate.train.compact_task import CompactTask, outside_rows
+from sonimate.train.compact_task import CompactTask, silence_row
 from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_config
-from sonimate.train.validate import gap_cm, generate, lip_scores
-
-RECIPES = Path(__file__).parents[2] / "configs"
+from sonimate.train.recipes import find_recipe
+from sonimate.train.validation import animate_sample, lip_gap_cm, lip_scores
 
 
 def test_held_out_speakers_are_never_drawn():
@@ -88,23 +86,23 @@ def test_every_trained_parameter_has_a_gradient(switch):
 def test_samples_are_animated_and_judged():
     networks = CompactTask(CONFIG, DATA).networks
     options = replace(COMPACT, steps=2, window_frames=5, shift_offset=2)
-    made = generate(networks, codec(), SAMPLES[0], DATA.outside[0], options)
-    assert made.opening.shape == made.truth.shape == (15,)
-    np.testing.assert_allclose(made.truth, gap_cm(codec(), SAMPLES[0].expression[::2]))
-    perfect = replace(made, opening=made.truth)
+    made = animate_sample(networks, codec(), SAMPLES[0], DATA.silence_rows[0], options)
+    assert made.generated.shape == made.real.shape == (15,)
+    np.testing.assert_allclose(made.real, lip_gap_cm(codec(), SAMPLES[0].expression[::2]))
+    perfect = replace(made, generated=made.real)
     assert lip_scores([perfect]) == pytest.approx({"lip_r": 1.0, "lip_ratio": 1.0})
 
 
 def test_rows_outside_the_sound_are_reduced_zeros():
-    np.testing.assert_allclose(outside_rows(REDUCERS[0]), np.full(TOKEN_DIM, -5.0 * CHANNELS))
-    np.testing.assert_allclose(outside_rows(REDUCERS[1]), np.zeros(BUCKET_DIM))
+    np.testing.assert_allclose(silence_row(REDUCERS[0]), np.full(TOKEN_DIM, -5.0 * CHANNELS))
+    np.testing.assert_allclose(silence_row(REDUCERS[1]), np.zeros(BUCKET_DIM))
 
 
 def test_recipes_are_read_and_changed():
-    config = read_config(RECIPES / "compact.yaml", steps=7, held_out=["x"], learning_rate="3e-4")
+    config = read_config("compact", steps=7, held_out=["x"], learning_rate="3e-4")
     assert isinstance(config, CompactConfig)
     assert (config.steps, config.held_out, config.learning_rate) == (7, ("x",), 3e-4)
-    assert isinstance(read_config(RECIPES / "full.yaml"), FullConfig)
+    assert isinstance(read_config("full"), FullConfig)
 
 
 @pytest.mark.parametrize(
@@ -116,12 +114,12 @@ def test_recipes_are_read_and_changed():
         ("steps: -1", "steps = -1"),
         ("sampling: {step: 3}", "sampling: step"),
         ("model: huge", "model = 'huge'; choose one of compact, full"),
-        ("a: b: c", "is no YAML"),
+        ("a: b: c", "is not YAML"),
         ("sampling: {steps: 0}", "sampling = {'steps': 0}: Out of range among steps = 0"),
         ("sampling: {steps: many}", "sampling = {'steps': 'many'}"),
         ("sampling: 3", "sampling = 3; give a value of type dict"),
-        ("checkpoint_every: 0", "checkpoint_every = 0; give none below 1"),
-        ("validate_every: 0", "validate_every = 0; give none below 1"),
+        ("checkpoint_every: 0", "checkpoint_every = 0; give 1 or more"),
+        ("validate_every: 0", "validate_every = 0; give 1 or more"),
         ("learning_rate: .nan", "learning_rate = nan; give a finite number"),
         ("mixed_precision: bf8", "mixed_precision = 'bf8'; choose one of no, bf16, fp16"),
         ("real_share: 2", "real_share = 2.0; give a share from 0 to 1"),
@@ -129,7 +127,7 @@ def test_recipes_are_read_and_changed():
 )
 def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
     recipe = tmp_path / "wrong.yaml"
-    lines = (RECIPES / "compact.yaml").read_text().splitlines()
+    lines = find_recipe("compact").read_text().splitlines()
     key = line.partition(":")[0] + ":"
     recipe.write_text("\n".join([*(text for text in lines if not text.startswith(key)), line]))
     with pytest.raises(OptionOutOfRange, match=message):
@@ -141,13 +139,11 @@ def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
 def test_settings_of_the_command_line_are_read_as_meant():
     """YAML makes a truth value of no, and letters of a name that is alone."""
     changes = read_changes(["mixed_precision=no", "held_out=id01", "sampling={audio_guidance: [1, 5]}"])
-    config = read_config(RECIPES / "compact.yaml", **changes)
+    config = read_config("compact", **changes)
     assert (config.mixed_precision, config.held_out) == ("no", ("id01",))
     assert config.sampling_options == replace(COMPACT, audio_guidance=(1, 5))
-    names = [
-        read_config(RECIPES / "full.yaml", **read_changes([f"held_out={x}"])).held_out for x in ("", "[1, b]")
-    ]
+    names = [read_config("full", **read_changes([f"held_out={x}"])).held_out for x in ("", "[1, b]")]
     assert names == [(), ("1", "b")]
-    for setting, message in (("sampling={a", "is no YAML"), ("steps", "is not KEY=VALUE")):
+    for setting, message in (("sampling={a", "is not YAML"), ("steps", "is not KEY=VALUE")):
         with pytest.raises(OptionOutOfRange, match=message):
             read_changes([setting])

@@ -22,10 +22,9 @@ from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.config import FullConfig
-from sonimate.train.film import generate_latents
-from sonimate.train.full_task import FullTask
+from sonimate.train.full_task import FullTask, generate_clip
 from sonimate.train.loop import Trainer
-from sonimate.train.record import read_losses
+from sonimate.train.run_folder import RunFolder
 
 SCALING = 0.5
 WIDTH = 8
@@ -115,14 +114,13 @@ def test_a_batch_shows_stretches_of_clips_and_what_was_heard_then(start, tmp_pat
 def test_held_out_speakers_are_never_drawn_and_too_short_clips_told(start, tmp_path):
     held = task(start, tmp_path, held_out=("s0",))
     assert {name for step in range(5) for name in held.batch(step, range(4)).names} == {"clip1.mp4#0@1.0v0"}
-    assert [clip.speaker for clip in task(start, tmp_path, held_out=("s1",), validation_clips=4)._judged] == [
-        "s1"
-    ]
-    with pytest.raises(OptionOutOfRange, match="nobody is named 's2'; there are s0, s1"):
+    held = task(start, tmp_path, held_out=("s1",), validation_clips=4)
+    assert [clip.speaker for clip in held._validation_clips] == ["s1"]
+    with pytest.raises(OptionOutOfRange, match="no speaker is named 's2'; the data has s0, s1"):
         task(start, tmp_path, held_out=("s2",))
     with pytest.raises(TooFewClips, match="all 2 speakers"):
         task(start, tmp_path, held_out=("s0", "s1"))
-    with pytest.raises(TooFewClips, match="Of 2 clips none to train on lasts 15 frames"):
+    with pytest.raises(TooFewClips, match="None of the 2 clips to train on lasts 15 frames"):
         task(start, tmp_path, frames=15)
 
 
@@ -174,11 +172,11 @@ def test_a_pattern_learns_to_follow_the_sound(start, tmp_path):
     )
     run = Trainer(learn, learn.config, tmp_path / "run")
     run.run()
-    losses = list(read_losses(tmp_path / "run").values())
+    losses = list(RunFolder(tmp_path / "run").losses().values())
     assert np.mean(losses[-40:]) < 0.5 * np.mean(losses[:5])
     options = replace(FULL, steps=4, window_frames=6, image_guidance=1.0, audio_guidance=1.0, shift_offset=2)
     for clip in write_latent_data(tmp_path / "again", width=WIDTH):
-        made = generate_latents(run.averaged(), clip, options, SCALING).numpy()
+        made = generate_clip(run.averaged(), clip, options, SCALING).numpy()
         truth = np.asarray(clip.latents, np.float64)
         shown, meant = ((x * pattern()).mean((1, 2, 3)) for x in (made, truth))
         assert correlation(shown, meant) > 0.8

@@ -13,11 +13,11 @@ from train_samples import CONFIG, DATA, SAMPLES
 
 from sonimate.diffusion.denoiser import Denoiser
 from sonimate.errors import OptionOutOfRange, TrainingDiverged
-from sonimate.train.bucket_stage import bucket_config
 from sonimate.train.compact_task import CompactTask
 from sonimate.train.config import CompactConfig
 from sonimate.train.loop import Trainer
-from sonimate.train.record import LOSSES, forget_losses_from, read_losses
+from sonimate.train.run_folder import LOSSES, RunFolder
+from sonimate.train.task import bucket_config
 
 CALM = replace(
     CONFIG,
@@ -40,10 +40,10 @@ class Killed(Trainer):
 
     dies_at: int
 
-    def _train_step(self) -> float:
+    def _train_step(self, batches: Iterator) -> float:
         if self.step == self.dies_at:
             raise KeyboardInterrupt
-        return super()._train_step()
+        return super()._train_step(batches)
 
 
 def trainer(out: Path, config: CompactConfig = CONFIG, kind: type[Trainer] = Trainer) -> Trainer:
@@ -64,7 +64,7 @@ def test_the_loss_falls_on_one_batch(tmp_path):
     batch = run.task.batch(0, range(2))
     run.task.batch = lambda step, rows: batch
     run.run()
-    losses = list(read_losses(tmp_path).values())
+    losses = list(RunFolder(tmp_path).losses().values())
     assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:5])
 
 
@@ -74,7 +74,7 @@ def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
     kill(tmp_path / "killed", 6)
     resumed = trainer(tmp_path / "killed")
     resumed.run()
-    losses, expected = read_losses(tmp_path / "killed"), read_losses(tmp_path / "whole")
+    losses, expected = RunFolder(tmp_path / "killed").losses(), RunFolder(tmp_path / "whole").losses()
     assert list(losses) == list(expected) == list(range(CONFIG.steps))
     assert losses == pytest.approx(expected, abs=1e-6)
     for name, tensor in whole.averaged().state_dict().items():
@@ -97,7 +97,7 @@ def test_a_finished_run_trains_no_further(tmp_path):
     trainer(tmp_path).run()
     before = (tmp_path / LOSSES).read_text()
     again = trainer(tmp_path)
-    again._train_step = lambda: math.nan
+    again._train_step = lambda batches: math.nan
     again.run()
     assert (tmp_path / LOSSES).read_text() == before
 
@@ -105,9 +105,9 @@ def test_a_finished_run_trains_no_further(tmp_path):
 def test_losses_of_steps_to_be_done_again_are_forgotten(tmp_path):
     lines = [json.dumps({"step": step, "loss": step / 2, "rate": 1.0}) for step in range(5)]
     (tmp_path / LOSSES).write_text("\n".join(lines) + '\n{"step": 5, "lo')
-    assert read_losses(tmp_path) == {step: step / 2 for step in range(5)}
-    forget_losses_from(tmp_path, 3)
-    assert read_losses(tmp_path) == {0: 0.0, 1: 0.5, 2: 1.0}
+    assert RunFolder(tmp_path).losses() == {step: step / 2 for step in range(5)}
+    RunFolder(tmp_path).remove_losses_from(3)
+    assert RunFolder(tmp_path).losses() == {0: 0.0, 1: 0.5, 2: 1.0}
 
 
 def test_parts_of_a_batch_give_the_gradient_of_the_whole(tmp_path):
@@ -116,8 +116,8 @@ def test_parts_of_a_batch_give_the_gradient_of_the_whole(tmp_path):
     parts = replace(large, accumulation=2)
     trainer(tmp_path / "whole", large).run()
     trainer(tmp_path / "parts", parts).run()
-    whole = read_losses(tmp_path / "whole")
-    assert read_losses(tmp_path / "parts") == pytest.approx(whole, abs=1e-4)
+    whole = RunFolder(tmp_path / "whole").losses()
+    assert RunFolder(tmp_path / "parts").losses() == pytest.approx(whole, abs=1e-4)
     assert len(set(whole.values())) == 6
 
 
@@ -159,7 +159,8 @@ def test_a_launcher_does_not_change_the_accumulation(tmp_path, monkeypatch):
     run = trainer(tmp_path)
     assert run.accelerator.gradient_accumulation_steps == 1
     before = {name: p.detach().clone() for name, p in run.networks.named_parameters()}
-    run._train_step()
+    with run._batches() as batches:
+        run._train_step(batches)
     assert any(not torch.equal(before[name], p) for name, p in run.networks.named_parameters())
 
 
@@ -168,8 +169,8 @@ def test_the_average_lies_among_the_steps(tmp_path):
     steps: list[dict[str, torch.Tensor]] = []
     take_step = run._train_step
 
-    def watched() -> float:
-        loss = take_step()
+    def watched(batches: Iterator) -> float:
+        loss = take_step(batches)
         steps.append({name: p.detach().clone() for name, p in run.networks.named_parameters()})
         return loss
 
@@ -206,7 +207,7 @@ def test_the_second_stage_learns_motion_buckets(tmp_path):
     run = Trainer(second, bucket_config(config), tmp_path / "buckets")
     run.run()
     assert second.validate(run.averaged(), 0)["bucket_error"] < 0.6 * before
-    assert list(read_losses(tmp_path / "buckets")) == list(range(150))
+    assert list(RunFolder(tmp_path / "buckets").losses()) == list(range(150))
 
 
 def test_the_rate_warms_up_and_falls_to_its_share(tmp_path):

@@ -16,8 +16,8 @@ from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
 from sonimate.features.motion_samples import MotionSample
 from sonimate.footage.clip_id import ClipId
-from sonimate.train.held_out import divide
-from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, mirror_matrix, windows_of
+from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, cut_windows, mirror_matrix
+from sonimate.train.task import split_speakers
 
 TOKEN_DIM, BUCKET_DIM, FRAMES = 3, 2, 5
 
@@ -55,13 +55,13 @@ def test_windows_are_those_of_inference(fps):
     reduced = hidden.reshape(48, -1).numpy() @ projection + 1.0
     expected = token_windows(hidden, fps).reshape(-1, TOKEN_ROWS, 6).numpy() @ projection + 1.0
     frames = np.arange(len(expected)) * round(25 / fps)
-    windows = windows_of(reduced, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, np.ones(4))
+    windows = cut_windows(reduced, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, np.ones(4))
     np.testing.assert_allclose(windows, expected.reshape(len(frames), -1))
 
 
 def test_rows_beyond_the_sound_are_the_outside_ones():
     rows = np.arange(20.0)[:, None]
-    windows = windows_of(rows, np.array([0, 4, 9]), TOKEN_ROWS, TOKEN_ROWS_BEFORE, np.array([-7.0]))
+    windows = cut_windows(rows, np.array([0, 4, 9]), TOKEN_ROWS, TOKEN_ROWS_BEFORE, np.array([-7.0]))
     np.testing.assert_array_equal(windows[0], [-7, -7, -7, -7, 0, 1, 2, 3, 4, 5])
     np.testing.assert_array_equal(windows[1], np.arange(4, 14))
     np.testing.assert_array_equal(windows[2], [14, 15, 16, 17, 18, 19, -7, -7, -7, -7])
@@ -191,29 +191,29 @@ def test_a_kind_of_sample_that_is_asked_for_must_be_there():
     assert (sampler([real, synthetic], real_share=0.0).batch(0, range(9)).buckets[:, 0] == 2).all()
     assert (sampler([real], real_share=1.0).batch(0, range(9)).buckets[:, 0] == 1).all()
     for share in (0.0, 0.25):
-        with pytest.raises(OptionOutOfRange, match=f"real_share = {share}, but there is no synthetic sample"):
+        with pytest.raises(OptionOutOfRange, match=f"= {share}, but the data has no synthetic sample"):
             sampler([real], real_share=share)
     for share in (0.25, 1.0):
-        with pytest.raises(OptionOutOfRange, match=f"real_share = {share}, but there is no real sample"):
+        with pytest.raises(OptionOutOfRange, match=f"real_share = {share}, but no real sample"):
             sampler([synthetic], real_share=share)
-    with pytest.raises(TooFewClips, match="none lasts 9 frames"):
+    with pytest.raises(TooFewClips, match="None of the 1 samples to train on lasts 9 frames"):
         sampler([sample("tiny", frames=8)], real_share=1.0)
 
 
 @pytest.mark.parametrize(
     ("held_out", "error", "message"),
     [
-        (("ann", "eve"), OptionOutOfRange, "nobody is named 'eve'; there are ann, bob"),
-        (("",), OptionOutOfRange, "nobody is named ''"),
+        (("ann", "eve"), OptionOutOfRange, "no speaker is named 'eve'; the data has ann, bob"),
+        (("",), OptionOutOfRange, "no speaker is named ''"),
         (("bob", "ann"), TooFewClips, "all 2 speakers"),
     ],
 )
 def test_held_out_speakers_are_known_and_not_all(held_out, error, message):
     samples = [sample("ann"), sample("bob")]
-    assert divide(samples, ()) == (samples, [])
-    assert divide(samples, ("bob",)) == (samples[:1], samples[1:])
+    assert split_speakers(samples, ()) == (samples, [])
+    assert split_speakers(samples, ("bob",)) == (samples[:1], samples[1:])
     with pytest.raises(error, match=message):
-        divide(samples, held_out)
+        split_speakers(samples, held_out)
 
 
 def test_long_samples_are_drawn_more_often_and_short_ones_never():

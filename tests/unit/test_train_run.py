@@ -13,12 +13,12 @@ from train_samples import CONFIG, DATA, write_data, write_recipe
 from sonimate.apps.cli import main
 from sonimate.checkpoints.registry import AUDIO_TO_BUCKET
 from sonimate.checkpoints.store import load_network
-from sonimate.errors import InvalidCheckpoint, OptionOutOfRange
+from sonimate.errors import FolderInUse, FolderOfAnotherRun, InvalidCheckpoint
+from sonimate.media.folders import locked
 from sonimate.train import run as runs
 from sonimate.train.loop import Trainer
-from sonimate.train.record import LOSSES, read_losses
-from sonimate.train.run import train
-from sonimate.train.run_identity import ABOUT, about_run, claim, differences
+from sonimate.train.run import run_record, train
+from sonimate.train.run_folder import LOSSES, RECORD, RunFolder
 
 SHORT = replace(CONFIG, steps=2, bucket_steps=2, bucket_batch_size=2)
 
@@ -66,18 +66,18 @@ def test_a_run_repeated_is_the_same_run(data, recipe, done):
     ],
 )
 def test_other_settings_are_another_run(data, recipe, done, changes, told):
-    before = (done / ABOUT).read_text()
-    with pytest.raises(OptionOutOfRange, match=f"{told}.* Choose another RUN folder"):
+    before = (done / RECORD).read_text()
+    with pytest.raises(FolderOfAnotherRun, match=f"{told}.* Choose another RUN folder"):
         train(recipe, data, done, changes=changes)
-    assert (done / ABOUT).read_text() == before
+    assert (done / RECORD).read_text() == before
 
 
 def test_other_data_and_another_start_are_another_run(data, recipe, done, tmp_path):
     fewer = write_data(tmp_path / "fewer")
     next((fewer / "samples").glob("f-*.npz")).unlink()
-    with pytest.raises(OptionOutOfRange, match=r"differs in data \('6 samples, .* there, '5 samples, "):
+    with pytest.raises(FolderOfAnotherRun, match=r"differs in data \('6 samples, .* there, '5 samples, "):
         train(recipe, fewer, done)
-    with pytest.raises(OptionOutOfRange, match=r"differs in init \(None there, "):
+    with pytest.raises(FolderOfAnotherRun, match=r"differs in init \(None there, "):
         train(recipe, data, done, init=str(done))
 
 
@@ -92,21 +92,29 @@ def test_a_start_of_another_shape_is_refused_by_its_tensors(data, recipe, done, 
 
 
 def test_a_folder_without_a_checkpoint_is_free_and_one_without_a_record_refused(tmp_path):
-    one, other = (about_run(replace(SHORT, seed=seed), None, ["a"]) for seed in (0, 1))
-    claim(tmp_path, one)
-    claim(tmp_path, other)
-    assert json.loads((tmp_path / ABOUT).read_text()) == other
+    one, other = (run_record(replace(SHORT, seed=seed), None, ["a"]) for seed in (0, 1))
+    folder = RunFolder(tmp_path)
+    folder.claim(one, write=True)
+    folder.claim(other, write=True)
+    folder.claim(one, write=False)
+    assert json.loads((tmp_path / RECORD).read_text()) == other
     (tmp_path / "checkpoint").mkdir()
     (tmp_path / "checkpoint" / "step.json").write_text('{"step": 1}')
-    claim(tmp_path, other)
-    (tmp_path / ABOUT).unlink()
-    with pytest.raises(OptionOutOfRange, match=r"run\.json is missing"):
-        claim(tmp_path, other)
+    folder.claim(other, write=True)
+    with pytest.raises(FolderOfAnotherRun, match=r"differs in seed \(1 there, 0 here\)"):
+        folder.claim(one, write=False)
+    (tmp_path / RECORD).unlink()
+    with pytest.raises(FolderOfAnotherRun, match=r"holds results, but no run\.json"):
+        folder.claim(other, write=True)
 
 
 def test_the_record_does_not_depend_on_the_order_of_samples():
-    about = about_run(SHORT, None, DATA.samples[:2])
-    assert differences(about, about_run(SHORT, None, DATA.samples[1::-1])) == []
+    assert run_record(SHORT, None, DATA.samples[:2]) == run_record(SHORT, None, DATA.samples[1::-1])
+
+
+def test_one_process_at_a_time_trains_in_a_folder(data, recipe, done):
+    with locked(done), pytest.raises(FolderInUse, match="Another run is writing"):
+        train(recipe, data, done)
 
 
 def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
@@ -124,7 +132,7 @@ def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
             train(recipe, data, tmp_path)
     assert (tmp_path / "model" / "model_index.json").exists()
     model = train(recipe, data, tmp_path)
-    assert list(read_losses(tmp_path / "audio_to_bucket")) == [0, 1]
+    assert list(RunFolder(tmp_path / "audio_to_bucket").losses()) == [0, 1]
     networks = [load_network(x, AUDIO_TO_BUCKET) for x in (model, done / "model")]
     one, other = (network.state_dict() for network in networks)
     assert_close(one, other, atol=1e-6, rtol=0)
@@ -135,9 +143,9 @@ def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
     [
         (["--data", "absent"], "absent holds no data of the compact model"),
         (["--data", "."], "holds no data of the compact model"),
-        (["--set", "sampling={a"], "is no YAML"),
-        (["--set", "held_out=ida"], "nobody is named 'ida'; there are a, b, c, d, e, f"),
-        (["--hold-out", ""], "nobody is named ''"),
+        (["--set", "sampling={a"], "is not YAML"),
+        (["--set", "held_out=ida"], "no speaker is named 'ida'; the data has a, b, c, d, e, f"),
+        (["--hold-out", ""], "no speaker is named ''"),
         (["--hold-out", "a,b,c,d,e,f"], "all 6 speakers"),
     ],
 )

@@ -10,8 +10,7 @@ from sonimate.checkpoints.registry import UNET
 from sonimate.checkpoints.store import load_network
 from sonimate.configs import COMPACT
 from sonimate.diffusion.guidance import AUDIO, IMAGE, branch_weights, ends_of, options_for_distilled
-from sonimate.train.compact_task import CompactTask
-from sonimate.train.student import Student
+from sonimate.train.compact_task import CompactTask, Student
 
 GUIDANCE = 2.5
 

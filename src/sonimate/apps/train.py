@@ -5,7 +5,9 @@ from __future__ import annotations
 import argparse
 import os
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
@@ -16,17 +18,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = commands.add_parser(
         "train",
         help="train a model",
-        description="Train by a recipe of configs/. A run that was stopped goes on from its last checkpoint.",
+        description="Train a model by a recipe. A run that was stopped continues from its last checkpoint.",
     )
     add = parser.add_argument
-    add("config", type=Path, metavar="CONFIG.yaml", help="the recipe")
-    add(
-        "--data",
-        type=Path,
-        required=True,
-        metavar="DATA",
-        help="folder of python -m sonimate.features or sonimate.features.latents",
-    )
+    add("recipe", metavar="RECIPE", help='a YAML file, or "compact" or "full", which the package holds')
+    add("--data", type=Path, required=True, metavar="DATA", help="a folder of sonimate features")
     add("-o", "--out", type=Path, required=True, metavar="RUN", help="run folder; the model is in RUN/model")
     add("--init", metavar="MODEL", help="model or run folder to start from; the full size needs one")
     add("--hold-out", metavar="SPEAKER,...", help="speakers to leave out of training and to validate on")
@@ -38,6 +34,33 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         dest="changes",
         help="settings that differ from the recipe, such as steps=260 temporal_audio=false",
     )
+    add(
+        "--show-path",
+        action=ShowPath,
+        metavar="NAME",
+        help="print the path of a file that the package holds (compact, full; cpu2, fsdp, zero2 for "
+        "accelerate launch --config_file) and exit",
+    )
+
+
+class ShowPath(argparse.Action):
+    """Prints the path of a recipe and exits, as --help does."""
+
+    def __call__(
+        self,
+        parser: argparse.ArgumentParser,
+        namespace: Namespace,
+        values: str | Sequence[Any] | None,
+        option_string: str | None = None,
+    ) -> None:
+        from sonimate.errors import FileMissing
+        from sonimate.train.recipes import find_recipe
+
+        try:
+            print(find_recipe(str(values)))
+        except FileMissing as error:
+            parser.error(str(error))
+        parser.exit()
 
 
 def run(args: Namespace) -> None:
@@ -53,5 +76,5 @@ def run(args: Namespace) -> None:
         changes["held_out"] = args.hold_out.split(",")
     first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
     with Watch(args.started, silent=not first_process) as watch:
-        model = train(args.config, args.data, args.out, init=args.init, changes=changes, progress=watch)
+        model = train(args.recipe, args.data, args.out, init=args.init, changes=changes, progress=watch)
     print(f"The model is {model}")

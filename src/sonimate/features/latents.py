@@ -1,6 +1,6 @@
 """Shards of clips -> what the full model trains on, computed once: the results of its frozen networks.
 
-`python -m sonimate.features.latents SHARDS -o DATA --model MODEL` writes latents-NNNNNN.tar, one for each
+`sonimate features SHARDS -o DATA --model MODEL` writes latents-NNNNNN.tar, one for each
 shard of clips. A sample keeps KEY.json, KEY.landmarks.npy and KEY.wav and gains, all float16,
 
 KEY.latents.npy   (f, 4, h, w)  the autoencoder's latents of every second frame, 12.5 a second, unit variance
@@ -13,7 +13,6 @@ which model and which shards of clips they were made of; where clips have change
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import io
 import json
@@ -31,13 +30,13 @@ import torch
 from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.registry import AUDIO_ENCODER, CLIP, model_folder
+from sonimate.checkpoints.registry import AUDIO_ENCODER, CLIP
 from sonimate.checkpoints.store import load_audio_encoder, load_network, load_svd_codec
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec
 from sonimate.codecs.svd.preparation import box_mask, clip_input, resize_to_multiple_of_64, unit_mask
-from sonimate.devices import choose_device, choose_dtype
-from sonimate.errors import FileMissing, InvalidCheckpoint, SonimateError
+from sonimate.devices import choose_dtype
+from sonimate.errors import FileMissing, InvalidCheckpoint
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, ShardClip, read_shards
 from sonimate.media.files import replacing, write_errors
@@ -177,7 +176,7 @@ def read_latents(data: Path, model: Path) -> list[LatentClip]:
     Raises FileMissing, and InvalidCheckpoint unless `model` has the frozen networks that made the features.
     """
     if not (data / ABOUT).exists():
-        raise FileMissing(f"{data} holds no features. Run python -m sonimate.features.latents first.")
+        raise FileMissing(f"{data} holds no features. Run `sonimate features` with --model first.")
     if json.loads((data / ABOUT).read_text())["frozen"] != digest_of_frozen(model):
         raise InvalidCheckpoint(
             f"The features in {data} were made by other networks than those of {model}. Make them again, or "
@@ -229,27 +228,3 @@ def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
     member = tarfile.TarInfo(name)
     member.size = len(content)
     tar.addfile(member, io.BytesIO(content))
-
-
-def main(argv: list[str] | None = None) -> int:
-    """Run the command line; returns its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sonimate.features.latents", description=__doc__)
-    parser.add_argument("shards", type=Path, help="folder that sonimate prepare has written")
-    parser.add_argument("-o", "--out", type=Path, required=True)
-    parser.add_argument("--model", required=True, help="folder of a full model")
-    parser.add_argument("--size", type=int, help="shorter side in px (default: as in the shards)")
-    parser.add_argument("--device", default="auto")
-    arguments: Any = parser.parse_args(argv)
-    try:
-        device = choose_device(arguments.device)
-        model = model_folder(arguments.model)
-        written = write_latents(arguments.shards, arguments.out, model, device=device, size_px=arguments.size)
-    except SonimateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    print(f"{written} shards written to {arguments.out}")
-    return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

@@ -59,6 +59,11 @@ class CorpusOptions:
     transcripts: Path = Path("/usr/share/doc")
     testdata: Path = Path("/usr/share/pocketsphinx/test/data")
 
+    @property
+    def count(self) -> int:
+        """Number of utterances."""
+        return round(self.minutes * 60 / MEAN_SECONDS)
+
 
 def make_corpus(
     out: Path, options: CorpusOptions, *, progress: Callable[[str, int, int], None] = lambda *_: None
@@ -69,15 +74,8 @@ def make_corpus(
     Raises RecordingsMissing and EngineMissing before anything is written, FolderOfAnotherRun,
     OutputNotWritable, and SynthesisFailed when a voice speaks none of its sentences.
     """
-    count = round(options.minutes * 60 / MEAN_SECONDS)
-    recordings = packaged(
-        [language for language in ASTERISK_FOLDERS if not _pool_path(out, language).exists()],
-        sounds=options.recordings,
-        documents=options.transcripts,
-        testdata=options.testdata,
-    )
-    if not all(utterance_path(out, index).exists() for index in range(count)):
-        require_engines()
+    count = options.count
+    recordings = find_sources(out, options)
     with write_errors(out):
         out.mkdir(parents=True, exist_ok=True)
     claim(out, seed=options.seed, count=count)
@@ -93,6 +91,22 @@ def make_corpus(
             workers.shutdown(wait=False, cancel_futures=True)
             raise
     return _write_manifest(out, count)
+
+
+def find_sources(out: Path, options: CorpusOptions) -> dict[str, list[Recording]]:
+    """The recordings, by language, that the corpus in `out` still needs.
+
+    Raises RecordingsMissing, and EngineMissing if utterances are left to make.
+    """
+    recordings = packaged(
+        [language for language in ASTERISK_FOLDERS if not _pool_path(out, language).exists()],
+        sounds=options.recordings,
+        documents=options.transcripts,
+        testdata=options.testdata,
+    )
+    if not all(utterance_path(out, index).exists() for index in range(options.count)):
+        require_engines()
+    return recordings
 
 
 def plan(pools: dict[str, list[Phrase]], count: int, seed: int) -> list[Spec]:

@@ -1,4 +1,4 @@
-"""An exponential moving average of parameters, which may be divided among processes."""
+"""An exponential moving average of parameters, which FSDP may have divided among processes."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from torch.distributed.tensor import DTensor, distribute_tensor
 
 
 class Average:
-    """Averages of a network's trained parameters, float32, where and divided as the parameters are.
+    """Averages of a network's trained parameters in float32, on the parameters' devices and divided as they
+    are.
 
-    The average's memory grows with the number of steps at first, up to that of `decay`.
+    `update` keeps min(decay, n / (n + 9)) of the average after n steps: a young average forgets faster.
     """
 
     def __init__(self, networks: nn.Module, decay: float):
@@ -21,7 +22,7 @@ class Average:
 
     @torch.no_grad()
     def update(self, networks: nn.Module) -> None:
-        """Take in the parameters after a step."""
+        """Add the parameters after a step to the average."""
         keep = min(self.decay, self.count / (self.count + 9))
         for name, parameter in _trained(networks):
             self.values[name].mul_(keep).add_(parameter.detach(), alpha=1 - keep)
@@ -35,7 +36,7 @@ class Average:
         }
 
     def state_dict(self) -> dict[str, Any]:
-        """For accelerate, which calls it in all processes and stores that of the first."""
+        """For accelerate, which calls it in all processes and stores the first process's result."""
         return {"count": self.count, "values": self.whole()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

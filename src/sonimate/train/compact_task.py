@@ -1,12 +1,13 @@
-"""The compact model as a task: motion on the face, learned from `python -m sonimate.features`."""
+"""Training of the compact model: motion of the face, learned from the samples of `sonimate features`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from sonimate.checkpoints.registry import AUDIO_ENCODER, COMPACT_COMPONENTS, MESH_CODEC, REFERENCE_ENCODER
 from sonimate.checkpoints.store import (
@@ -29,19 +30,17 @@ from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens, Windo
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.train.bucket_stage import BUCKETS, BucketBatch, BucketTask
 from sonimate.train.config import CompactConfig
-from sonimate.train.held_out import divide
 from sonimate.train.motion_windows import WindowSampler
-from sonimate.train.student import Student
-from sonimate.train.validate import generate, lip_scores
+from sonimate.train.task import BUCKETS, BucketBatch, BucketTask, split_speakers
+from sonimate.train.validation import animate_sample, lip_scores
 
 PARTS = {part.name: part for part in COMPACT_COMPONENTS}
 
 
 @dataclass(frozen=True)
 class CompactData:
-    """What `python -m sonimate.features` derived. reducers: of token and of bucket features."""
+    """What `sonimate features` writes for the compact model. reducers: of token and of bucket features."""
 
     samples: list[MotionSample]
     codec: MeshCodec
@@ -53,8 +52,7 @@ class CompactData:
         samples = load_samples(folder / "samples")
         if not (samples and (folder / "codec").is_dir() and (folder / "reducers.npz").is_file()):
             raise FileMissing(
-                f"{folder} holds no data of the compact model. Give the folder that "
-                "python -m sonimate.features has written."
+                f"{folder} holds no data of the compact model. Give a folder that `sonimate features` wrote."
             )
         return cls(
             samples,
@@ -63,29 +61,32 @@ class CompactData:
         )
 
     @property
-    def outside(self) -> tuple[np.ndarray, np.ndarray]:
-        """Rows beyond a sound's ends, for tokens and for buckets."""
-        tokens, buckets = map(outside_rows, self.reducers)
+    def silence_rows(self) -> tuple[np.ndarray, np.ndarray]:
+        """Features of a zero hidden state, for tokens and for buckets."""
+        tokens, buckets = map(silence_row, self.reducers)
         return tokens, buckets
 
 
 class CompactTask:
-    """See sonimate.train.task. Samples of `config.held_out` speakers are not trained on, but judged by;
-    without any, all real ones are."""
+    """See Task. Samples of the speakers in `config.held_out` are used for validation only; without held-out
+    speakers, validation uses the real samples that are trained on."""
 
     def __init__(self, config: CompactConfig, data: CompactData, init: Path | None = None):
-        """init: a model folder to start from. Raises InvalidCheckpoint: the recipe describes another network;
-        OptionOutOfRange and TooFewClips: samples are not what the settings ask for."""
+        """init: a model folder to start from.
+
+        Raises InvalidCheckpoint: the networks of `init` have other shapes than those of the recipe.
+        OptionOutOfRange, TooFewClips: the settings need other samples, see WindowSampler and split_speakers.
+        """
         self.config, self._data = config, data
-        trained, self._held_out = divide(data.samples, config.held_out)
+        trained, self._held_out = split_speakers(data.samples, config.held_out)
         torch.manual_seed(config.seed)
         self.networks = _networks(config, audio_guidance=config.distil_guidance or 1.0)
         self.audio_to_bucket = AudioToBucket(AudioToBucketConfig(**config.audio_bucket))
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
-                there = load_network(init, PARTS[name]).state_dict()
-                load_strict(module, there, f"{init / name}, of --init,")
+                stored = load_network(init, PARTS[name]).state_dict()
+                load_strict(module, stored, f"{init / name}, of --init,")
         if config.distil_guidance:
             teacher = _networks(config, audio_guidance=1.0)
             teacher.load_state_dict(self.networks.state_dict())
@@ -99,7 +100,7 @@ class CompactTask:
             real_share=config.real_share,
             reference_noise=config.reference_noise,
             seed=config.seed,
-            silence_rows=data.outside,
+            silence_rows=data.silence_rows,
         )
 
     def batch(self, step: int, rows: range) -> Batch:
@@ -116,13 +117,12 @@ class CompactTask:
         )
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
-        """Correlation and amplitude of generated mouths, on real samples as they are."""
-        judged = [s for s in self._held_out or self._data.samples if s.is_footage]
-        if not judged:
+        """See lip_scores. On real samples, at their own speed and with their own sound."""
+        samples = [sample for sample in self._held_out or self._data.samples if sample.is_footage]
+        if not samples:
             return {}
-        options = self.config.sampling_options
-        outside = self._data.outside[0]
-        return lip_scores([generate(networks, self._data.codec, s, outside, options) for s in judged])
+        codec, row, options = self._data.codec, self._data.silence_rows[0], self.config.sampling_options
+        return lip_scores(animate_sample(networks, codec, sample, row, options) for sample in samples)
 
     def save(self, networks: Denoiser, folder: Path) -> None:
         model = folder / "model"
@@ -135,7 +135,7 @@ class CompactTask:
         write_index(model, COMPACT_COMPONENTS)
 
     def bucket_task(self, trained: Path) -> BucketTask:
-        """The second stage, which sees portraits through the image encoder of the model in `trained`."""
+        """The second stage. trained: the model folder whose image encoder it uses."""
         image_encoder = load_network(trained, REFERENCE_ENCODER).eval()
 
         @torch.no_grad()
@@ -156,8 +156,8 @@ def _networks(config: CompactConfig, audio_guidance: float) -> Denoiser:
     )
 
 
-def outside_rows(reducer: Reducer) -> np.ndarray:
-    """What a zero hidden state reduces to: the features beyond a sound's ends."""
+def silence_row(reducer: Reducer) -> np.ndarray:
+    """Reduced features (k,) of a zero hidden state, which is used beyond the ends of a sound."""
     return reducer(np.zeros_like(reducer.mean)).astype(np.float32)
 
 
@@ -165,3 +165,32 @@ def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:
     if network.reduced:
         network.reducer_mean.copy_(torch.from_numpy(reducer.mean))
         network.reducer_components.copy_(torch.from_numpy(reducer.components))
+
+
+class Student(Denoiser):
+    """Guidance distillation (Meng et al. 2023, stage one): one prediction learns the teacher's two, guided.
+
+    Its target is the teacher's velocity under audio guidance. Where the sound is dropped, it is the teacher's
+    unguided velocity, so that other guidance scales can still be mixed from the student's two predictions.
+    """
+
+    def __init__(self, own: Denoiser, teacher: Denoiser, guidance: float):
+        """own: the networks to train; they start equal to the teacher's."""
+        super().__init__(own.unet, own.audio_to_tokens, own.image_encoder)
+        self._guidance = guidance
+        self._teacher = (teacher.eval().requires_grad_(False),)
+        """In a tuple, because submodules would be trained, averaged and saved."""
+
+    def forward(self, batch: Batch) -> Tensor:
+        """The loss of each row (b,): mean squared difference of the velocity to the teacher's."""
+        noisy = batch.noisy_latents
+        error = self.velocity(batch, noisy).float() - self._target(batch, noisy)
+        return error.square().flatten(1).mean(1)
+
+    @torch.no_grad()
+    def _target(self, batch: Batch, noisy: Tensor) -> Tensor:
+        teacher = self._teacher[0].to(noisy.device)
+        silent = replace(batch.draws, drop_audio=torch.ones_like(batch.draws.drop_audio))
+        image = teacher.velocity(replace(batch, draws=silent), noisy).float()
+        audio = teacher.velocity(batch, noisy).float()
+        return image + self._guidance * (audio - image)

@@ -1,4 +1,4 @@
-"""What a training run needs, read from a YAML file. Every number that decides quality is in that file."""
+"""The settings of a training run, read from a YAML file, its recipe."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import Any
 import yaml
 
 from sonimate.configs import COMPACT, FULL, SamplingOptions
-from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.errors import OptionOutOfRange
+from sonimate.train.recipes import find_recipe
 
 PRECISIONS = ("no", "bf16", "fp16")
 AT_LEAST_ONE = (
@@ -22,18 +23,21 @@ AT_LEAST_ONE = (
 
 @dataclass(frozen=True, kw_only=True)
 class TrainConfig:
-    """What both sizes share.
+    """Settings of both sizes.
 
-    steps, warmup_steps, checkpoint_every, validate_every: in optimiser steps.
+    steps, warmup_steps, checkpoint_every, validate_every: numbers of optimiser steps.
     batch_size: windows of one step, over all processes and their `accumulation` parts.
-    frames: of a window, at 12.5 fps. final_rate: of `learning_rate`, reached by a cosine; 1 is constant.
-    drop_audio, drop_image, drop_both: chances, 5 % each in the paper. sigma_mean, sigma_std: of ln(sigma).
-    mixed_precision: "no", "bf16" or "fp16" (accelerate's).
-    bucket_steps, bucket_batch_size, bucket_rate: of the second stage, which trains audio_to_bucket alone.
-    temporal_audio, motion_controller: whether the model has them (table 3 of the paper); a model trained
-    without says so in its UNet's config.json, and animates so.
-    sampling: settings of SamplingOptions for validation that differ from the size's own.
-    held_out: speakers not to train on, but to validate on; a string is one of them.
+    frames: of a window, at 12.5 fps.
+    final_rate: the share of `learning_rate` at the last step, reached along a cosine; 1 is constant.
+    drop_audio, drop_image, drop_both: chances of dropping conditions, 0.05 each in the paper (section 4).
+    sigma_mean, sigma_std: mean and standard deviation of ln(sigma), sigma being the noise level.
+    mixed_precision: "no", "bf16" or "fp16", as accelerate has it.
+    bucket_steps, bucket_batch_size, bucket_rate: steps, batch size and learning rate of the second stage,
+        which trains audio_to_bucket alone.
+    temporal_audio, motion_controller: false trains a model without this part (table 3 of the paper); the
+        UNet's config.json then says so, and the pipeline leaves the part out too.
+    sampling: fields of SamplingOptions for validation that differ from the defaults of the size.
+    held_out: speakers to leave out of training and to validate on; a string is one speaker.
     """
 
     steps: int
@@ -66,7 +70,7 @@ class TrainConfig:
     held_out: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        if self.mixed_precision is False:  # what YAML makes of no
+        if self.mixed_precision is False:  # YAML reads an unquoted no as false
             object.__setattr__(self, "mixed_precision", "no")
         for spec in fields(self):
             self._check(spec.name, spec.type, getattr(self, spec.name))
@@ -79,26 +83,26 @@ class TrainConfig:
 
     @property
     def sampling_options(self) -> SamplingOptions:
-        """For validation. Raises OptionOutOfRange."""
+        """Sampling options of validation. Raises OptionOutOfRange."""
         unknown = set(self.sampling) - {spec.name for spec in fields(SamplingOptions)}
         if unknown:
             raise OptionOutOfRange(f"sampling: {', '.join(sorted(unknown))}; see SamplingOptions.")
         ramps = {name: tuple(x) if isinstance(x, list) else x for name, x in self.sampling.items()}
         try:
-            return replace(self._usual_sampling(), **ramps)
+            return replace(self._default_sampling(), **ramps)
         except (TypeError, ValueError, OptionOutOfRange) as error:
             raise OptionOutOfRange(f"sampling = {self.sampling}: {error}") from error
 
-    def _usual_sampling(self) -> SamplingOptions:
+    def _default_sampling(self) -> SamplingOptions:
         return FULL
 
     @property
     def without(self) -> tuple[str, ...]:
-        """The parts that are left out, as UNetConfig names them."""
+        """The names, as in UNetConfig, of the parts that the model does not have."""
         return tuple(name for name in ("temporal_audio", "motion_controller") if not getattr(self, name))
 
     def _check(self, name: str, kind: Any, value: Any) -> None:
-        """YAML reads 1e-4 as words, and any switch may be misspelt."""
+        """Check type and range of a setting, and convert numbers: YAML reads 1e-4 as a string."""
         if kind == "float":
             try:
                 value = float(value)
@@ -114,17 +118,17 @@ class TrainConfig:
             raise OptionOutOfRange(f"{name} = {value!r}; give a finite number.")
         least = 1 if name in AT_LEAST_ONE else 0
         if kind in ("int", "float") and name != "sigma_mean" and value < least:
-            raise OptionOutOfRange(f"{name} = {value!r}; give none below {least}.")
+            raise OptionOutOfRange(f"{name} = {value!r}; give {least} or more.")
 
 
 @dataclass(frozen=True, kw_only=True)
 class CompactConfig(TrainConfig):
-    """unet, audio_tokens, audio_bucket, reference_encoder: keyword arguments of those classes' configs.
+    """unet, audio_tokens, audio_bucket, reference_encoder: keyword arguments of these networks' configs.
 
-    real_share: part of each batch that comes from real clips, in [0, 1]; the rest is synthetic.
-    reference_noise: standard deviation in cm, added to the reference's coefficients. distil_guidance: audio
-    guidance that the network learns to predict in one call, from the model of --init in two; 0 learns from
-    the data.
+    real_share: share of each batch that comes from real clips, in [0, 1]; the rest is synthetic.
+    reference_noise: standard deviation, in cm, of noise on the reference's expression coefficients.
+    distil_guidance: scale of audio guidance that the network learns to predict in one call, from the model of
+        --init in two calls; 0 learns from the data.
     """
 
     unet: dict[str, Any]
@@ -140,37 +144,37 @@ class CompactConfig(TrainConfig):
         if self.real_share > 1:
             raise OptionOutOfRange(f"real_share = {self.real_share}; give a share from 0 to 1.")
 
-    def _usual_sampling(self) -> SamplingOptions:
+    def _default_sampling(self) -> SamplingOptions:
         return COMPACT
 
 
 @dataclass(frozen=True, kw_only=True)
 class FullConfig(TrainConfig):
-    """Shapes are those of the model that training starts from.
+    """The networks' shapes are those of the model that training starts from.
 
-    validation_clips: how many clips are generated, filmed and measured at a validation.
+    validation_clips: number of clips that a validation generates and measures.
     """
 
     validation_clips: int = 4
 
-    def _usual_sampling(self) -> SamplingOptions:
+    def _default_sampling(self) -> SamplingOptions:
         return replace(FULL, window_frames=self.frames)
 
 
 SIZES: dict[str, type[TrainConfig]] = {"compact": CompactConfig, "full": FullConfig}
 
 
-def read_config(path: Path, **changes: Any) -> TrainConfig:
-    """The recipe of a YAML file, whose `model` says which of SIZES it is of, with some settings changed.
+def read_config(recipe: str | Path, **changes: Any) -> TrainConfig:
+    """The settings in a recipe, by path or by its name in the package, with some of them changed. The key
+    `model` of a recipe is one of SIZES.
 
-    Raises FileMissing, or OptionOutOfRange naming keys that no field has.
+    Raises FileMissing, or OptionOutOfRange naming keys that are no settings.
     """
-    if not path.is_file():
-        raise FileMissing(f"{path} does not exist; configs/ holds the recipes of both sizes.")
+    path = find_recipe(recipe)
     try:
         values = yaml.safe_load(path.read_text())
     except yaml.YAMLError as error:
-        raise OptionOutOfRange(f"{path} is no YAML ({error}).") from error
+        raise OptionOutOfRange(f"{path} is not YAML ({error}).") from error
     size = values.pop("model", None) if isinstance(values, dict) else None
     if size not in SIZES:
         raise OptionOutOfRange(f"{path}: model = {size!r}; choose one of {', '.join(SIZES)}.")
@@ -185,7 +189,7 @@ def read_config(path: Path, **changes: Any) -> TrainConfig:
 
 
 def read_changes(settings: Sequence[str]) -> dict[str, Any]:
-    """Settings as the command line has them, KEY=VALUE with a VALUE of YAML. Raises OptionOutOfRange."""
+    """Settings of a command line, each KEY=VALUE, where VALUE is YAML. Raises OptionOutOfRange."""
     changes = {}
     for setting in settings:
         key, equals, value = setting.partition("=")
@@ -195,12 +199,12 @@ def read_changes(settings: Sequence[str]) -> dict[str, Any]:
             changes[key] = yaml.safe_load(value)
         except yaml.YAMLError as error:
             reason = " ".join(str(error).split())
-            raise OptionOutOfRange(f"--set {setting!r}: {value!r} is no YAML ({reason}).") from error
+            raise OptionOutOfRange(f"--set {setting!r}: {value!r} is not YAML ({reason}).") from error
     return changes
 
 
 def _names(given: Any) -> tuple[str, ...]:
-    """Names as YAML may have them: a list, one alone, or none; and numbers are names too."""
+    """Speakers' names from YAML: a list, one value or nothing; numbers become strings."""
     if given is None:
         return ()
     return tuple(map(str, given)) if isinstance(given, list | tuple) else (str(given),)

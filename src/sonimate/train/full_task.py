@@ -1,8 +1,9 @@
-"""The full model as a task: SVD latents of whole frames, as `sonimate.features.latents` computes them."""
+"""Training of the full model: SVD latents of whole frames, which `sonimate features --model` computes."""
 
 from __future__ import annotations
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,33 +15,35 @@ from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, 
 from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, INDEX, UNET, VAE, read_config
 from sonimate.checkpoints.store import load_network, load_svd_codec, save_network
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
+from sonimate.codecs.svd.autoencoder import SVDCodec
+from sonimate.configs import SamplingOptions
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
 from sonimate.errors import TooFewClips
 from sonimate.features.latents import LatentClip
 from sonimate.models.unet import UNetConfig
-from sonimate.train.bucket_stage import BucketBatch, BucketTask
 from sonimate.train.config import FullConfig
-from sonimate.train.film import film_clips
-from sonimate.train.held_out import divide
-from sonimate.train.motion_windows import windows_of
+from sonimate.train.motion_windows import cut_windows
+from sonimate.train.task import BucketBatch, BucketTask, split_speakers
+from sonimate.train.validation import MouthCurves, generate_latents, lip_scores, measure_frames
 
 Drawn = tuple[LatentClip, int, int]
 """A clip, the first frame of the window, and the frame that is the reference."""
 
 
 class FullTask:
-    """See sonimate.train.task. Clips of `config.held_out` speakers are not trained on, but judged by; without
-    any, the first ones are."""
+    """See Task. Clips of the speakers in `config.held_out` are used for validation only; without held-out
+    speakers, validation uses the first clips that are trained on."""
 
-    def __init__(self, config: FullConfig, clips: list[LatentClip], init: Path, films: Path):
-        """init: folder of the full model to start from, whose frozen networks made `clips`. films: folder for
-        videos of validation.
+    def __init__(self, config: FullConfig, clips: list[LatentClip], init: Path, videos: Path):
+        """init: folder of the full model to start from, whose frozen networks made `clips`.
+        videos: folder for the videos of validation.
 
-        Raises OptionOutOfRange: a speaker to hold out is unknown. TooFewClips: none is as long as a window.
+        Raises OptionOutOfRange: a speaker to hold out is unknown. TooFewClips: no clip is as long as a
+        window.
         """
-        self.config, self._init, self._films = config, init, films
-        trained, held_out = divide(clips, config.held_out)
+        self.config, self._init, self._videos = config, init, videos
+        trained, held_out = split_speakers(clips, config.held_out)
         unet = load_network(init, UNET, configure=self._unet_config)
         unet.enable_gradient_checkpointing(config.gradient_checkpointing)
         tokens = load_network(init, AUDIO_TO_TOKENS)
@@ -50,10 +53,10 @@ class FullTask:
         self._clips = [clip for clip in trained if len(clip.latents) >= config.frames]
         if not self._clips:
             raise TooFewClips(
-                f"Of {len(clips)} clips none to train on lasts {config.frames} frames at 12.5 a second. "
-                "Prepare longer footage, lower frames, or hold out fewer speakers."
+                f"None of the {len(trained)} clips to train on lasts {config.frames} frames at 12.5 fps. "
+                "Prepare longer footage, lower `frames`, or hold out fewer speakers."
             )
-        self._judged = (held_out or self._clips)[: config.validation_clips]
+        self._validation_clips = (held_out or self._clips)[: config.validation_clips]
         starts = np.array([len(clip.latents) - config.frames + 1 for clip in self._clips], float)
         self._chances = starts / starts.sum()
 
@@ -73,18 +76,30 @@ class FullTask:
         )
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
-        """Films of clips' first frames animated by their own sound, and how well their mouths follow it."""
-        if not self._judged:
+        """See lip_scores, and `faces`, the share of generated frames that show a face. Writes the videos."""
+        if not self._validation_clips:
             return {}
         codec = load_svd_codec(self._init, torch.float32)
         for network in codec.networks:
             network.to(next(networks.parameters()).device)
-        return film_clips(
-            networks, codec, self._judged, self.config.sampling_options, self._films / f"step-{step:06d}"
+        folder = self._videos / f"step-{step:06d}"
+        folder.mkdir(parents=True, exist_ok=True)
+        curves, faces = zip(
+            *(self._validate_clip(networks, codec, clip, folder) for clip in self._validation_clips),
+            strict=True,
         )
+        return lip_scores(curves) | {"faces": float(np.mean(faces))}
+
+    def _validate_clip(
+        self, networks: Denoiser, codec: SVDCodec, clip: LatentClip, folder: Path
+    ) -> tuple[MouthCurves, float]:
+        latents = generate_clip(networks, clip, self.config.sampling_options, self._scaling)
+        path = folder / f"{clip.clip_id.key}.mp4"
+        frames = list(codec.decode(latents.cpu(), decoding=replace(codec.decoding, fps=codec.latent_fps)))
+        return measure_frames(frames, clip.shard.landmarks(), clip.shard.sound(), path)
 
     def save(self, networks: Denoiser, folder: Path) -> None:
-        """The trained networks, and copies of the others."""
+        """Write the trained networks, and copies of the others."""
         model = folder / "model"
         save_network(model, UNET, networks.unet)
         save_network(model, AUDIO_TO_TOKENS, networks.audio_to_tokens, torch.float32)
@@ -94,7 +109,7 @@ class FullTask:
         shutil.copy(self._init / INDEX, model / INDEX)
 
     def bucket_task(self, trained: Path) -> BucketTask:
-        """The second stage; it needs nothing of the first."""
+        """The second stage; it does not depend on the first one's results."""
 
         def batch(step: int, rows: range) -> BucketBatch:
             drawn = [self._draw(self.config.steps + step, row) for row in rows]
@@ -107,20 +122,44 @@ class FullTask:
         return UNetConfig(**{**values, "without": self.config.without})
 
     def _draw(self, step: int, row: int) -> Drawn:
-        """Clips in proportion to the windows that they hold; any frame may be the reference."""
+        """A clip, with a chance proportional to the number of windows in it; any of its frames may be the
+        reference."""
         rng = np.random.default_rng([self.config.seed, step, row])
         clip = self._clips[rng.choice(len(self._clips), p=self._chances)]
         start = int(rng.integers(len(clip.latents) - self.config.frames + 1))
         return clip, start, int(rng.integers(len(clip.latents)))
 
     def _features(self, drawn: list[Drawn], count: int, before: int, layers: slice) -> Tensor:
-        """Windows (b, f, count * l * d) of hidden states around each frame; zeros beyond the sound's ends."""
-        windows = []
-        for clip, start, _ in drawn:
-            rows = clip.hidden[:, layers].reshape(len(clip.hidden), -1)
-            frames = VIDEO_FRAMES_PER_LATENT * np.arange(start, start + self.config.frames)
-            windows.append(windows_of(rows, frames, count, before, np.zeros(rows.shape[1], rows.dtype)))
+        """Windows (b, f, count * l * d) of hidden states around each frame."""
+        frames = np.arange(self.config.frames)
+        windows = [clip_windows(clip, start + frames, count, before, layers) for clip, start, _ in drawn]
         return torch.from_numpy(np.stack(windows)).float()
+
+
+def clip_windows(
+    clip: LatentClip, frames: np.ndarray, count: int, before: int, layers: slice = slice(None)
+) -> np.ndarray:
+    """Windows (f, count * l * d) of a clip's hidden states around frames at 12.5 fps; zeros beyond the ends
+    of the sound. See cut_windows."""
+    rows = clip.hidden[:, layers].reshape(len(clip.hidden), -1)
+    zeros = np.zeros(rows.shape[1], rows.dtype)
+    return cut_windows(rows, VIDEO_FRAMES_PER_LATENT * frames, count, before, zeros)
+
+
+def generate_clip(networks: Denoiser, clip: LatentClip, options: SamplingOptions, scaling: float) -> Tensor:
+    """Latents (n, 4, h, w) of a clip's first frame animated by the clip's sound and motion buckets. scaling:
+    the autoencoder's factor on latents."""
+    first = torch.from_numpy(np.array(clip.latents[0])).float()
+    return generate_latents(
+        networks,
+        features=clip_windows(clip, np.arange(len(clip.latents)), TOKEN_ROWS, TOKEN_ROWS_BEFORE),
+        buckets=clip.buckets,
+        image=torch.from_numpy(np.array(clip.image[:1])).float(),
+        reference=first / scaling,
+        mask=clip.mask(),
+        options=options,
+        initial_mean=first.to(next(networks.parameters()).device),
+    )
 
 
 def _names(drawn: list[Drawn]) -> tuple[str, ...]:

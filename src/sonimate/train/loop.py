@@ -1,8 +1,8 @@
 """The training loop: batch, loss, step; a moving average; checkpoints that resume exactly.
 
-The batch of a step is a pure function of (seed, step), and each process takes its rows of it: one process or
-many, killed or not, a run has the same loss curve, up to the order of sums (and up to dropout, which a
-process draws for its own rows).
+The batch of a step is a pure function of (seed, step), and each process takes its rows of it. So a run has
+the same loss curve with one process or many, killed and resumed or not, up to the order of sums (and up to
+dropout, which each process draws for its own rows).
 """
 
 from __future__ import annotations
@@ -11,58 +11,55 @@ import copy
 import logging
 import math
 import shutil
+from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, gather_object
-from torch import Tensor
+from torch import Tensor, nn
 from torch.distributed.tensor import DTensor
 
 from sonimate.diffusion.draws import row_generator
-from sonimate.errors import TrainingDiverged
+from sonimate.errors import OptionOutOfRange, TrainingDiverged
 from sonimate.train.average import Average
 from sonimate.train.config import TrainConfig
-from sonimate.train.division import set_up_division
-from sonimate.train.record import (
-    PARTIAL,
-    append_loss,
-    forget_losses_from,
-    newest_checkpoint,
-    publish_checkpoint,
-)
-from sonimate.train.task import Task, on_device
+from sonimate.train.prefetch import prefetched
+from sonimate.train.run_folder import RunFolder
+from sonimate.train.task import Named, Task, on_device
 from sonimate.types import Progress, no_progress
 
 _log = logging.getLogger("sonimate")
 
 REPORT_EVERY = 20
-PATIENCE = timedelta(hours=3)
-"""How long processes wait for the first one, which alone validates."""
+VALIDATION_TIMEOUT = timedelta(hours=3)
+"""How long the other processes wait for the first one, which alone validates."""
 
 ADVICE = (
-    "If it is always the same sample, leave it out; else lower learning_rate. Either makes another run: "
+    "If it is always the same sample, leave it out; otherwise lower learning_rate. Either makes another run: "
     "choose a new RUN folder."
 )
 
 
 class Trainer:
-    """Trains a task. out: run folder, to hold checkpoint, losses.jsonl and TensorBoard's log."""
+    """Trains a task. out: the folder of the run, see RunFolder; it also holds TensorBoard's log."""
 
     def __init__(self, task: Task, config: TrainConfig, out: Path):
-        self.task, self.config, self.out = task, config, out
+        self.task, self.config, self.folder = task, config, RunFolder(out)
         out.mkdir(parents=True, exist_ok=True)
         self.accelerator = Accelerator(
             log_with="tensorboard",
             project_dir=str(out),
             mixed_precision=config.mixed_precision,
             gradient_accumulation_steps=config.accumulation,
-            kwargs_handlers=[InitProcessGroupKwargs(timeout=PATIENCE)],
+            kwargs_handlers=[InitProcessGroupKwargs(timeout=VALIDATION_TIMEOUT)],
         )
         self.accelerator.init_trackers("log")
-        set_up_division(self.accelerator, config, task.networks)
+        set_up_processes(self.accelerator, config, task.networks)
         self._whole = copy.deepcopy(task.networks).cpu() if self.accelerator.is_main_process else None
         networks = task.networks.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(
@@ -83,28 +80,39 @@ class Trainer:
         Raises TrainingDiverged.
         """
         self._resume()
-        while self.step < self.config.steps:
-            loss = self._train_step()
-            self._log({"loss": loss, "rate": self._rate()})
-            if self.accelerator.is_main_process:
-                append_loss(self.out, self.step, loss, self._rate())
-            self.step += 1
-            progress(stage, self.step, self.config.steps)
-            last = self.step == self.config.steps
-            if self.step % REPORT_EVERY == 0 or last:
-                _log.info("step %d/%d loss %.4f", self.step, self.config.steps, loss)
-            if self.step % self.config.validate_every == 0 or last:
-                self._validate()
-            if self.step % self.config.checkpoint_every == 0 or last:
-                self._checkpoint()
+        with self._batches() as batches:
+            while self.step < self.config.steps:
+                self._do_step(batches)
+                progress(stage, self.step, self.config.steps)
         if (networks := self.averaged()) is not None:
-            self.task.save(networks, self.out)
+            self.task.save(networks, self.folder.path)
         self.accelerator.wait_for_everyone()
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
+    def _do_step(self, batches: Iterator[Named]) -> None:
+        """One step, and the report, validation and checkpoint that are due after it."""
+        loss = self._train_step(batches)
+        self._log({"loss": loss, "rate": self._rate()})
+        if self.accelerator.is_main_process:
+            self.folder.append_loss(self.step, loss, self._rate())
+        self.step += 1
+        last = self.step == self.config.steps
+        if self.step % REPORT_EVERY == 0 or last:
+            _log.info("step %d/%d loss %.4f", self.step, self.config.steps, loss)
+        if self.step % self.config.validate_every == 0 or last:
+            self._validate()
+        if self.step % self.config.checkpoint_every == 0 or last:
+            self._checkpoint()
+
+    def _batches(self) -> AbstractContextManager[Iterator[Named]]:
+        """This process's part of the batches of all steps left, in order, prepared ahead of their use."""
+        parts = product(range(self.step, self.config.steps), range(self.config.accumulation))
+        return prefetched(lambda key: self.task.batch(key[0], self._rows(key[1])), parts)
+
     def averaged(self) -> Any:
-        """The averaged networks on the CPU in the first process, None in the others; all must call it."""
+        """The averaged networks on the CPU in the first process, None in the others. All processes must call
+        it together."""
         averages = self.average.whole()
         if self._whole is None:
             return None
@@ -112,7 +120,7 @@ class Trainer:
         return self._whole.eval()
 
     def _rate(self) -> float:
-        """Learning rate of the present step: linear warm-up, then a cosine."""
+        """Learning rate of the current step: a linear warm-up, then a cosine."""
         config = self.config
         if self.step < config.warmup_steps:
             return config.learning_rate * (self.step + 1) / config.warmup_steps
@@ -120,14 +128,15 @@ class Trainer:
         share = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
         return config.learning_rate * share
 
-    def _train_step(self) -> float:
-        """One step of the optimiser; returns the mean loss of the whole batch."""
+    def _train_step(self, batches: Iterator[Named]) -> float:
+        """One step of the optimiser; returns the mean loss of the whole batch. Takes as many batches as a
+        step has parts."""
         self.networks.train()
         for group in self.optimiser.param_groups:
             group["lr"] = self._rate()
         means, names = [], []
         for part in range(self.config.accumulation):
-            batch: Any = self.task.batch(self.step, self._rows(part))
+            batch: Any = next(batches)
             own = (self.config.seed, self.step, part, self.accelerator.process_index)
             torch.manual_seed(row_generator(*own).initial_seed())
             with self.accelerator.accumulate(self.networks):
@@ -151,27 +160,27 @@ class Trainer:
         return range(start, start + count)
 
     def _mean(self, losses: Tensor, names: tuple[str, ...]) -> float:
-        """Mean over the processes' rows. Raises TrainingDiverged in all of them, naming the samples."""
-        everyones = self.accelerator.gather(losses)
-        assert isinstance(everyones, Tensor)
-        if not everyones.isfinite().all():
-            finite = everyones.isfinite().tolist()
+        """Mean over the rows of all processes. Raises TrainingDiverged in all of them, naming the samples."""
+        gathered = self.accelerator.gather(losses)
+        assert isinstance(gathered, Tensor)
+        if not gathered.isfinite().all():
+            finite = gathered.isfinite().tolist()
             wrong = [name for name, fine in zip(gather_object(list(names)), finite, strict=True) if not fine]
             raise TrainingDiverged(
-                f"The loss is {everyones.mean().item()} at step {self.step}, of {', '.join(wrong)}. " + ADVICE
+                f"The loss is {gathered.mean().item()} at step {self.step}, of {', '.join(wrong)}. " + ADVICE
             )
-        return everyones.mean().item()
+        return gathered.mean().item()
 
     def _check_gradient(self, norm: Tensor | float | None, names: list[str]) -> None:
-        """Raise TrainingDiverged in all processes, before the step, unless the norm is finite. Half precision
-        overflows now and then, and its scaler skips such a step."""
+        """Raise TrainingDiverged in all processes, before the step, unless the norm is finite. float16
+        overflows now and then: the scaler then skips the step, and no error is raised."""
         norm = norm.full_tensor() if isinstance(norm, DTensor) else norm
         scaler = self.accelerator.scaler
         if norm is None or math.isfinite(norm) or (scaler is not None and scaler.get_scale() > 1):
             return
-        everyones = ", ".join(dict.fromkeys(gather_object(names)))
+        gathered = ", ".join(dict.fromkeys(gather_object(names)))
         raise TrainingDiverged(
-            f"The gradient's norm is {float(norm)} at step {self.step}, of a batch of {everyones}. " + ADVICE
+            f"The gradient's norm is {float(norm)} at step {self.step}, of a batch of {gathered}. " + ADVICE
         )
 
     def _validate(self) -> None:
@@ -190,20 +199,44 @@ class Trainer:
 
     def _checkpoint(self) -> None:
         if self.accelerator.is_main_process:
-            shutil.rmtree(self.out / PARTIAL, ignore_errors=True)
+            shutil.rmtree(self.folder.partial, ignore_errors=True)
         self.accelerator.wait_for_everyone()
-        self.accelerator.save_state(str(self.out / PARTIAL))
+        self.accelerator.save_state(str(self.folder.partial))
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            publish_checkpoint(self.out, self.step)
+            self.folder.publish_checkpoint(self.step)
         self.accelerator.wait_for_everyone()
 
     def _resume(self) -> None:
-        newest = newest_checkpoint(self.out)
+        newest = self.folder.newest_checkpoint()
         if newest is not None:
             folder, self.step = newest
             self.accelerator.load_state(str(folder))
             _log.info("resuming at step %d", self.step)
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
-            forget_losses_from(self.out, self.step)
+            self.folder.remove_losses_from(self.step)
+
+
+def set_up_processes(accelerator: Accelerator, config: TrainConfig, networks: nn.Module) -> None:
+    """Set accelerate's plugins for a configuration and its networks, before `accelerator.prepare`.
+
+    The settings of `accelerate launch` are those of the first stage. The second stage has an accumulation of
+    its own, and its network lacks the parts that FSDP gathers one by one: it is gathered as one part.
+    Raises OptionOutOfRange if the batch cannot be divided among the processes.
+    """
+    parts = accelerator.num_processes * config.accumulation
+    if config.batch_size % parts:
+        raise OptionOutOfRange(
+            f"batch_size = {config.batch_size} does not divide into {parts} parts: "
+            f"{accelerator.num_processes} processes, accumulation = {config.accumulation}."
+        )
+    accelerator.gradient_accumulation_steps = config.accumulation
+    deepspeed = accelerator.state.deepspeed_plugin
+    if deepspeed is not None:
+        deepspeed.deepspeed_config["train_micro_batch_size_per_gpu"] = config.batch_size // parts
+        deepspeed.deepspeed_config["gradient_accumulation_steps"] = config.accumulation
+    fsdp = getattr(accelerator.state, "fsdp_plugin", None)
+    present = {type(module).__name__ for module in networks.modules()}
+    if fsdp is not None and present.isdisjoint(fsdp.transformer_cls_names_to_wrap or ()):
+        fsdp.transformer_cls_names_to_wrap = []

@@ -1,4 +1,4 @@
-"""Training windows: two seconds of a sample, shown against a random frame of the same sample."""
+"""Training windows of the compact model: two seconds of a sample, relative to a random frame of it."""
 
 from __future__ import annotations
 
@@ -16,17 +16,18 @@ from sonimate.codecs.mesh.motion import Motion
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion
-from sonimate.face.regions import LIPS_INNER, LIPS_OUTER
+from sonimate.face.regions import LANDMARK_COUNT, LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, UPPER_LIP_INNER
 from sonimate.features.motion_samples import MotionSample
 
 LIVELINESS = (0.6, 1.7)
-"""Expressions are made this much smaller or larger around the face at rest, and their bucket with them, so
-that the model learns what the bucket means."""
+"""Range of a random factor on expressions, measured from the face at rest. The expression bucket gets the
+same factor, so that the model learns what the bucket means."""
 SMILE_CHANCE = 0.4
-"""How often the reference smiles while the sample does not: portraits do, and must still close their
-mouths."""
+"""How often a smile is added to the reference alone: many portraits smile, and the animated mouth must still
+close."""
 HEAD_MIRROR = np.array([1.0, -1.0, -1.0, -1.0, 1.0, 1.0])
-"""Mirroring a head negates yaw, roll and sideways movement."""
+"""Factors on head motion (rotation vector, translation, log scale) that mirror it: yaw, roll and sideways
+movement change their signs."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,9 @@ class MotionWindows:
 class WindowSampler:
     """Draws windows from samples. Each is a pure function of (seed, step, row of the step's batch).
 
-    Raises TooFewClips: no sample is as long as a window. OptionOutOfRange: a kind of sample that `real_share`
-    asks for is missing.
+    frames: of a window, at 12.5 fps. real_share, reference_noise: see CompactConfig. silence_rows: token and
+    bucket features (d,) of a zero hidden state. Raises TooFewClips: no sample is as long as a window.
+    OptionOutOfRange: `real_share` needs real or synthetic samples, and there are none.
     """
 
     def __init__(
@@ -64,8 +66,8 @@ class WindowSampler:
         usable = [sample for sample in samples if len(sample.expression) >= span]
         if not usable:
             raise TooFewClips(
-                f"Of {len(samples)} samples to train on none lasts {span} frames at 25 a second. Prepare "
-                "longer footage, lower frames, or hold out fewer speakers."
+                f"None of the {len(samples)} samples to train on lasts {span} frames at 25 fps. Prepare "
+                "longer footage, lower `frames`, or hold out fewer speakers."
             )
         self._pools = [[s for s in usable if s.kind == kind] for kind in ("real", "synthetic")]
         _check_share(real_share, *self._pools)
@@ -74,23 +76,23 @@ class WindowSampler:
         self._codec, self._frames, self._span = codec, frames, span
         self._noise, self._seed = reference_noise, seed
         self._mirror = mirror_matrix(codec)
-        self._rest = {sample.clip_id: rest_of(sample.expression, codec) for sample in usable}
+        self._rest = {sample.clip_id: resting_face(sample.expression, codec) for sample in usable}
         self._smiles = codec.project(smiles())
         self._silence = silence_rows
 
     def batch(self, step: int, rows: range) -> MotionWindows:
         """Some rows of a step's batch: independent of all others, so that training resumes exactly and
         processes can share a batch."""
-        drawn = [self._window(np.random.default_rng([self._seed, step, row])) for row in rows]
-        names, expression, head, reference, tokens, bucket_rows, buckets = zip(*drawn, strict=True)
-        moves = [
+        windows = [self._window(np.random.default_rng([self._seed, step, row])) for row in rows]
+        names, expression, head, reference, tokens, bucket_rows, buckets = zip(*windows, strict=True)
+        latents = [
             self._codec.to_latents(Motion(face, pose)) for face, pose in zip(expression, head, strict=True)
         ]
-        still = Motion(np.stack(reference), np.zeros((len(rows), HEAD_MIRROR.size)))
+        references = Motion(np.stack(reference), np.zeros((len(rows), HEAD_MIRROR.size)))
         return MotionWindows(
             names,
-            torch.stack(moves),
-            self._codec.to_latents(still),
+            torch.stack(latents),
+            self._codec.to_latents(references),
             torch.from_numpy(np.stack(tokens)).float(),
             torch.from_numpy(np.stack(bucket_rows)).float(),
             torch.from_numpy(np.stack(buckets)).float(),
@@ -116,50 +118,55 @@ class WindowSampler:
                 head * HEAD_MIRROR,
             )
         reference = reference + self._noise * rng.normal(size=reference.shape)
-        tokens = windows_of(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
-        buckets = windows_of(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
+        tokens = cut_windows(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
+        buckets = cut_windows(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
         labels = sample.buckets * [1.0, gain]
         return str(sample.clip_id), expression, head, reference, tokens, buckets, labels
 
 
-def rest_of(expression: np.ndarray, codec: MeshCodec) -> np.ndarray:
-    """The mean of a sample's quarter of frames with the least open mouth: (n, k) -> (k,)."""
-    gap = expression @ (codec.basis[:, 13, 1] - codec.basis[:, 14, 1])
+def resting_face(expression: np.ndarray, codec: MeshCodec) -> np.ndarray:
+    """Mean expression (k,) of the quarter of a sample's frames (n, k) whose mouth is least open."""
+    gap = expression @ (codec.basis[:, UPPER_LIP_INNER, 1] - codec.basis[:, LOWER_LIP_INNER, 1])
     return expression[gap <= np.quantile(gap, 0.25)].mean(0)
 
 
 def smiles() -> np.ndarray:
-    """(2, 478, 3) cm: lips drawn out and up at their corners, and lips parted, as photographs show them."""
+    """Changes (2, 478, 3) cm of the vertices in a smile: corners of the mouth out and up; lips parted."""
     x, y, _ = canonical_vertices().T
     lips = list(LIPS_OUTER + LIPS_INNER)
     side = x[lips] / np.abs(x[lips]).max()
-    drawn, parted = np.zeros((2, 478, 3))
-    drawn[lips, 0] = 0.6 * side
-    drawn[lips, 1] = 0.4 * np.abs(side) ** 1.5
-    parted[lips, 1] = np.where(y[lips] > y[[13, 14]].mean(), 0.3, -0.9) * (1 - side**2)
-    return np.stack([drawn, parted])
+    corners, parted = np.zeros((2, LANDMARK_COUNT, 3))
+    corners[lips, 0] = 0.6 * side
+    corners[lips, 1] = 0.4 * np.abs(side) ** 1.5
+    middle = y[[UPPER_LIP_INNER, LOWER_LIP_INNER]].mean()
+    parted[lips, 1] = np.where(y[lips] > middle, 0.3, -0.9) * (1 - side**2)
+    return np.stack([corners, parted])
 
 
-def windows_of(
-    rows: np.ndarray, frames: np.ndarray, count: int, before: int, outside: np.ndarray
+def cut_windows(
+    rows: np.ndarray, frames: np.ndarray, count: int, before: int, silence_row: np.ndarray
 ) -> np.ndarray:
-    """Rows (t, d) at 50 Hz around each of `frames` (25 fps indices), flattened to (f, count * d). Rows beyond
-    the sound's ends are `outside`: what a zero hidden state reduces to (NOTES 1.4)."""
+    """Windows of `count` feature rows (t, d) at 50 Hz, each starting `before` rows before one of the `frames`
+    (indices at 25 fps), flattened to (f, count * d).
+
+    Beyond the ends of the sound, rows are `silence_row` (d,), the features of a zero hidden state (NOTES
+    1.4).
+    """
     at = HIDDEN_STATES_PER_VIDEO_FRAME * frames[:, None] - before + np.arange(count)
     inside = (at >= 0) & (at < len(rows))
-    taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], outside)
+    taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], silence_row)
     return taken.reshape(len(frames), -1)
 
 
 def mirror_matrix(codec: MeshCodec) -> np.ndarray:
-    """(k, k): coefficients @ matrix are those of the mirrored expression, as far as the basis holds it."""
+    """(k, k): `coefficients @ matrix` are those of the mirrored expression, projected on the basis."""
     mirrored = codec.basis[:, mirror_partners()] * [-1, 1, 1]
     count = len(codec.basis)
     return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
 
 
 def _chances(pool: list[MotionSample], span: int) -> np.ndarray:
-    """Samples are drawn in proportion to the windows they hold."""
+    """Chance (n,) of each sample, proportional to the number of windows in it."""
     weights = np.array([len(sample.expression) - span + 1 for sample in pool], float)
     return weights / weights.sum() if len(pool) else weights
 
@@ -167,11 +174,11 @@ def _chances(pool: list[MotionSample], span: int) -> np.ndarray:
 def _check_share(real_share: float, real: list[MotionSample], synthetic: list[MotionSample]) -> None:
     if real_share > 0 and not real:
         raise OptionOutOfRange(
-            f"real_share = {real_share}, but there is no real sample to train on that is long enough. "
+            f"real_share = {real_share}, but no real sample to train on is long enough. "
             "Prepare footage, hold out fewer speakers, or set real_share=0."
         )
     if real_share < 1 and not synthetic:
         raise OptionOutOfRange(
-            f"real_share = {real_share}, but there is no synthetic sample. Give python -m "
-            "sonimate.features some by --speech, or set real_share=1."
+            f"real_share = {real_share}, but the data has no synthetic sample that is long enough. Give "
+            "`sonimate features` some by --speech, or set real_share=1."
         )

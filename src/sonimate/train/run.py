@@ -1,9 +1,12 @@
-"""A whole training run: the recipe, the data and the start make a task, which goes through both stages."""
+"""A whole training run: recipe, data and starting model become a task, which is trained in both stages."""
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Iterator
+import json
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import nullcontext
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,17 +14,25 @@ from accelerate import PartialState
 
 from sonimate.checkpoints.registry import INDEX, is_full, model_folder
 from sonimate.errors import OptionOutOfRange
-from sonimate.train.bucket_stage import BUCKETS, bucket_config
+from sonimate.media.folders import files_fingerprint, fingerprint, locked
 from sonimate.train.compact_task import CompactData, CompactTask
-from sonimate.train.config import CompactConfig, FullConfig, read_config
-from sonimate.train.full_task import FullTask
+from sonimate.train.config import CompactConfig, FullConfig, TrainConfig, read_config
 from sonimate.train.loop import Trainer
-from sonimate.train.run_identity import about_run, claim
+from sonimate.train.run_folder import RunFolder
+from sonimate.train.task import BUCKETS, bucket_config
 from sonimate.types import Progress, no_progress
+
+WITHOUT_EFFECT = frozenset(
+    {
+        *("accumulation", "gradient_checkpointing", "checkpoint_every"),
+        *("validate_every", "validation_clips", "sampling"),
+    }
+)
+"""Settings that change no trained number: memory of a step, checkpoints, validation."""
 
 
 def train(
-    recipe: Path,
+    recipe: str | Path,
     data: Path,
     out: Path,
     *,
@@ -29,48 +40,74 @@ def train(
     changes: dict[str, Any] | None = None,
     progress: Progress = no_progress,
 ) -> Path:
-    """Train by a recipe until done, from where a stopped run was; returns the model's folder. A run that is
-    done is only written once more.
+    """Train by a recipe to the end, from the last checkpoint in `out` if there is one; returns the folder of
+    the model. A finished run only writes its model again.
 
-    data: of `python -m sonimate.features` or `python -m sonimate.features.latents`. init: a bundled model's
-    name, a model folder, or the folder of a run; the full size needs one. changes: settings that differ from
-    the recipe. Raises SonimateError.
+    recipe: path of a YAML file, or the name of a recipe of the package. data: a folder of `sonimate
+    features`. init: a bundled model's name, a model folder, or the folder of a run; the full size needs one.
+    changes: settings that differ from the recipe. Raises SonimateError.
     """
     config = read_config(recipe, **changes or {})
     start = None if init is None else starting_model(init)
-    if isinstance(config, CompactConfig):
-        compact = CompactData.load(data)
-        claim(out, about_run(config, start, _rows_of_compact(compact)))
-        task = CompactTask(config, compact, start)
-    elif isinstance(config, FullConfig) and start is not None and is_full(start):
-        from sonimate.features.latents import read_latents
-
-        clips = read_latents(data, start)
-        rows = ((str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips)
-        claim(out, about_run(config, start, rows))
-        task = FullTask(config, clips, start, out / "validation")
-    else:
-        raise OptionOutOfRange(
-            "The full size starts from a full model. Give its folder by --init; docs/training.md tells how "
-            "to make one of Stable Video Diffusion XT."
-        )
-    Trainer(task, config, out).run(progress)
-    model = out / "model"
-    if config.bucket_steps:
-        Trainer(task.bucket_task(model), bucket_config(config), out / BUCKETS).run(progress, "buckets")
-    PartialState().destroy_process_group()
+    first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
+    samples, make_task = _read_data(config, data, start, out)
+    with locked(out) if first_process else nullcontext():
+        RunFolder(out).claim(run_record(config, start, samples), write=first_process)
+        task = make_task()
+        Trainer(task, config, out).run(progress)
+        model = out / "model"
+        if config.bucket_steps:
+            stage = Trainer(task.bucket_task(model), bucket_config(config), out / BUCKETS)
+            stage.run(progress, "buckets")
+        PartialState().destroy_process_group()
     return model
 
 
 def starting_model(init: str) -> Path:
-    """The folder of a model, or of the model that a run has made. Raises UnknownModel."""
-    made = Path(init) / "model"
-    return made if (made / INDEX).is_file() else model_folder(init)
+    """The folder of a model, or of the model in the folder of a run. Raises UnknownModel."""
+    trained = Path(init) / "model"
+    return trained if (trained / INDEX).is_file() else model_folder(init)
 
 
-def _rows_of_compact(data: CompactData) -> Iterator[tuple[object, ...]]:
-    """What tells samples, and the features they are reduced to, from others."""
-    features = [hashlib.sha256(reducer.components.tobytes()).hexdigest() for reducer in data.reducers]
+def run_record(config: TrainConfig, init: Path | None, samples: Iterable[object]) -> dict[str, Any]:
+    """What the results of a run depend on, as JSON values.
+
+    init: the folder of a model. samples: an object for each sample, whose `repr` identifies it.
+    """
+    settings = {name: value for name, value in asdict(config).items() if name not in WITHOUT_EFFECT}
+    rows = sorted(map(repr, samples))
+    record = {
+        "size": type(config).__name__,
+        "settings": settings,
+        "init": None if init is None else files_fingerprint(init, "**/*.safetensors"),
+        "data": f"{len(rows)} samples, {fingerprint(*rows)}",
+    }
+    return json.loads(json.dumps(record))
+
+
+def _read_data(
+    config: TrainConfig, data: Path, start: Path | None, out: Path
+) -> tuple[Iterable[object], Callable[[], Any]]:
+    """What identifies the samples, and a function that makes the task."""
+    if isinstance(config, CompactConfig):
+        compact = CompactData.load(data)
+        return _compact_samples(compact), lambda: CompactTask(config, compact, start)
+    if isinstance(config, FullConfig) and start is not None and is_full(start):
+        from sonimate.features.latents import read_latents
+        from sonimate.train.full_task import FullTask
+
+        clips = read_latents(data, start)
+        samples = [(str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips]
+        return samples, lambda: FullTask(config, clips, start, out / "validation")
+    raise OptionOutOfRange(
+        "The full size starts from a full model. Give its folder by --init; docs/training.md says how to "
+        "make one from Stable Video Diffusion XT."
+    )
+
+
+def _compact_samples(data: CompactData) -> Iterator[tuple[object, ...]]:
+    """What identifies each sample and its features."""
+    features = [fingerprint(reducer.components.tobytes()) for reducer in data.reducers]
     for sample in data.samples:
         shapes = sample.expression.shape, sample.token_rows.shape
         yield str(sample.clip_id), sample.speaker, sample.kind, shapes, sample.buckets.tolist(), features

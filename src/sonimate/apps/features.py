@@ -1,0 +1,74 @@
+"""`sonimate features`: shards of clips -> what a model is trained on."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from pathlib import Path
+
+from sonimate.apps.arguments import whole
+from sonimate.apps.progress import Watch
+from sonimate.errors import ExtraMissing, OptionOutOfRange
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `features` to the command line. Loads nothing heavy."""
+    parser = commands.add_parser(
+        "features",
+        help="compute what a model is trained on",
+        description="Compute training data from SHARDS: motion of faces and audio features for the compact "
+        "model, or, with --model, latents and embeddings for a full model.",
+    )
+    add = parser.add_argument
+    add("shards", type=Path, metavar="SHARDS", help="a folder of sonimate prepare")
+    add("-o", "--out", type=Path, required=True, metavar="DATA", help="the folder to write")
+    compact = parser.add_argument_group("compact model")
+    compact.add_argument("--speech", type=Path, metavar="SPEECH", help="a folder of sonimate speech")
+    compact.add_argument(
+        "--seed", type=whole(0, 2**31 - 1), metavar="N", help="of the synthetic faces (default: 0)"
+    )
+    full = parser.add_argument_group("full model")
+    full.add_argument("--model", metavar="MODEL", help="folder of the full model to train from")
+    full.add_argument(
+        "--size",
+        type=whole(64, 4096),
+        metavar="PX",
+        help="shorter side of the frames (default: as in the shards)",
+    )
+    full.add_argument("--device", metavar="DEVICE", help="such as cpu, cuda or cuda:1 (default: auto)")
+
+
+def run(args: Namespace) -> None:
+    """Carry out a parsed `sonimate features` command line. Raises SonimateError."""
+    compact, full = ("speech", "seed"), ("size", "device")
+    wrong = [name for name in (compact if args.model else full) if getattr(args, name) is not None]
+    if wrong:
+        size, switch = ("compact", "without") if args.model else ("full", "with")
+        raise OptionOutOfRange(
+            f"--{wrong[0]} is an option of the {size} model, whose features are computed {switch} --model."
+        )
+    with Watch(args.started) as watch:
+        print(_full(args, watch) if args.model else _compact(args, watch))
+
+
+def _compact(args: Namespace, watch: Watch) -> str:
+    try:
+        from sonimate.features.derive import derive
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of("train", error) from error
+
+    written = derive(args.shards, args.out, args.speech, seed=args.seed or 0)
+    return f"{len(written.clips)} clips and {written.synthetic} utterances; see {args.out}/derived.json"
+
+
+def _full(args: Namespace, watch: Watch) -> str:
+    try:
+        from sonimate.checkpoints.model_folder import model_folder
+        from sonimate.devices import choose_device
+        from sonimate.features.latents import write_latents
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of("full", error) from error
+
+    device, model = choose_device(args.device or "auto"), model_folder(args.model)
+    written = write_latents(args.shards, args.out, model, device=device, size_px=args.size)
+    return f"{written} shards written to {args.out}"

@@ -1,0 +1,75 @@
+"""`sonimate recipe`: from public sources to the bundled model, by one command."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from importlib import import_module
+from pathlib import Path
+
+from sonimate.apps.arguments import whole
+from sonimate.errors import ExtraMissing
+
+NEEDED = (
+    ("prepare", "sonimate.footage.preparer"),
+    ("train", "sonimate.speech.corpus"),
+    ("train", "sonimate.train.run"),
+)
+"""Extras, and modules of the steps that import their packages."""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `recipe` to the command line. Loads nothing heavy."""
+    parser = commands.add_parser(
+        "recipe",
+        help="make the bundled model again, from its sources",
+        description="Fetch the public clips (or take FOOTAGE), make speech, prepare clips, compute features, "
+        "and train the compact model in three stages: on synthetic speech alone, with real clips, and as a "
+        "student that predicts in one call what guidance predicts in two. A stopped run continues. The model "
+        "is OUT/student/model.",
+    )
+    add = parser.add_argument
+    add(
+        "footage",
+        type=Path,
+        nargs="?",
+        metavar="FOOTAGE",
+        help="folder of videos of talking people (default: the public clips, which are fetched)",
+    )
+    add("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+    add(
+        "--config",
+        default="compact",
+        metavar="RECIPE",
+        help="settings of training (default: %(default)s)",
+    )
+    add("--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="of training (default: %(default)s)")
+    add(
+        "--jobs",
+        type=whole(1, 1024),
+        default=1,
+        metavar="N",
+        help="processes that make speech (default: %(default)s)",
+    )
+
+
+def run(args: Namespace) -> None:
+    """Carry out a parsed `sonimate recipe` command line. Raises SonimateError."""
+    for extra, module in NEEDED:
+        try:
+            import_module(module)
+        except ModuleNotFoundError as error:
+            raise ExtraMissing.of(extra, error) from error
+
+    from sonimate.footage.public_clips import fetch_clips
+    from sonimate.media.folders import locked
+    from sonimate.train.stages import check_recipe, recipe_commands, run_commands
+
+    check_recipe(args.footage, args.out, args.config)
+    with locked(args.out):
+        footage = args.footage
+        if footage is None:
+            footage = args.out / "clips"
+            fetch_clips(footage)
+        run_commands(recipe_commands(footage, args.out, args.config, seed=args.seed, jobs=args.jobs))
+    print(f"The model is {args.out / 'student' / 'model'}")

@@ -1,0 +1,42 @@
+"""Batches prepared in a worker thread while the networks compute."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import TypeVar
+
+K = TypeVar("K")
+T = TypeVar("T")
+
+AHEAD = 2
+"""Batches that wait or are being prepared, while one is in use."""
+
+
+@contextmanager
+def prefetched(make: Callable[[K], T], keys: Iterable[K], *, ahead: int = AHEAD) -> Iterator[Iterator[T]]:
+    """Yield an iterator over make(key) for all keys, in their order; one thread calls `make`, at most `ahead`
+    calls before their results are asked for.
+
+    An exception of `make` is raised, with its traceback, where its result is asked for. When the block ends,
+    for whatever reason, no further call starts, and the one that is running is waited for.
+    """
+    worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+    try:
+        yield _results(worker, make, iter(keys), ahead)
+    finally:
+        worker.shutdown(cancel_futures=True)
+
+
+def _results(
+    worker: ThreadPoolExecutor, make: Callable[[K], T], keys: Iterator[K], ahead: int
+) -> Iterator[T]:
+    waiting: deque[Future[T]] = deque()
+    for key in keys:
+        waiting.append(worker.submit(make, key))
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
