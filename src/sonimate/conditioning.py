@@ -60,7 +60,7 @@ def make_conditions(
         components.audio_to_bucket,
         fps,
     )
-    buckets = motion_buckets(audio.motion_buckets, options, motion)
+    buckets = motion_buckets(audio.motion_buckets, options, motion, components.codec.head_buckets)
     dtype = next(components.unet.parameters()).dtype
     return Conditions(
         image.to(dtype).expand(len(buckets), -1, -1),
@@ -73,14 +73,18 @@ def make_conditions(
     )
 
 
-def motion_buckets(predicted: Tensor, options: SamplingOptions, motion: MotionOptions) -> Tensor:
+def motion_buckets(
+    predicted: Tensor, options: SamplingOptions, motion: MotionOptions, head_range: tuple[float, float]
+) -> Tensor:
     """Buckets (n, 2) for the UNet: the predicted ones (n, 2), bounded to [0, 128] except as_reference, times
-    the dynamic scale (NOTES 4.9); where `motion` fixes one, that number as it is."""
+    the dynamic scale (NOTES 4.9). A bucket that `motion` fixes is taken as it is, the head's bounded to
+    `head_range`, which the UNet follows."""
     buckets = predicted if options.as_reference else predicted.clamp(0, MAX_BUCKET)
     buckets = buckets * options.dynamic_scale
-    for column, value in enumerate((motion.head_motion, motion.expression)):
-        if value is not None:
-            buckets[:, column] = value
+    if motion.head_motion is not None:
+        buckets[:, 0] = min(max(motion.head_motion, head_range[0]), head_range[1])
+    if motion.expression is not None:
+        buckets[:, 1] = motion.expression
     return buckets
 
 

@@ -284,7 +284,10 @@ class SonicPipeline:
                 "does not help, check the model: sonimate models verify."
             )
         shown = latents_shown(waveform, as_reference=options.as_reference)
-        return hold_last(latents.cpu(), shown), reference
+        latents = hold_last(latents.cpu(), shown)
+        if motion.head_motion is not None:
+            latents = self.components.codec.enlarge_head(latents, motion.head_motion)
+        return latents, reference
 
 
 def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:

@@ -40,6 +40,11 @@ class Codec(Protocol):
     def latent_fps(self) -> float: ...
 
     @property
+    def head_buckets(self) -> tuple[float, float]:
+        """Smallest and largest head bucket that the UNet follows. `enlarge_head` serves larger requests."""
+        ...
+
+    @property
     def networks(self) -> Sequence[nn.Module]:
         """The networks to move to a device before the codec encodes or decodes there."""
         ...
@@ -51,6 +56,11 @@ class Codec(Protocol):
     def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
         """size: px of the shorter side that the full model scales the portrait to, by default 512. The
         compact model animates a portrait at its own size and ignores it."""
+        ...
+
+    def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
+        """Latents made at the largest of `head_buckets` -> latents whose head moves as a larger `bucket`
+        asks."""
         ...
 
     def decode(self, latents: Tensor, context: Any, decoding: DecodeOptions | None = None) -> FrameStream:

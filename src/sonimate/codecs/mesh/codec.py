@@ -57,6 +57,9 @@ class MeshCodec:
     """
 
     latent_fps: float = LATENT_FPS
+    head_buckets: tuple[float, float] = (5.0, 32.0)
+    """Measured on the bundled model (docs/decisions/0016): head movement grows with the bucket from 5 to 32.
+    Above 32 it rises and falls several times, and from 96 to 128 it falls."""
     networks = ()
 
     def __init__(
@@ -145,6 +148,14 @@ class MeshCodec:
             height=height,
             context=PortraitWarp(portrait),
         )
+
+    def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
+        """Latents (n, 18, 8, 8) whose head moves farther from its mean over the clip, by the square root of
+        `bucket` over the largest of `head_buckets`: twice as far at 128."""
+        patches, head = latents.split([3 * PATCH**2, MOTION], dim=1)
+        mean = head.mean(0, keepdim=True)
+        gain = max(bucket / self.head_buckets[1], 1) ** 0.5
+        return torch.cat([patches, mean + gain * (head - mean)], dim=1)
 
     def decode(
         self, latents: Tensor, context: PortraitWarp, decoding: DecodeOptions | None = None

@@ -20,7 +20,7 @@ from sonimate.codecs.svd.preparation import (
     signed_image,
     unit_mask,
 )
-from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SEAMLESS_DECODE, DecodeOptions, require_size
+from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, MAX_BUCKET, SEAMLESS_DECODE, DecodeOptions, require_size
 from sonimate.errors import NonFiniteOutput
 from sonimate.types import FrameStream, Portrait
 
@@ -43,6 +43,7 @@ class SVDCodec:
     """
 
     latent_fps: float = LATENT_FPS
+    head_buckets: tuple[float, float] = (0.0, MAX_BUCKET)
 
     def __init__(
         self,
@@ -63,6 +64,10 @@ class SVDCodec:
     def interpolation(self, fps: float) -> str | None:
         """As in `Codec`."""
         return self.middle.name if fps > self.latent_fps else None
+
+    def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
+        """The latents as they are: the UNet follows every head bucket."""
+        return latents
 
     def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
         """What the networks see of a portrait (NOTES 2.1-2.3, 4.1), float32 on the CPU.
