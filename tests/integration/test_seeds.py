@@ -37,7 +37,7 @@ from sonimate.types import Waveform
 pipeline = SonicPipeline.from_pretrained("compact", device="cpu")
 sampling = replace(COMPACT, seed=1, windows_per_batch=int(windows_per_batch))
 sound = Waveform(read_audio(speech).samples[:80_000], 16_000)
-np.save(out, np.stack(list(pipeline(read_portrait(portrait, size=128), sound, sampling=sampling))))
+np.save(out, np.stack(list(pipeline(read_portrait(portrait, size=256), sound, sampling=sampling))))
 """
 
 
