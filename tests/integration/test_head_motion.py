@@ -9,7 +9,7 @@ from media_samples import EXAMPLES
 
 from sonimate.codecs.mesh.motion import Motion
 from sonimate.configs import COMPACT, MotionOptions
-from sonimate.evaluate.face_curves import generated_landmarks, measure_face
+from sonimate.evaluate.generation import generate_motion
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.face.pose import apply_motion, to_image
 from sonimate.face.regions import VERTEX_COUNT, face_height
@@ -35,10 +35,8 @@ def test_head_movement_as_drawn_grows_over_the_whole_range(name: str, pipeline: 
     degrees = []
     for bucket in BUCKETS:
         motion = MotionOptions(head_motion=bucket)
-        latents, reference = pipeline.generate(portrait, sound, sampling=options, motion=motion)
-        moved = pipeline.components.codec.motion(latents, reference.context, options.decoding)
-        rotation = measure_face(generated_landmarks(codec(), moved, reference.context)).rotation
-        degrees.append(np.sqrt(rotation.var(0).sum()))
+        curves = generate_motion(pipeline, portrait, sound, sampling=options, motion=motion).curves
+        degrees.append(np.sqrt(curves.rotation.var(0).sum()))
     assert np.all(np.diff(degrees) > 0)
     assert degrees[BUCKETS.index(64)] > 2 * degrees[BUCKETS.index(16)]
     assert degrees[-1] > 1.05 * degrees[BUCKETS.index(64)]
@@ -51,7 +49,7 @@ def test_measured_landmarks_are_where_the_drawn_face_is() -> None:
     warp = codec().encode_reference(portrait).context
     expression = np.zeros((1, len(codec().basis)))
     motion = Motion(expression, np.array([[0.05, 0.35, 0.0, 1.5, 0.5, 0.0]]))
-    measured = generated_landmarks(codec(), motion, warp)
+    measured = codec().resolve(motion, warp).landmarks
     (frame,) = codec().render(motion, warp)
     found = select_face(FaceMesh(num_threads=1).find(frame)).landmarks[None].astype(float)
     undamped = to_image(warp.vertices[None], apply_motion(warp.pose, motion.head))
