@@ -12,7 +12,7 @@ from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.codecs.mesh.motion import Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.footage.mouth_reader import MouthReader
-from sonimate.footage.preparer import PrepareOptions
+from sonimate.footage.stages import PrepareOptions
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
 from sonimate.media.mp4 import VideoWriter
@@ -39,10 +39,10 @@ def loudness(samples: np.ndarray) -> np.ndarray:
 
 
 def opening(samples: np.ndarray) -> np.ndarray:
-    """(n,) cm by which the made-up faces open their mouths: as the sound lets expect."""
-    expected = MouthReader.load()(samples)
-    low, high = np.percentile(expected, [5, 95])
-    return 1.6 * np.clip((expected - low) / (high - low), 0, 1)
+    """(n,) cm by which the made-up faces open their mouths: as the reader predicts from the sound."""
+    predicted = MouthReader.load()(samples)
+    low, high = np.percentile(predicted, [5, 95])
+    return 1.6 * np.clip((predicted - low) / (high - low), 0, 1)
 
 
 def pictures(name: str, gap: np.ndarray) -> list[np.ndarray]:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import argparse
 import logging
 from argparse import Namespace
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -61,7 +63,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate prepare` command line. Raises SonimateError."""
     try:
-        from sonimate.footage.preparer import PrepareOptions, prepare, run_here
+        from sonimate.footage.preparer import prepare, run_here
+        from sonimate.footage.stages import PrepareOptions
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("prepare", error) from error
 
@@ -76,7 +79,7 @@ def run(args: Namespace) -> None:
     options = PrepareOptions(
         size_px=args.size, min_face_px=args.min_face, shard_bytes=args.shard_mb * 1_000_000
     )
-    with Watch(args.started) as watch:
+    with Watch(args.started) as watch, _one_thread():
 
         def show(done: int, total: int, name: str) -> None:
             _log.info("%s: done", name)
@@ -87,6 +90,19 @@ def run(args: Namespace) -> None:
         f"{report.clips} clips ({report.seconds:.0f} s) from {report.sources} files; "
         f"{args.output / 'report.md'} has the reasons for the rest"
     )
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Sums over several threads differ in their last digits: with one, runs and machines agree."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _side(text: str) -> int:

@@ -15,7 +15,8 @@ import ray
 import ray.data
 
 from sonimate.errors import ClusterUnreachable
-from sonimate.footage.preparer import PrepareOptions, Preparer, Source, Task
+from sonimate.footage.preparer import Preparer, Source, Task
+from sonimate.footage.stages import PrepareOptions
 
 LOCAL = "local"
 

@@ -1,8 +1,9 @@
-"""Ninth stage: motion-bucket labels (paper eq. 3-4), how much a head moves and a face deforms over a clip,
-from 0 to 128.
+"""Stage `buckets`: labels from 0 to 128 for how much a head moves and a face deforms over a clip.
 
-Both labels are linear in a standard deviation, so doubling a movement doubles its bucket. The unit of
-movement is the face's own height, which makes them independent of resolution.
+The paper (section 3.2) labels clips by the variance of the face box and by the variance of the landmarks
+relative to the face. Both labels here are linear in the standard deviation, so that a movement twice as
+large has a bucket twice as large. Movement is measured in face heights, so that labels do not depend on
+resolution.
 """
 
 from __future__ import annotations
@@ -18,10 +19,10 @@ from sonimate.footage.sample import Sample, each
 
 STAGE = "buckets"
 HEAD_UNIT = 0.25 / MAX_BUCKET
-"""Standard deviation of the face box, in face heights, per step of m_t; at 128 it wanders by a quarter."""
+"""Standard deviation of the face box, in face heights, per step of m_t: a quarter at 128."""
 EXPRESSION_UNIT = 0.03 / MAX_BUCKET
-"""Standard deviation of the landmarks in the face, in face heights, per step of m_e; 128 is twice what the
-liveliest of the talking clips seen shows, most of which measure 30 to 50."""
+"""Standard deviation of the landmarks in the face, in face heights, per step of m_e. Most talking clips of
+the public footage measure 30 to 50, the liveliest one about 64."""
 FACE_HEIGHT_CM = 17.7
 """Forehead to chin of the canonical face."""
 
@@ -35,7 +36,7 @@ def _label(sample: Sample) -> Iterator[Sample]:
     landmarks = sample.landmarks().astype(np.float64)
     vertices = canonical_expression(to_canonical(landmarks, fit_pose(landmarks)))
     head, expression = motion_buckets(landmarks, vertices).tolist()
-    known = sample.knowing(STAGE, head=head, expression=expression)
+    known = sample.with_facts(STAGE, head=head, expression=expression)
     if max(head, expression) > MAX_BUCKET:
         detail = f"head {head:.0f}, expression {expression:.0f}"
         yield known.rejected(STAGE, "moves too much", detail)
@@ -50,11 +51,12 @@ def motion_buckets(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
     With var over the clip's frames, (cx, cy) the centre and (w, h) the sides of the box around the landmarks
     in px, and H the median distance from forehead to chin (landmarks 10 and 152, with depth) in px:
 
-    m_t (eq. 3) = sqrt(var cx + var cy + (var w + var h) / 2) / H / HEAD_UNIT
-    m_e (eq. 4) = sqrt(mean over vertices of (var x + var y + var z)) / FACE_HEIGHT_CM / EXPRESSION_UNIT
+    m_t = sqrt(var cx + var cy + (var w + var h) / 2) / H / HEAD_UNIT
+    m_e = sqrt(mean over vertices of (var x + var y + var z)) / FACE_HEIGHT_CM / EXPRESSION_UNIT
 
-    The paper speaks of variances; the square root makes labels proportional to movement. A still face has
-    (0, 0), up to rounding errors below 1e-11.
+    The variances are those of paper section 3.2; which sides of the box and which vertices enter, the units
+    and the square root are choices of this project. A still face has (0, 0), up to rounding errors below
+    1e-11.
     """
     low, high = landmarks[:, :, :2].min(1), landmarks[:, :, :2].max(1)
     box = np.concatenate([(low + high) / 2, high - low], axis=1)

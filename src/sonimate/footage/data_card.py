@@ -1,4 +1,5 @@
-"""What became of the footage: counts and reasons for every stage, every sample's fate, distributions."""
+"""The report on prepared footage: counts and reasons of every stage, the decision on every sample,
+distributions."""
 
 from __future__ import annotations
 
@@ -11,7 +12,9 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-STAGES = ("probe", "shots", "tracks", "quality", "speech", "sync", "crop", "face_box", "buckets")
+from sonimate.footage.stages import STAGES
+from sonimate.media.files import replacing
+
 HISTOGRAMS = (
     ("Head motion, m_t", lambda record: record["buckets"]["head"]),
     ("Expression, m_e", lambda record: record["buckets"]["expression"]),
@@ -22,8 +25,8 @@ HISTOGRAMS = (
 
 @dataclass(frozen=True)
 class StageCount:
-    """How many samples a stage was asked about and why it rejected some. A file that later becomes several
-    shots counts as several."""
+    """How many samples entered a stage and why it rejected some. A file that is cut into several shots counts
+    as several samples in all stages."""
 
     stage: str
     entered: int
@@ -44,22 +47,28 @@ class Report:
 
 
 def write_report(out: Path, records: Sequence[dict[str, Any]], *, sources: int) -> Report:
-    """Write report.json, report.md and distributions.png to `out` from the samples' records."""
+    """Write report.json, report.md and distributions.png to `out` from the samples' records.
+
+    Raises OutputNotWritable.
+    """
     accepted = [record for record in records if record["rejection"] is None]
     seconds = sum(record["frames"] / record["fps"] for record in accepted)
     report = Report(
-        sources, len(accepted), round(seconds, 2), count_stages(records), [_fate(r) for r in records]
+        sources, len(accepted), round(seconds, 2), count_stages(records), [_decision(r) for r in records]
     )
-    (out / "report.json").write_text(json.dumps(asdict(report), indent=1) + "\n")
-    (out / "report.md").write_text(_markdown(report))
-    plot_distributions(out / "distributions.png", accepted)
+    with replacing(out / "report.json") as partial:
+        partial.write_text(json.dumps(asdict(report), indent=1) + "\n")
+    with replacing(out / "report.md") as partial:
+        partial.write_text(_markdown(report), encoding="utf-8")
+    with replacing(out / "distributions.png") as partial:
+        plot_distributions(partial, accepted)
     return report
 
 
 def count_stages(records: Sequence[dict[str, Any]]) -> list[StageCount]:
-    """Every stage's share, in order."""
+    """The counts of every stage, in order."""
     left, counts = len(records), []
-    for stage in STAGES:
+    for stage in (stage.name for stage in STAGES):
         found = [record["rejection"] for record in records if record["rejection"]]
         reasons = Counter(rejection["reason"] for rejection in found if rejection["stage"] == stage)
         counts.append(StageCount(stage, left, reasons.total(), dict(sorted(reasons.items()))))
@@ -67,7 +76,7 @@ def count_stages(records: Sequence[dict[str, Any]]) -> list[StageCount]:
     return counts
 
 
-def _fate(record: dict[str, Any]) -> dict[str, Any]:
+def _decision(record: dict[str, Any]) -> dict[str, Any]:
     rejection = record["rejection"]
     decision = "accepted" if rejection is None else f"{rejection['stage']}: {rejection['reason']}"
     detail = _sync_text(record) if rejection is None else rejection["detail"]
@@ -107,4 +116,4 @@ def plot_distributions(path: Path, accepted: Sequence[dict[str, Any]]) -> None:
         axes.hist([value(record) for record in accepted], bins=20)
         axes.set_title(title)
         axes.set_ylabel("clips")
-    figure.savefig(path, dpi=100)
+    figure.savefig(path, dpi=100, format="png")

@@ -1,17 +1,13 @@
-"""The mouth opening that a sound lets expect: a linear reading of Whisper's last hidden states.
+"""The mouth opening predicted from a sound: linear in Whisper's last hidden states.
 
-`python -m sonimate.footage.mouth_reader SHARDS -o FILE` fits it on prepared shards and prints how the sync
-gate judges clips by readers that heard none of their speakers: with their own sound, shifted,
-and with others'. What it finds of each clip with its own sound is also written beside FILE, as json.
+`sonimate footage mouth-reader` fits it on prepared shards, and judges every clip by readers that were fitted
+without its speaker: with its own sound, with that shifted, and with the sounds of others.
 """
 
 from __future__ import annotations
 
-import argparse
 import json
-import sys
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -22,25 +18,24 @@ from safetensors.numpy import load_file, save_file
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_audio_encoder
-from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
-from sonimate.errors import SonimateError, TooFewClips
+from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
+from sonimate.errors import TooFewClips
 from sonimate.evaluate.curves import Lag
 from sonimate.face.regions import mouth_opening
 from sonimate.footage.sample import rounded
-from sonimate.footage.shards import ShardClip, read_shards
+from sonimate.footage.shards import ShardClip
 from sonimate.footage.sync import fault, lag_record, mouth_lag
-from sonimate.media.files import replacing, write_errors
+from sonimate.media.files import replacing
 
 READER = BUNDLED / "mouth_reader" / "model.safetensors"
 ENCODER = BUNDLED / "compact" / "audio_encoder"
 ROWS = range(-5, 7)
-"""Hidden rows (20 ms) around a frame's time that are read: 0.1 s before to 0.14 s after."""
-ROWS_PER_FRAME = 2
+"""The hidden states (one for 20 ms) that are read for a frame: 0.1 s before its time to 0.14 s after."""
 RIDGE = 1e4
-"""As large as leaves held-out clips best explained."""
+"""Of the values tried, the one that predicts held-out clips best."""
 
 SHIFT_FRAMES, LONG_FRAMES = 8, 100
-"""Of the trials that `main` reports: a shift that must be noticed; from where on a clip is long."""
+"""Of the trials: a shift that must be noticed (0.32 s), and the length of a long clip (over 4 s)."""
 
 
 @dataclass(frozen=True)
@@ -52,25 +47,25 @@ class MouthReader:
 
     @classmethod
     def load(cls, path: Path = READER) -> MouthReader:
-        """The bundled reader, or one that `main` wrote."""
+        """The bundled reader, or one of `write_reader`."""
         return cls(load_audio_encoder(ENCODER), load_file(path)["weights"].astype(np.float32))
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
-        """Sound float32 (n * 640,) at 16 kHz -> expected opening (n,), of no particular mean or scale."""
+        """Sound float32 (n * 640,) at 16 kHz -> predicted opening (n,), in any unit and around any mean."""
         return rows_around(self.encoder, samples) @ self.weights
 
 
 def rows_around(encoder: WhisperHiddenStates, samples: np.ndarray) -> np.ndarray:
-    """Sound (n * 640,) -> float32 (n, len(ROWS) * d): the last layer's rows about each frame."""
+    """Sound (n * 640,) -> float32 (n, len(ROWS) * d): the last layer's hidden states around each frame."""
     hidden = encoder(samples)[:, -1].numpy()
     count = len(samples) // SAMPLES_PER_VIDEO_FRAME
-    at = ROWS_PER_FRAME * np.arange(count)[:, None] + np.array(ROWS)
+    at = HIDDEN_STATES_PER_VIDEO_FRAME * np.arange(count)[:, None] + np.array(ROWS)
     return hidden[np.clip(at, 0, len(hidden) - 1)].reshape(count, -1)
 
 
 def fit(rows: Sequence[np.ndarray], openings: Sequence[np.ndarray]) -> np.ndarray:
-    """Ridge regression of standardised openings (n,) on standardised rows (n, d), as weights (d,) for rows
-    as they are."""
+    """Ridge regression of standardised openings (n,) on standardised rows (n, d): weights (d,) for the rows
+    without standardisation."""
     x = np.concatenate(rows).astype(np.float64)
     y = np.concatenate([(opening - opening.mean()) / opening.std() for opening in openings])
     deviation = x.std(0) + 1e-3
@@ -81,7 +76,7 @@ def fit(rows: Sequence[np.ndarray], openings: Sequence[np.ndarray]) -> np.ndarra
 
 @dataclass(frozen=True)
 class Trial:
-    """A clip, by index, judged with some sound by a reader that heard none of its speaker."""
+    """A clip, by index, judged with some sound by a reader that was fitted without its speaker."""
 
     clip: int
     sound: str
@@ -95,21 +90,21 @@ class Trial:
 OWN = "own sound"
 
 
-def judge_strangers(
+def cross_validate(
     rows: Sequence[np.ndarray], openings: Sequence[np.ndarray], speakers: Sequence[str]
 ) -> Iterator[Trial]:
-    """Every clip with its own sound, with that shifted, and with others'.
+    """Trials of every clip with its own sound, with that shifted, and with the sounds of other speakers.
 
-    Pairs with another's sound are as long as the shorter of the two.
+    A clip with another sound is cut to the shorter of the two.
     """
     for speaker in dict.fromkeys(speakers):
         others = [i for i, other in enumerate(speakers) if other != speaker]
         weights = fit([rows[i] for i in others], [openings[i] for i in others])
         for index in (i for i, other in enumerate(speakers) if other == speaker):
-            opening, expected = openings[index], rows[index] @ weights
-            late = mouth_lag(opening[:-SHIFT_FRAMES], expected[SHIFT_FRAMES:])
-            early = mouth_lag(opening[SHIFT_FRAMES:], expected[:-SHIFT_FRAMES])
-            yield Trial(index, OWN, mouth_lag(opening, expected))
+            opening, predicted = openings[index], rows[index] @ weights
+            late = mouth_lag(opening[:-SHIFT_FRAMES], predicted[SHIFT_FRAMES:])
+            early = mouth_lag(opening[SHIFT_FRAMES:], predicted[:-SHIFT_FRAMES])
+            yield Trial(index, OWN, mouth_lag(opening, predicted))
             yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s late", late)
             yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s early", early)
             for other in others:
@@ -120,24 +115,24 @@ def judge_strangers(
 
 
 def fit_and_judge(clips: Sequence[ShardClip]) -> tuple[np.ndarray, list[Trial]]:
-    """The weights of a reader of all clips, and the trials of readers of all speakers but one.
+    """The weights of a reader fitted on all clips, and trials of readers each fitted without one speaker.
 
     Raises TooFewClips.
     """
     speakers = [clip.record["speaker"] for clip in clips]
     if len(set(speakers)) < 2:
         raise TooFewClips(
-            f"{len(clips)} clips of {len(set(speakers))} speakers: judging one needs another. Prepare more "
-            "footage."
+            f"{len(clips)} clips of {len(set(speakers))} speakers: a clip is judged by a reader fitted on "
+            "other speakers. Prepare footage of more speakers."
         )
     encoder = load_audio_encoder(ENCODER)
     rows = [rows_around(encoder, clip.sound()) for clip in clips]
     openings = [mouth_opening(clip.landmarks()) for clip in clips]
-    return fit(rows, openings), list(judge_strangers(rows, openings, speakers))
+    return fit(rows, openings), list(cross_validate(rows, openings, speakers))
 
 
 def own_sound_table(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> list[dict[str, Any]]:
-    """What was found of each clip with its own sound, in the clips' order."""
+    """The trial of each clip with its own sound, in the clips' order."""
     own = {trial.clip: trial for trial in trials if trial.sound == OWN}
     return [
         {
@@ -151,42 +146,12 @@ def own_sound_table(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> list
     ]
 
 
-def main(argv: Sequence[str] | None = None) -> int:
-    """Fit, cross-validate over speakers, write; returns the exit code."""
-    parser = argparse.ArgumentParser(prog="python -m sonimate.footage.mouth_reader", description=__doc__)
-    parser.add_argument("shards", type=Path, help="folder that sonimate prepare has written")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.safetensors")
-    arguments = parser.parse_args(argv)
-    try:
-        _run(arguments.shards, arguments.output)
-    except SonimateError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return error.exit_code
-    return 0
+def write_reader(weights: np.ndarray, table: Sequence[Mapping[str, Any]], path: Path) -> None:
+    """Write the weights to `path` and the table of `own_sound_table` beside it, as json.
 
-
-def _run(shards: Path, output: Path) -> None:
-    with write_errors(output):
-        output.parent.mkdir(parents=True, exist_ok=True)
-    clips = list(read_shards(shards))
-    weights, trials = fit_and_judge(clips)
-    table = own_sound_table(clips, trials)
-    for row in table:
-        verdict = "passes" if row["passes"] else "FAILS"
-        print(
-            f"{row['source']} from {row['start_seconds']:.2f} s: r {row['r']:.2f} at "
-            f"{row['offset_frames']:+d} frames, confidence {row['confidence']:.2f}, {verdict}"
-        )
-    verdicts: dict[str, list[bool]] = defaultdict(list)
-    for trial in trials:
-        verdicts[trial.sound].append(trial.passes)
-    for kind, passed in sorted(verdicts.items()):
-        print(f"{kind}: {sum(passed)} of {len(passed)} pass")
-    with replacing(output) as partial:
+    Raises OutputNotWritable.
+    """
+    with replacing(path) as partial:
         save_file({"weights": weights.astype(np.float16)}, partial)
-    with replacing(output.with_suffix(".json")) as partial:
+    with replacing(path.with_suffix(".json")) as partial:
         partial.write_text(json.dumps(table, indent=1) + "\n")
-
-
-if __name__ == "__main__":
-    sys.exit(main())

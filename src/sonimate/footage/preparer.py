@@ -1,8 +1,9 @@
-"""Raw footage -> shards of talking clips: the stages in their order, done once a file and kept.
+"""Raw footage -> shards of talking clips: runs the stages on each file once and keeps the results.
 
-OUT/cache holds one folder for every finished file of footage. It appears when complete, so that a killed run
-goes on with the files that are left, and is named by all that its content depends on: the file, the options.
-Once the data set is done, the cache may be deleted; another run would then do everything again.
+OUT/cache holds one folder for every finished file of footage, which appears when it is complete: a run that
+was killed goes on with the other files. Its name is a digest of all that its content depends on (the file,
+its speaker, the options). The cache may be deleted when the data set is final; another run then does
+everything again.
 """
 
 from __future__ import annotations
@@ -12,42 +13,20 @@ import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 
-import torch
-
-from sonimate.face.mesh import FaceMesh
-from sonimate.footage.bucket_labels import label_buckets
 from sonimate.footage.data_card import Report, write_report
-from sonimate.footage.joint_box import add_face_box
-from sonimate.footage.mouth_reader import MouthReader
-from sonimate.footage.probe import probe
-from sonimate.footage.quality import gate_quality
-from sonimate.footage.sample import Sample, Stage
+from sonimate.footage.sample import Sample
 from sonimate.footage.shards import CLIPS, REJECTED, write_shards
-from sonimate.footage.shots import detect_shots
 from sonimate.footage.sources import find_footage, read_speakers
-from sonimate.footage.square_crop import crop
-from sonimate.footage.sync import gate_sync
-from sonimate.footage.tracks import track_faces
-from sonimate.footage.voice_activity import gate_speech
+from sonimate.footage.stages import STAGES, PrepareOptions
+from sonimate.media.files import write_errors
 from sonimate.media.folders import fingerprint, locked
 
-RECIPE = 4
-"""To be raised when a stage gives other results than before: finished files are then done again."""
+RESULTS_VERSION = 4
+"""Increase it when a stage gives other results than before: finished files are then done again."""
 MEDIA = (".mp4", ".wav")
 CACHE = "cache"
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareOptions:
-    """size_px: side of the clips. min_face_px: shortest face, forehead to chin, in the footage.
-    shard_bytes: a shard is closed before it grows larger."""
-
-    size_px: int = 512
-    min_face_px: float = 96.0
-    shard_bytes: int = 1 << 30
 
 
 @dataclass(frozen=True)
@@ -59,10 +38,10 @@ class Source:
     speaker: str
 
     def fingerprint(self, options: PrepareOptions) -> str:
-        """Changes with the file (name, size, date), its speaker and what is done to it."""
+        """Changes with the file (name, size, date), its speaker and the options that change its results."""
         stat = self.path.stat()
         depends_on = (
-            RECIPE,
+            RESULTS_VERSION,
             self.name,
             self.speaker,
             stat.st_size,
@@ -74,46 +53,43 @@ class Source:
 
 
 Task = tuple[Source, Path]
-"""A file of footage and the folder that is to appear when it is finished."""
+"""A file of footage and the folder for its results, which appears when they are complete."""
 Runner = Callable[[Sequence[Task], PrepareOptions], Iterator[str]]
-"""Finishes tasks in any order, and yields the name of each source as it is done."""
+"""Does the tasks in any order, and yields the name of each source when it is done."""
 
 
 class Preparer:
-    """All stages, with the networks they need. Not safe to share between threads."""
+    """All stages, with the networks that they need. Not safe to share between threads.
+
+    Runs and machines agree to the last digit if torch computes on one thread, as in `sonimate prepare`: sums
+    over several threads differ. Records are rounded, so that even then few of their numbers differ.
+    """
 
     def __init__(self, options: PrepareOptions):
-        # Sums over threads differ in their last digits; one thread makes runs and machines agree.
-        torch.set_num_threads(1)
-        self.stages: tuple[Stage, ...] = (
-            probe,
-            detect_shots,
-            partial(track_faces, mesh=FaceMesh(num_threads=1)),
-            partial(gate_quality, min_face_px=options.min_face_px),
-            gate_speech,
-            partial(gate_sync, expect=MouthReader.load()),
-            partial(crop, size_px=options.size_px),
-            add_face_box,
-            label_buckets,
-        )
+        self.stages = [stage.build(options) for stage in STAGES]
 
     def __call__(self, source: Source, done: Path) -> None:
-        """Leave what was found of a source in the folder `done`, complete or not at all."""
+        """Write the results for a source to the folder `done`, complete or not at all.
+
+        Raises OutputNotWritable.
+        """
         if done.exists():
             return
         folder = done.with_name(f".{done.name}.{os.getpid()}")
-        folder.mkdir(parents=True)
-        samples = iter([Sample(name=source.name, source=source.path, speaker=source.speaker, folder=folder)])
-        for stage in self.stages:
-            samples = stage(samples)
-        keys = [_finish(sample) for sample in samples]
-        (folder / "sound.f32").unlink(missing_ok=True)
-        (folder / "keys.json").write_text(json.dumps(keys))
-        folder.rename(done)
+        with write_errors(done):
+            folder.mkdir(parents=True)
+            first = Sample(name=source.name, source=source.path, speaker=source.speaker, folder=folder)
+            samples = iter([first])
+            for stage in self.stages:
+                samples = stage(samples)
+            keys = [_finish(sample) for sample in samples]
+            first.sound_file.unlink(missing_ok=True)
+            (folder / "keys.json").write_text(json.dumps(keys))
+            folder.rename(done)
 
 
 def _finish(sample: Sample) -> str:
-    """Write what is known of a sample; a rejected one keeps no picture and no sound. Returns its key."""
+    """Write the record of a sample and return its key; a rejected one keeps no picture and no sound."""
     if sample.rejection is not None:
         for suffix in MEDIA:
             sample.path(suffix).unlink(missing_ok=True)
@@ -122,7 +98,7 @@ def _finish(sample: Sample) -> str:
 
 
 def run_here(tasks: Sequence[Task], options: PrepareOptions) -> Iterator[str]:
-    """Do one source after another in this process."""
+    """Do one task after another in this process."""
     preparer = Preparer(options)
     for source, done in tasks:
         preparer(source, done)
@@ -139,7 +115,7 @@ def prepare(
 ) -> Report:
     """Prepare all videos of a folder; writes shards, report.json, report.md and distributions.png to `out`.
 
-    progress: called with the numbers of sources done and to do, and the name of the last one.
+    progress: called with the number of sources done, the number of all, and the name of the last one.
     Raises FileMissing when the folder holds no video, InvalidManifest, OutputNotWritable, and FolderInUse
     while another run writes to `out`.
     """
@@ -150,7 +126,7 @@ def prepare(
 
 
 def own_videos(footage: Path, out: Path) -> Path:
-    """The folder below which videos are the work of `prepare` itself, wherever `out` lies."""
+    """The folder whose videos were written by `prepare` itself and are no footage."""
     return out / CACHE if footage.resolve().is_relative_to(out.resolve()) else out
 
 
@@ -182,7 +158,7 @@ def _prepare(
 
 
 def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
-    """The videos of a folder, but for those in the folder `without`, by name, with their speakers.
+    """The videos of a folder, except those in the folder `without`, by name, with their speakers.
 
     Raises FileMissing when there is none, and InvalidManifest.
     """
@@ -193,7 +169,7 @@ def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
 
 
 def _records(folders: Iterable[Path]) -> Iterator[tuple[Path, dict]]:
-    """Of every sample, in order: its path without suffix and what is known of it."""
+    """The path without suffix and the record of every sample, in order."""
     for folder in folders:
         for key in json.loads((folder / "keys.json").read_text()):
             yield folder / key, json.loads((folder / f"{key}.json").read_text())

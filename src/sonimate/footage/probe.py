@@ -1,4 +1,4 @@
-"""First stage: can the file be read, and does it have sound? Its sound is decoded once, for all stages."""
+"""Stage `probe`: can the file be read, and does it have sound? The sound is decoded once, for all stages."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def probe(samples: Iterator[Sample]) -> Iterator[Sample]:
 def _probe(sample: Sample) -> Iterator[Sample]:
     with reading():
         info, _ = read_video(sample.source)
-    known = sample.knowing(STAGE, **asdict(info))
+    known = sample.with_facts(STAGE, **asdict(info))
     if not info.has_sound:
         yield known.rejected(STAGE, "no sound")
         return

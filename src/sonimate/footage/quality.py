@@ -1,4 +1,4 @@
-"""Fourth stage: is the face large, sharp, frontal and alone, and does its mouth move?"""
+"""Stage `quality`: is the face large, sharp, frontal and alone, and does its mouth move?"""
 
 from __future__ import annotations
 
@@ -16,13 +16,14 @@ STAGE = "quality"
 MAX_LOST_SHARE = 0.02
 """Tracks with gaps come from turned or covered faces, whose landmarks near the gap are wrong too."""
 MIN_PRESENCE = 0.9
-"""Median probability of a face; faces in plain view measure 0.99 and more."""
+"""Median probability of a face; faces that nothing covers measure 0.99 and more."""
 MIN_SHARPNESS = 0.10
-"""See `tracks.face_sharpness`. Talking clips seen measure 0.15 to 0.64."""
+"""See `tracks.face_sharpness`. Talking clips of the public footage measure 0.15 to 0.64."""
 MAX_YAW_DEGREES, MAX_PITCH_DEGREES = 40.0, 30.0
-"""95th percentiles over the clip; talking clips seen reach 27 and 23. Beyond, one mouth corner is hidden."""
+"""95th percentiles over the clip. Talking clips of the public footage reach 27 and 23; at larger angles one
+corner of the mouth is hidden."""
 MAX_RIVAL_SHARE = 0.1
-"""Share of looks at the whole picture that find a second person: either may be the one who speaks."""
+"""Share of the searches of the whole picture that find a second person, who may be the one who speaks."""
 MIN_MOUTH_MOVEMENT = 0.006
 """Standard deviation of mouth opening over face height; talking measures 0.019 to 0.047."""
 
@@ -34,7 +35,7 @@ def gate_quality(samples: Iterator[Sample], *, min_face_px: float) -> Iterator[S
 
 def _gate(sample: Sample, *, min_face_px: float) -> Iterator[Sample]:
     landmarks = sample.landmarks()
-    known = sample.knowing(
+    known = sample.with_facts(
         STAGE, **pose_statistics(fit_pose(landmarks)), mouth_movement=float(mouth_opening(landmarks).std())
     )
     found = fault(known, min_face_px=min_face_px)
@@ -72,7 +73,7 @@ def pose_statistics(pose: Pose) -> dict[str, float]:
 
 def head_angles(rotation: np.ndarray) -> np.ndarray:
     """Rotations (n, 3, 3) -> yaw, pitch, roll (n, 3) in rad: R = roll about z, then pitch about x, then yaw
-    about y, read from the right. Positive: to the viewer's right, down, counter-clockwise."""
+    about y, applied from right to left. Positive: to the viewer's right, down, counter-clockwise."""
     pitch = np.arcsin(np.clip(rotation[:, 2, 1], -1, 1))
     yaw = np.arctan2(-rotation[:, 2, 0], rotation[:, 2, 2])
     roll = np.arctan2(-rotation[:, 0, 1], rotation[:, 1, 1])

@@ -1,4 +1,4 @@
-"""What flows through the stages of data preparation: a stretch of footage and all that is known about it."""
+"""What the stages of data preparation pass on: a stretch of footage and all that is known about it."""
 
 from __future__ import annotations
 
@@ -11,18 +11,19 @@ import cv2
 import numpy as np
 
 from sonimate.clock import SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
-from sonimate.errors import LibraryFailed, SonimateError
+from sonimate.errors import LibraryFailed, OutputNotWritable, SonimateError
 from sonimate.footage.clip_id import ClipId
 
 MIN_SECONDS = 2.0
-"""A training window is two seconds long."""
+"""The length of a training window."""
 DIGITS = 4
-"""Decimals kept in records, so that they do not depend on how a machine orders its sums."""
+"""Decimals kept in records: the order in which a machine adds changes only later ones."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a sample is not to be trained on: `stage` that found it, `reason` to count, `detail` to read."""
+    """Why a sample is left out of training. stage: that rejected it. reason: counted in the report. detail:
+    such as the measured value."""
 
     stage: str
     reason: str
@@ -33,11 +34,10 @@ class Rejection:
 class Sample:
     """A stretch of one footage file: first the whole file, then a shot of it, then one face in the shot.
 
-    name: the file, relative to the footage folder, with forward slashes. source: where it is.
-    folder: where arrays of this file are kept while it is prepared; they are loaded when asked for.
-    start, count: frames at VIDEO_FPS. facts: what each stage found, by stage; plain values that JSON
-    can hold.
-    A rejected sample flows on untouched, so that every one of them is counted at the end.
+    name: the file, relative to the footage folder, with forward slashes. source: its path on this machine.
+    folder: holds the arrays of this file while it is prepared. start, count: frames at VIDEO_FPS.
+    facts: what each stage found, by stage, in values that JSON can hold. rejection: None, or why this sample
+    is left out; later stages pass a rejected sample on unchanged, so that the report counts all of them.
     """
 
     name: str
@@ -57,16 +57,16 @@ class Sample:
     def seconds(self) -> float:
         return self.count / VIDEO_FPS
 
-    def knowing(self, stage: str, **found: Any) -> Sample:
-        """The sample with what a stage found about it."""
+    def with_facts(self, stage: str, **found: Any) -> Sample:
+        """The sample and what a stage found about it."""
         return replace(self, facts={**self.facts, stage: found})
 
     def rejected(self, stage: str, reason: str, detail: str = "") -> Sample:
-        """The sample with the reason not to use it."""
+        """The sample and the reason why it is left out."""
         return replace(self, rejection=Rejection(stage, reason, detail))
 
     def path(self, suffix: str) -> Path:
-        """Where this sample's array or medium of that suffix is."""
+        """The file of this sample with that suffix."""
         return self.folder / f"{self.clip_id.key}{suffix}"
 
     def landmarks(self) -> np.ndarray:
@@ -75,12 +75,12 @@ class Sample:
         return np.load(self.path(".landmarks.npy"))
 
     def sound(self) -> np.ndarray:
-        """float32 (count * SAMPLES_PER_VIDEO_FRAME,) at SAMPLE_RATE_HZ; silent after the end of the file's
+        """float32 (count * SAMPLES_PER_VIDEO_FRAME,) at SAMPLE_RATE_HZ; zeros after the end of the file's
         sound."""
         whole = np.memmap(self.sound_file, np.float32, "r")
         first = self.start * SAMPLES_PER_VIDEO_FRAME
-        heard = np.array(whole[first : first + self.count * SAMPLES_PER_VIDEO_FRAME])
-        return np.pad(heard, (0, self.count * SAMPLES_PER_VIDEO_FRAME - len(heard)))
+        samples = np.array(whole[first : first + self.count * SAMPLES_PER_VIDEO_FRAME])
+        return np.pad(samples, (0, self.count * SAMPLES_PER_VIDEO_FRAME - len(samples)))
 
     @property
     def sound_file(self) -> Path:
@@ -88,7 +88,7 @@ class Sample:
         return self.folder / "sound.f32"
 
     def record(self) -> dict[str, Any]:
-        """All that is known, for JSON; paths and other things that differ between machines are left out."""
+        """All that is known, for JSON, without paths, which differ between machines."""
         return {
             "clip": str(self.clip_id),
             "source": self.name,
@@ -117,10 +117,11 @@ Stage = Callable[[Iterator[Sample]], Iterator[Sample]]
 def each(
     stage: str, work: Callable[[Sample], Iterable[Sample]], samples: Iterator[Sample]
 ) -> Iterator[Sample]:
-    """Let `work` turn every sample that is still wanted into none, one or more; pass on the rejected ones.
+    """Apply `work`, which returns any number of samples, to each sample; pass the rejected ones on unchanged.
 
-    What the user could fix in one file, such as a torn download, or what a library cannot take of its
-    pictures, rejects its sample and stops nothing. Other exceptions are faults of ours and stop everything.
+    A sample is rejected if `work` raises cv2.error or an error that the user can fix in its file, such as a
+    torn download. OutputNotWritable (a full disk) ends the run, and so do other exceptions, which are defects
+    of this project.
     """
     for sample in samples:
         if sample.rejection is not None:
@@ -128,7 +129,9 @@ def each(
             continue
         try:
             yield from work(sample)
+        except OutputNotWritable:
+            raise
         except (SonimateError, cv2.error) as error:
-            told = LibraryFailed(error) if isinstance(error, cv2.error) else error
-            reason = told.reason if isinstance(told, LibraryFailed) else type(told).__name__
-            yield sample.rejected(stage, reason, str(told).replace(str(sample.source), sample.name))
+            known = LibraryFailed(error) if isinstance(error, cv2.error) else error
+            reason = known.reason if isinstance(known, LibraryFailed) else type(known).__name__
+            yield sample.rejected(stage, reason, str(known).replace(str(sample.source), sample.name))

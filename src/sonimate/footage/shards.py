@@ -1,8 +1,8 @@
-"""WebDataset shards: tar files whose members of one stem are one sample. Same samples in, same bytes out.
+"""WebDataset shards: tar files in which the members of one key are one sample.
 
-`clips-NNNNNN.tar` hold what passed: KEY.json, KEY.landmarks.npy, KEY.mp4, KEY.wav. `rejected-NNNNNN.tar` hold
-what did not, KEY.json and the landmarks if there are any: reasons can be looked at, and faces with the wrong
-sound still show how faces move.
+`clips-NNNNNN.tar` hold the accepted samples: KEY.json, KEY.landmarks.npy, KEY.mp4, KEY.wav.
+`rejected-NNNNNN.tar` hold KEY.json of the others, and their landmarks if there are any: to check the reasons,
+and because a face with the wrong sound still shows how faces move. Equal samples give equal bytes.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ SUFFIXES = (".json", ".landmarks.npy", ".mp4", ".wav")
 
 @dataclass(frozen=True)
 class ShardClip:
-    """One clip of a shard; its arrays are read from the tar file when asked for."""
+    """One sample of a shard; its arrays stay in the tar file until they are read."""
 
     key: str
     record: dict[str, Any]
     shard: Path
     members: dict[str, tuple[int, int]]
-    """Suffix -> where in the tar file its bytes are: offset, length."""
+    """Suffix -> its bytes in the tar file: offset, length."""
 
     @property
     def clip_id(self) -> ClipId:
@@ -57,10 +57,10 @@ class ShardClip:
 
 
 def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int) -> list[Path]:
-    """Pack samples, given as paths without suffix in the order to keep, into `out/kind-NNNNNN.tar`.
+    """Pack samples, in the order of `stems` (their paths without suffix), into `out`/KIND-NNNNNN.tar.
 
-    A shard is closed before it would exceed `max_bytes` (a single larger sample gets its own). Each appears
-    under its name when complete; those left from before are removed.
+    A shard is closed before it would exceed `max_bytes`; a single larger sample gets its own. A shard appears
+    under its name when complete. Shards of earlier runs are removed. Raises OutputNotWritable.
     """
     written: list[Path] = []
     for group in _grouped(stems, max_bytes):
@@ -101,7 +101,7 @@ def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
 
 
 def _grouped(stems: Iterable[Path], max_bytes: int) -> Iterator[list[Path]]:
-    """Files of consecutive samples that fit one shard."""
+    """The files of consecutive samples that fit into one shard."""
     group: list[Path] = []
     size = 0
     for stem in stems:
@@ -117,7 +117,7 @@ def _grouped(stems: Iterable[Path], max_bytes: int) -> Iterator[list[Path]]:
 
 
 def _add(tar: tarfile.TarFile, path: Path) -> None:
-    """Append a file as if nobody had made it at no time: TarInfo's own owner, mode and date are constant."""
+    """Append a file with a fixed owner, mode and time (TarInfo's defaults)."""
     member = tarfile.TarInfo(path.name)
     member.size = path.stat().st_size
     with path.open("rb") as file:

@@ -1,4 +1,4 @@
-"""Second stage: where one shot ends and another begins, by PySceneDetect's adaptive detector.
+"""Stage `shots`: where one shot ends and another begins, by PySceneDetect's adaptive detector.
 
 It compares each frame's change in hue, saturation and brightness with that of the frames around it, so that
 fast heads and cameras do not count as cuts. Fades and dissolves have no such peak and are not found.
@@ -21,10 +21,10 @@ from sonimate.media.video import read_frames
 
 STAGE = "shots"
 DETECTOR_WIDTH_PX = 256
-"""PySceneDetect's own choice of working size; larger ones see grain."""
+"""PySceneDetect's own default width; in larger pictures the grain of the film looks like change."""
 DARK = 32
-"""Grey level below which pixels are made black: they have no hue but noise, which in a clip before a black
-wall passed for a cut."""
+"""Pixels whose channels are all below this level are made black. Their hue is noise: in a clip before a black
+wall it was detected as a cut."""
 MAX_FRAMES = round(60 * VIDEO_FPS)
 """Longer shots are cut into equal parts, so that memory does not grow with footage."""
 
@@ -39,7 +39,7 @@ def _shots(sample: Sample) -> Iterator[Sample]:
     for index, (start, end) in enumerate(pairwise(bounds)):
         parts = -(-(end - start) // MAX_FRAMES)
         for first, last in pairwise(start + (end - start) * part // parts for part in range(parts + 1)):
-            yield replace(sample, start=first, count=last - first).knowing(STAGE, shot=index)
+            yield replace(sample, start=first, count=last - first).with_facts(STAGE, shot=index)
 
 
 def shot_bounds(frames: Iterator[np.ndarray]) -> list[int]:

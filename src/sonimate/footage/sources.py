@@ -1,4 +1,4 @@
-"""Where footage is, who speaks in it, and its frames read forward."""
+"""The files of footage, their speakers, and their frames."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Item = TypeVar("Item")
 
 
 def find_footage(folder: Path, *, without: Path | None = None) -> list[Path]:
-    """All videos in a folder and its subfolders, by name, but for those in the folder `without`.
+    """All videos in a folder and its subfolders, by name, except those in the folder `without`.
 
     Raises FileMissing when there is none.
     """
@@ -63,8 +63,10 @@ def read_speakers(folder: Path) -> dict[str, str]:
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Around reading footage, and nothing else: what libraries raise of files that nobody foresaw becomes
-    LibraryFailed, so that one file does not stop the others."""
+    """Turn the exceptions of libraries into LibraryFailed, so that one file does not stop the others.
+
+    For the reading of footage only: elsewhere the same exceptions are defects of this project.
+    """
     try:
         yield
     except (FFmpegError, OSError, ValueError, ArithmeticError) as error:
@@ -72,13 +74,13 @@ def reading() -> Iterator[None]:
 
 
 def safely(items: Iterable[Item]) -> Iterator[Item]:
-    """What is read from footage, item by item. Raises LibraryFailed and the errors of `items`."""
+    """The items, which are read from footage one by one. Raises LibraryFailed and the errors of `items`."""
     with reading():
         yield from items
 
 
 class ForwardReader:
-    """Stretches of frames; those of one file that are asked for in order are decoded in one pass."""
+    """Reads stretches of frames; those of one file that are asked for in order are decoded in one pass."""
 
     def __init__(self) -> None:
         self._path: Path | None = None
@@ -88,7 +90,7 @@ class ForwardReader:
     def read(self, path: Path, start: int, count: int) -> Iterator[np.ndarray]:
         """`count` frames (uint8 RGB) at VIDEO_FPS from frame `start`, fewer where the file ends.
 
-        Raises UnreadableVideo, FileMissing and LibraryFailed when advanced.
+        Raises UnreadableVideo, FileMissing and LibraryFailed while the frames are read.
         """
         if path != self._path or start < self._next:
             self._path, self._frames, self._next = path, safely(read_frames(path, fps=VIDEO_FPS)), 0

@@ -1,4 +1,5 @@
-"""Seventh stage: cut the head out of the frames, at one size, and the sound that goes with it."""
+"""Stage `crop`: one square around the head, cut out of all frames, with its sound. Stage `face_box`: the box
+of the face in it, from which the mask M of paper eq. 1 is made."""
 
 from __future__ import annotations
 
@@ -18,16 +19,16 @@ from sonimate.media.mp4 import VideoWriter
 from sonimate.media.wav import write_wav
 from sonimate.types import Waveform
 
-STAGE = "crop"
+STAGE, FACE_BOX = "crop", "face_box"
 EXPAND_RATIO = 0.5
-"""The square reaches this share of the joint face box beyond it, as portraits are cut (NOTES 2.4)."""
+"""How far the square extends beyond the joint face box, as a share of that box (NOTES 2.4)."""
 
 
 def crop(samples: Iterator[Sample], *, size_px: int) -> Iterator[Sample]:
-    """Tracks -> the same with KEY.mp4 (size_px square, 25 fps) and KEY.wav (16 kHz mono, as long), and the
-    landmarks moved into the crop.
+    """Tracks -> the same with KEY.mp4 (size_px square, 25 fps), KEY.wav (16 kHz mono, of the same length) and
+    landmarks in px of the crop.
 
-    One box serves the whole clip, so that the head moves in it as it did before the camera.
+    The box is the same in all frames, so that the head moves in the crop as it did before the camera.
     """
     return each(STAGE, partial(_crop, size_px=size_px, reader=ForwardReader()), samples)
 
@@ -45,13 +46,23 @@ def _crop(sample: Sample, *, size_px: int, reader: ForwardReader) -> Iterator[Sa
     write_wav(sample.path(".wav"), Waveform(sample.sound(), SAMPLE_RATE_HZ))
     scale = size_px / (box[2] - box[0])
     np.save(sample.path(".landmarks.npy"), ((landmarks - [box[0], box[1], 0]) * scale).astype(np.float32))
-    yield sample.knowing(STAGE, box=list(box), size_px=size_px, scale=scale)
+    yield sample.with_facts(STAGE, box=list(box), size_px=size_px, scale=scale)
+
+
+def add_face_box(samples: Iterator[Sample]) -> Iterator[Sample]:
+    """Crops -> the same with the smallest box [x0, y0, x1, y1], px of the crop, that holds the face in every
+    frame of the clip."""
+    return each(FACE_BOX, _add_face_box, samples)
+
+
+def _add_face_box(sample: Sample) -> Iterator[Sample]:
+    yield sample.with_facts(FACE_BOX, box=list(landmark_box(sample.landmarks().reshape(-1, 3))))
 
 
 def square_box(face: Box, *, width: int, height: int) -> PixelBox:
     """The square to cut out around a joint face box: that of NOTES 2.4, rounded to be exactly square.
 
-    Raises UnusableClip when no pixel is left.
+    Raises UnusableClip when the face lies outside the picture.
     """
     x0, y0, x1, y1 = process_bbox(face, expand_ratio=EXPAND_RATIO, width=width, height=height)
     side = min(x1 - x0, y1 - y0)

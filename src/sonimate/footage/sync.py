@@ -1,9 +1,9 @@
-"""Sixth stage: does the mouth move with this sound, and when?
+"""Stage `sync`: does the mouth move with this sound, and at the same time?
 
-SyncNet's questions (Chung and Zisserman 2016), offset and confidence, asked without its weights: the mouth's
-opening is compared over lags with the opening that `MouthReader` expects from the sound. Limits: a few
-seconds are little evidence, so that another person's sentence of the same rhythm can pass; and the opening
-alone does not see what lips do while closed. The data card has the rates.
+Offset and confidence are those of SyncNet (Chung and Zisserman 2016), computed without its weights: the
+mouth's opening is correlated, over lags, with the opening that `MouthReader` predicts from the sound. Limits:
+a few seconds are little evidence, so that another person's sentence of the same rhythm can pass; and the
+opening tells nothing about closed lips. docs/training.md has the rates.
 """
 
 from __future__ import annotations
@@ -21,25 +21,25 @@ STAGE = "sync"
 MAX_LAG_FRAMES = 12
 """Lags searched, either way: half a second."""
 MIN_R, MIN_CONFIDENCE = 0.35, 0.2
-"""Talking clips judged by a reader fitted on other speakers score at least 0.38 and 0.31."""
+"""Talking clips of the public footage, by a reader fitted on other speakers, have at least 0.38 and 0.31."""
 MAX_OFFSET_FRAMES = 3
-"""120 ms: lips start before their sound, and people notice nothing below (ITU-R BT.1359)."""
+"""120 ms: lips begin to move before their sound, and people do not notice less (ITU-R BT.1359)."""
 
-Expectation = Callable[[np.ndarray], np.ndarray]
-"""Sound float32 (n * 640,) at 16 kHz -> the mouth opening (n,) that it lets expect, in any unit."""
-
-
-def gate_sync(samples: Iterator[Sample], *, expect: Expectation) -> Iterator[Sample]:
-    """Tracks -> the same with their lag; rejects sound of another origin and shifted sound."""
-    return each(STAGE, partial(_gate, expect=expect), samples)
+OpeningPredictor = Callable[[np.ndarray], np.ndarray]
+"""Sound float32 (n * 640,) at 16 kHz -> the predicted opening of the mouth (n,), in any unit."""
 
 
-def _gate(sample: Sample, *, expect: Expectation) -> Iterator[Sample]:
-    lag = mouth_lag(mouth_opening(sample.landmarks()), expect(sample.sound()))
-    known = sample.knowing(STAGE, **lag_record(lag))
-    told = f"r {lag.r:.2f} at {lag.frames:+d} frames, confidence {lag.confidence:.2f}"
+def gate_sync(samples: Iterator[Sample], *, predict: OpeningPredictor) -> Iterator[Sample]:
+    """Tracks -> the same with their lag; rejects the sound of somebody else and shifted sound."""
+    return each(STAGE, partial(_gate, predict=predict), samples)
+
+
+def _gate(sample: Sample, *, predict: OpeningPredictor) -> Iterator[Sample]:
+    lag = mouth_lag(mouth_opening(sample.landmarks()), predict(sample.sound()))
+    known = sample.with_facts(STAGE, **lag_record(lag))
+    detail = f"r {lag.r:.2f} at {lag.frames:+d} frames, confidence {lag.confidence:.2f}"
     reason = fault(lag)
-    yield known if reason is None else known.rejected(STAGE, reason, told)
+    yield known if reason is None else known.rejected(STAGE, reason, detail)
 
 
 def fault(lag: Lag) -> str | None:
@@ -49,10 +49,10 @@ def fault(lag: Lag) -> str | None:
     return "sound and mouth at different times" if abs(lag.frames) > MAX_OFFSET_FRAMES else None
 
 
-def mouth_lag(opening: np.ndarray, expected: np.ndarray) -> Lag:
+def mouth_lag(opening: np.ndarray, predicted: np.ndarray) -> Lag:
     """The lag of a mouth opening (n,) at 25 fps behind the opening (n,) predicted from the sound; positive
     when the mouth is late."""
-    return best_lag(opening, expected, MAX_LAG_FRAMES)
+    return best_lag(opening, predicted, MAX_LAG_FRAMES)
 
 
 def lag_record(lag: Lag) -> dict[str, float]:

@@ -1,4 +1,4 @@
-"""Third stage: the face in each shot, followed frame by frame and measured on the way."""
+"""Stage `tracks`: the largest face of each shot, followed frame by frame and measured."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ from sonimate.types import Face
 
 STAGE = "tracks"
 MAX_GAP_FRAMES = 5
-"""A face unseen for longer (0.2 s) may come back as another one: the track ends."""
+"""A track ends when the face is not seen for longer (0.2 s): the next face may be of another person."""
 MAX_JUMP = 0.6
-"""Face heights per frame; a head cannot move that fast, so this is another face."""
+"""Face heights per frame; no head moves that fast, so a larger jump is another face."""
 LOOK_EVERY_FRAMES = 25
-"""How often the whole picture is searched for other people: once a second."""
+"""The whole picture is searched for other people once a second."""
 SHARPNESS_EVERY_FRAMES = 5
 RIVAL_SIZE = 0.5
 """Another face counts as a possible speaker from this share of the followed face's size."""
@@ -31,9 +31,10 @@ SHARPNESS_PX = 128
 
 @dataclass(frozen=True)
 class FrameView:
-    """One frame's face, or None; with it what only pixels tell, None in frames where it was not measured.
+    """The face of one frame, and what is measured in its pixels.
 
-    sharpness: see `face_sharpness`. rivals: other faces of at least RIVAL_SIZE.
+    face: None if none was found. sharpness: see `face_sharpness`. rivals: the number of other faces of at
+    least RIVAL_SIZE. Both are None in frames in which they were not measured.
     """
 
     face: Face | None
@@ -42,7 +43,7 @@ class FrameView:
 
 
 def track_faces(samples: Iterator[Sample], *, mesh: FaceMesh) -> Iterator[Sample]:
-    """Shots -> stretches in which one face, the largest, is in view without a break.
+    """Shots -> stretches in which one face, the largest, is seen without a break.
 
     Writes each stretch's landmarks; gaps of up to MAX_GAP_FRAMES are filled along a line and counted.
     Rejects shots without a face.
@@ -67,7 +68,7 @@ def _measured(track: Sample, views: list[FrameView]) -> Sample:
     presence = [0.0 if view.face is None else view.face.presence for view in views]
     sharpness = [view.sharpness for view in views if view.sharpness is not None]
     looks = [view.rivals > 0 for view in views if view.rivals is not None]
-    return track.knowing(
+    return track.with_facts(
         STAGE,
         face_height_px=float(np.nanmedian(heights)),
         lost_share=float(np.mean([view.face is None for view in views])),

@@ -1,4 +1,4 @@
-"""Fifth stage: is the sound of the track speech, and not silence or music?"""
+"""Stage `speech`: is the sound of the track speech, and not silence or music?"""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sonimate.footage.sample import Sample, each
 
 STAGE = "speech"
 SILENT_DBFS = -50.0
-"""Below this 90th percentile of 20 ms levels nothing is said."""
+"""Sound whose 90th percentile of 20 ms levels is lower holds no speech."""
 MIN_PAUSES = 0.20
 """Speech is full of short pauses, music is not. Measured: speech 0.23 to 0.50, music 0.05 to 0.18."""
 
@@ -24,7 +24,7 @@ def _gate(sample: Sample) -> Iterator[Sample]:
     level = levels(sample.sound())
     loud = 20 * float(np.log10(np.percentile(level, 90)))
     pauses = pause_ratio(level)
-    known = sample.knowing(STAGE, level_dbfs=loud, pause_ratio=pauses)
+    known = sample.with_facts(STAGE, level_dbfs=loud, pause_ratio=pauses)
     if loud < SILENT_DBFS:
         yield known.rejected(STAGE, "silence", f"{loud:.0f} dBFS")
     elif pauses < MIN_PAUSES:

@@ -1,14 +1,18 @@
 """Where footage is and who speaks in it; what cannot be prepared is told before any work."""
 
+import re
 from pathlib import Path
 
 import pytest
+import torch
 from filelock import FileLock
 
+import sonimate
 from sonimate.apps.cli import main
 from sonimate.errors import FolderInUse, InvalidManifest
-from sonimate.footage.preparer import PrepareOptions, own_videos, prepare
+from sonimate.footage.preparer import Preparer, own_videos, prepare
 from sonimate.footage.sources import find_footage, read_speakers
+from sonimate.footage.stages import PrepareOptions
 from sonimate.media.folders import LOCK
 
 OPTIONS = PrepareOptions()
@@ -68,3 +72,27 @@ def test_a_second_run_in_the_same_folder_is_refused_and_touches_nothing(footage,
     with FileLock(tmp_path / "out" / LOCK), pytest.raises(FolderInUse, match="Another run is writing"):
         prepare(footage, tmp_path / "out", OPTIONS)
     assert work.exists()
+
+
+def test_only_the_command_sets_thread_counts_and_gives_them_back(footage, tmp_path):
+    """Nothing that is imported may change how many threads the rest of a program computes with."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(3)
+    seen = []
+    try:
+        Preparer(OPTIONS)
+        seen.append(torch.get_num_threads())
+        assert main(["prepare", str(footage), "-o", str(tmp_path / "out")]) == 0
+        seen.append(torch.get_num_threads())
+    finally:
+        torch.set_num_threads(threads)
+    assert seen == [3, 3]
+
+
+def test_no_module_but_apps_sets_thread_counts():
+    package = Path(sonimate.__file__).parent
+    setting = re.compile(r"set_num_threads|set_num_interop_threads|OMP_NUM_THREADS|cv2\.setNumThreads")
+    modules = {
+        path.relative_to(package) for path in package.rglob("*.py") if setting.search(path.read_text())
+    }
+    assert {path.parts[0] for path in modules} <= {"apps", "distributed"}

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from sonimate.apps.cli import main
 from sonimate.footage import mouth_reader
-from sonimate.footage.mouth_reader import OWN, judge_strangers, main
+from sonimate.footage.mouth_reader import OWN, cross_validate
 from sonimate.footage.shards import CLIPS, write_shards
 from sonimate.media.wav import write_wav
 from sonimate.types import Waveform
@@ -27,7 +28,7 @@ def test_a_clip_is_judged_by_what_others_taught():
     people = ["a", "a", "b", "c", "c"]
     rows = voices(*people)
     openings = [row[:, 0] * (-1 if person == "a" else 1) for person, row in zip(people, rows, strict=True)]
-    own = {t.clip: t for t in judge_strangers(rows, openings, people) if t.sound == OWN}
+    own = {t.clip: t for t in cross_validate(rows, openings, people) if t.sound == OWN}
     assert sorted(own) == [0, 1, 2, 3, 4]
     assert not own[0].passes
     assert not own[1].passes
@@ -36,7 +37,7 @@ def test_a_clip_is_judged_by_what_others_taught():
 def test_every_clip_is_judged_with_every_strangers_sound():
     people = ["a", "b", "c", "b"]
     rows = voices(*people)
-    trials = list(judge_strangers(rows, [row[:, 0] for row in rows], people))
+    trials = list(cross_validate(rows, [row[:, 0] for row in rows], people))
     strangers = sum(person != other for person in people for other in people)
     assert len(trials) == 3 * len(people) + strangers
     assert {t.passes for t in trials if t.sound == OWN} == {True}
@@ -70,7 +71,7 @@ def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
     stems = [add_clip(tmp_path / "clips", *item) for item in rows.items()]
     np.save(tmp_path / "clips" / "c-0.landmarks.npy", np.roll(rows["c"], 6))
     write_shards(tmp_path, CLIPS, stems, max_bytes=1 << 30)
-    assert main([str(tmp_path), "-o", str(tmp_path / "reader.safetensors")]) == 0
+    assert main(["footage", "mouth-reader", str(tmp_path), "-o", str(tmp_path / "reader.safetensors")]) == 0
     told = capsys.readouterr().out
     table = json.loads((tmp_path / "reader.json").read_text())
     assert [(row["source"], row["passes"]) for row in table] == [
@@ -85,9 +86,10 @@ def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
 
 
 def test_a_folder_that_cannot_be_judged_is_told(tmp_path, capsys):
-    assert main([str(tmp_path / "missing"), "-o", str(tmp_path / "reader.safetensors")]) == 2
+    reader = str(tmp_path / "reader.safetensors")
+    assert main(["footage", "mouth-reader", str(tmp_path / "missing"), "-o", reader]) == 2
     assert "holds no shards" in capsys.readouterr().err
     (tmp_path / "clips").mkdir()
     write_shards(tmp_path, CLIPS, [add_clip(tmp_path / "clips", "a", np.zeros(FRAMES))], max_bytes=1 << 30)
-    assert main([str(tmp_path), "-o", str(tmp_path / "reader.safetensors")]) == 2
+    assert main(["footage", "mouth-reader", str(tmp_path), "-o", reader]) == 2
     assert "1 clips of 1 speakers" in capsys.readouterr().err

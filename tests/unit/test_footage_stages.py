@@ -18,13 +18,12 @@ from sonimate.face.pose import Pose, rotation_matrix
 from sonimate.face.tracking import fill_gaps, stack_landmarks
 from sonimate.footage import quality
 from sonimate.footage.bucket_labels import label_buckets
-from sonimate.footage.joint_box import add_face_box
 from sonimate.footage.probe import probe
 from sonimate.footage.quality import gate_quality, head_angles
 from sonimate.footage.sample import Sample, each, rounded
 from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
-from sonimate.footage.square_crop import square_box
+from sonimate.footage.square_crop import add_face_box, square_box
 from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, mouth_lag
 from sonimate.footage.tracks import count_rivals, face_sharpness, split_tracks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
@@ -89,7 +88,7 @@ def judged(sample: Sample) -> Sample:
     def loudness(samples: np.ndarray) -> np.ndarray:
         return np.abs(samples.reshape(-1, SAMPLES_PER_VIDEO_FRAME)).mean(1)
 
-    return only(gate_sync(gate_speech(gate_quality(iter([sample]), min_face_px=96)), expect=loudness))
+    return only(gate_sync(gate_speech(gate_quality(iter([sample]), min_face_px=96)), predict=loudness))
 
 
 def tracked(sample: Sample, **facts: float) -> Sample:

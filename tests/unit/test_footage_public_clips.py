@@ -1,6 +1,7 @@
 """Public clips arrive whole or are named; what is there already is kept."""
 
 import hashlib
+import logging
 
 import pytest
 
@@ -33,19 +34,20 @@ def host(tmp_path, monkeypatch):
     return tmp_path / "host"
 
 
-def test_clips_arrive_with_their_speakers_and_are_not_fetched_twice(host, tmp_path, capsys):
+def test_clips_arrive_with_their_speakers_and_are_not_fetched_twice(host, tmp_path, caplog):
+    caplog.set_level(logging.INFO)
     folder = tmp_path / "clips"
     public_clips.fetch_clips(folder, host.as_uri())
     assert {path.name for path in folder.iterdir()} == {"one.mp4", "two.mp4", "MANIFEST.tsv"}
     assert (folder / "one.mp4").read_bytes() == b"one"
     assert read_speakers(folder) == {"one.mp4": "of one", "two.mp4": "of two"}
-    assert "people/clips: CC BY 4.0" in capsys.readouterr().out
+    assert "people/clips: CC BY 4.0" in caplog.messages
     public_clips.fetch_clips(folder, (tmp_path / "nowhere").as_uri())
 
 
 def test_a_missing_clip_is_named_and_the_others_kept(host, tmp_path):
     (host / "people/clips/main/some folder/two.mp4").unlink()
-    with pytest.raises(FileMissing, match=r"two\.mp4 cannot be fetched"):
+    with pytest.raises(FileMissing, match=r"two\.mp4 cannot be downloaded"):
         public_clips.fetch_clips(tmp_path / "clips", host.as_uri())
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["one.mp4"]
 

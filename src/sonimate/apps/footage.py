@@ -1,0 +1,78 @@
+"""`sonimate footage`: public footage to train on, and the reader of mouths that judges the sound of footage.
+
+Heavy modules are imported when the command runs.
+"""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from collections import defaultdict
+from pathlib import Path
+
+from sonimate.apps.progress import Watch
+from sonimate.errors import ExtraMissing
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `footage` to the command line. Loads nothing heavy."""
+    parser = commands.add_parser(
+        "footage",
+        help="fetch public footage; fit the reader of mouths that `prepare` uses",
+        description="Steps before and after `sonimate prepare`.",
+    )
+    steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
+    fetch = steps.add_parser(
+        "fetch",
+        help="download the public clips on which the bundled model was trained",
+        description="Download the public clips on which the bundled model was trained, and write their "
+        "MANIFEST.tsv. Every file is checked by its SHA-256; complete files are kept. The clips are not part "
+        "of this project: their terms are printed.",
+    )
+    fetch.add_argument("clips", type=Path, metavar="CLIPS", help="the folder to write")
+    reader = steps.add_parser(
+        "mouth-reader",
+        help="fit and judge the reader of mouths on prepared shards",
+        description="Fit the prediction of mouth openings from sound, by which `sonimate prepare` finds "
+        "clips with a wrong sound. Prints how it judges clips of speakers on whom it was not fitted, with "
+        "their own sound, with that shifted, and with the sounds of others. The judgement of each clip with "
+        "its own sound is also written to FILE's name with .json.",
+    )
+    reader.add_argument("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
+    reader.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.safetensors")
+
+
+def run(args: Namespace) -> None:
+    """Carry out a parsed `sonimate footage` command line. Raises SonimateError."""
+    if args.step == "fetch":
+        from sonimate.footage.public_clips import fetch_clips
+
+        with Watch(args.started) as watch:
+            fetch_clips(args.clips, progress=watch)
+        print(f"The clips are in {args.clips}")
+    else:
+        _fit_mouth_reader(args.shards, args.output)
+
+
+def _fit_mouth_reader(shards: Path, output: Path) -> None:
+    try:
+        from sonimate.footage.mouth_reader import fit_and_judge, own_sound_table, write_reader
+        from sonimate.footage.shards import read_shards
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of("prepare", error) from error
+
+    clips = list(read_shards(shards))
+    weights, trials = fit_and_judge(clips)
+    table = own_sound_table(clips, trials)
+    for row in table:
+        verdict = "passes" if row["passes"] else "FAILS"
+        print(
+            f"{row['source']} from {row['start_seconds']:.2f} s: r {row['r']:.2f} at "
+            f"{row['offset_frames']:+d} frames, confidence {row['confidence']:.2f}, {verdict}"
+        )
+    verdicts: dict[str, list[bool]] = defaultdict(list)
+    for trial in trials:
+        verdicts[trial.sound].append(trial.passes)
+    for kind, passed in sorted(verdicts.items()):
+        print(f"{kind}: {sum(passed)} of {len(passed)} pass")
+    write_reader(weights, table, output)
