@@ -13,7 +13,7 @@ Ramp = float | tuple[float, float]
 """A constant, or the values at the first and last denoising step, linear between."""
 
 MAX_BUCKET = 128.0
-"""The liveliest motion bucket; clips above it are not trained on (paper eq. 3-4)."""
+"""The liveliest motion bucket; clips above it are not trained on (paper section 3.2)."""
 
 MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
 """Range of a picture's size: the longer side for the compact model, the shorter side for the full one."""
@@ -156,7 +156,7 @@ class SamplingOptions:
 class MotionOptions:
     """How strongly to move. None lets the voice and the portrait decide (`AudioToBucket`, times beta).
 
-    head_motion, expression: motion buckets in [0, 128] (paper eq. 3-4).
+    head_motion, expression: motion buckets in [0, 128] (paper section 3.2).
     Raises OptionOutOfRange.
     """
 

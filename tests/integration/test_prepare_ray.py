@@ -5,6 +5,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from footage import OPTIONS, make_footage
 
 from sonimate.distributed import prepare_ray
@@ -28,7 +29,12 @@ def digests(out: Path) -> list[str]:
 
 @pytest.mark.slow
 def test_two_workers_write_the_same_shards(footage, tmp_path):
-    prepare(footage, tmp_path / "here", OPTIONS)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as the command does, and as the workers are started
+    try:
+        prepare(footage, tmp_path / "here", OPTIONS)
+    finally:
+        torch.set_num_threads(threads)
     names = []
     prepare(
         footage,

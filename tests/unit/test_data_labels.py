@@ -1,11 +1,14 @@
 """What samples carry: motion buckets, reduced features, gestures; and samples on disk."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
 from faces import canonical_landmarks, codec, poses
 
+import sonimate
 from sonimate.errors import OutdatedData
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
@@ -198,6 +201,14 @@ def sample(clip_id: ClipId) -> MotionSample:
         bucket_rows=rng.normal(size=(60, 4)).astype(np.float16),
         buckets=np.array([12.0, 30.0]),
     )
+
+
+def test_variances_are_cited_where_the_paper_defines_them():
+    """Section 3.2 does; equations 3 and 4 are the embedding of the buckets and the rescaling by beta."""
+    assert "section 3.2" in str(motion_buckets.__doc__)
+    package = Path(sonimate.__file__).parent
+    wrong = re.compile(r"eq(s?\.|uations?) ?\(?[34]", re.IGNORECASE)
+    assert not [path.name for path in package.rglob("*.py") if wrong.search(path.read_text(encoding="utf-8"))]
 
 
 def test_samples_survive_the_disk_in_the_order_of_clips_whatever_their_names(tmp_path):

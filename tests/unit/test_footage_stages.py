@@ -12,18 +12,20 @@ from av.error import InvalidDataError
 from faces import canonical_landmarks, example, poses
 
 from sonimate.clock import SAMPLES_PER_VIDEO_FRAME
-from sonimate.errors import UnreadableVideo, UnusableClip
+from sonimate.errors import OutputNotWritable, UnreadableVideo, UnusableClip
 from sonimate.face.mesh import landmark_box
 from sonimate.face.pose import Pose, rotation_matrix
 from sonimate.face.tracking import fill_gaps, stack_landmarks
 from sonimate.footage import quality
 from sonimate.footage.bucket_labels import label_buckets
+from sonimate.footage.data_card import count_stages
 from sonimate.footage.probe import probe
 from sonimate.footage.quality import gate_quality, head_angles
 from sonimate.footage.sample import Sample, each, rounded
 from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.square_crop import add_face_box, square_box
+from sonimate.footage.stages import STAGES
 from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, mouth_lag
 from sonimate.footage.tracks import count_rivals, face_sharpness, split_tracks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio
@@ -74,7 +76,7 @@ def talking(tmp_path: Path) -> Sample:
     )
     np.save(sample.path(".landmarks.npy"), talking_landmarks())
     noise_with(syllables()).tofile(sample.sound_file)
-    return sample.knowing("tracks", **CLEAN)
+    return sample.with_facts("tracks", **CLEAN)
 
 
 def only(samples: Iterator[Sample]) -> Sample:
@@ -92,7 +94,7 @@ def judged(sample: Sample) -> Sample:
 
 
 def tracked(sample: Sample, **facts: float) -> Sample:
-    return sample.knowing("tracks", **{**CLEAN, **facts})
+    return sample.with_facts("tracks", **{**CLEAN, **facts})
 
 
 def landmarks_as(sample: Sample, landmarks: np.ndarray) -> Sample:
@@ -229,6 +231,30 @@ def test_what_is_not_the_files_fault_stops_everything(talking, fault):
 
     with pytest.raises(type(fault), match=str(fault.args[-1])):
         list(each("crop", work, iter([talking])))
+
+
+def test_a_full_disk_ends_the_run_and_rejects_no_sample(talking):
+    def work(sample: Sample) -> Iterator[Sample]:
+        raise OutputNotWritable("No space left on device")
+        yield sample
+
+    with pytest.raises(OutputNotWritable):
+        list(each("crop", work, iter([talking])))
+
+
+def test_the_documentation_lists_the_stages_in_their_order():
+    page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
+    table = page.partition("| stage | does | rejects |\n")[2].partition("\n\n")[0]
+    rows = [row.split("|")[1].strip() for row in table.splitlines()[1:]]
+    assert rows == [stage.name for stage in STAGES]
+
+
+def test_the_report_counts_every_stage_in_its_order(talking):
+    records = [talking.rejected(stage.name, "bad").record() for stage in STAGES]
+    counts = count_stages(records)
+    assert [count.stage for count in counts] == [stage.name for stage in STAGES]
+    assert [count.entered for count in counts] == list(range(len(STAGES), 0, -1))
+    assert all(count.reasons == {"bad": 1} for count in counts)
 
 
 def test_records_hold_no_paths_and_few_digits(talking):

@@ -1,7 +1,7 @@
 """Data preparation on a Ray cluster: every file of footage is a task, done by the same stages.
 
 Footage and output must be on storage that all machines see under the same paths, as clusters have it:
-workers leave finished files in the output's cache, and the driver packs the shards.
+workers write finished files to the output's cache, and the driver packs the shards.
 """
 
 from __future__ import annotations
@@ -19,10 +19,12 @@ from sonimate.footage.preparer import Preparer, Source, Task
 from sonimate.footage.stages import PrepareOptions
 
 LOCAL = "local"
+ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}
+"""Sums over several threads differ in their last digits: with one, all machines agree."""
 
 
 class _Worker:
-    """Loads the networks once and finishes one source a call."""
+    """Loads the networks once and prepares one source per call."""
 
     def __init__(self, options: PrepareOptions):
         self._preparer = Preparer(options)
@@ -40,7 +42,7 @@ def run_on_ray(
     address: str,
     workers: int | None = None,
 ) -> Iterator[str]:
-    """A `data.prepare.Runner` on the cluster at `address` ("local" starts one on this machine).
+    """A `footage.preparer.Runner` on the cluster at `address` ("local" starts one on this machine).
 
     workers: processes with one CPU each, by default as many as the cluster has CPUs.
     Raises ClusterUnreachable.
@@ -66,12 +68,16 @@ def run_on_ray(
 
 def _connect(address: str, workers: int | None) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.WARNING}
+    settings: dict[str, Any] = {
+        "log_to_driver": False,
+        "logging_level": logging.WARNING,
+        "runtime_env": ONE_THREAD,
+    }
     try:
         if address == LOCAL:
-            ray.init("local", num_cpus=workers, include_dashboard=False, **quiet)
+            ray.init("local", num_cpus=workers, include_dashboard=False, **settings)
         else:
-            ray.init(address, **quiet)
+            ray.init(address, **settings)
     except (ConnectionError, ValueError) as error:
         raise ClusterUnreachable(
             f"No Ray cluster answers at {address} ({error}). Give an address such as 10.0.0.1:6379, start "

@@ -1,4 +1,4 @@
-"""Audio and portrait -> how strongly head and expression should move (paper eq. 3-4)."""
+"""Audio and portrait -> how strongly head and expression should move (paper section 3.2)."""
 
 from __future__ import annotations
 
