@@ -37,9 +37,9 @@ from sonimate.face.regions import mouth_opening
 from sonimate.features.latents import write_latents
 from sonimate.footage import square_crop as crop
 from sonimate.footage.mouth_reader import ENCODER
+from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.shards import ShardClip, read_shards
-from sonimate.footage.stages import PrepareOptions
 from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens

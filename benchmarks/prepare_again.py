@@ -19,9 +19,9 @@ from pathlib import Path
 from lib.command import benchmark_parser
 from lib.report import Check, publish
 from sonimate.distributed.prepare_ray import LOCAL, run_on_ray
+from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.sources import find_footage
-from sonimate.footage.stages import PrepareOptions
 
 WORKERS = 2
 RUNS = ("here", "again", "killed", "ray")

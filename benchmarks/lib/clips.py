@@ -19,9 +19,9 @@ from sonimate.evaluate.generation import track_video
 from sonimate.evaluate.lips import Clip
 from sonimate.face.mesh import FaceMesh
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.sources import find_footage, read_speakers
-from sonimate.footage.stages import PrepareOptions
 from sonimate.media.audio import read_audio
 from sonimate.media.video import read_frames
 from sonimate.types import Waveform

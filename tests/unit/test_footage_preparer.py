@@ -10,9 +10,9 @@ from filelock import FileLock
 import sonimate
 from sonimate.apps.cli import main
 from sonimate.errors import FolderInUse, InvalidManifest
+from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import Preparer, own_videos, prepare
 from sonimate.footage.sources import find_footage, read_speakers
-from sonimate.footage.stages import PrepareOptions
 from sonimate.media.folders import LOCK
 
 OPTIONS = PrepareOptions()

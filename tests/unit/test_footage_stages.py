@@ -19,13 +19,13 @@ from sonimate.face.tracking import fill_gaps, stack_landmarks
 from sonimate.footage import quality
 from sonimate.footage.bucket_labels import label_buckets
 from sonimate.footage.data_card import count_stages
+from sonimate.footage.prepare_stages import STAGES
 from sonimate.footage.probe import probe
 from sonimate.footage.quality import gate_quality, head_angles
 from sonimate.footage.sample import Sample, each, rounded
 from sonimate.footage.shots import MAX_FRAMES, detect_shots, shot_bounds
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.square_crop import add_face_box, square_box
-from sonimate.footage.stages import STAGES
 from sonimate.footage.sync import MAX_OFFSET_FRAMES, gate_sync, mouth_lag
 from sonimate.footage.tracks import count_rivals, face_sharpness, split_tracks
 from sonimate.footage.voice_activity import gate_speech, levels, pause_ratio

@@ -63,8 +63,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate prepare` command line. Raises SonimateError."""
     try:
+        from sonimate.footage.prepare_stages import PrepareOptions
         from sonimate.footage.preparer import prepare, run_here
-        from sonimate.footage.stages import PrepareOptions
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("prepare", error) from error
 

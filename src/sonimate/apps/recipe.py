@@ -8,6 +8,7 @@ from importlib import import_module
 from pathlib import Path
 
 from sonimate.apps.arguments import whole
+from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
 NEEDED = (
@@ -70,6 +71,7 @@ def run(args: Namespace) -> None:
         footage = args.footage
         if footage is None:
             footage = args.out / "clips"
-            fetch_clips(footage)
+            with Watch(args.started) as watch:
+                fetch_clips(footage, progress=watch)
         run_commands(recipe_commands(footage, args.out, args.config, seed=args.seed, jobs=args.jobs))
     print(f"The model is {args.out / 'student' / 'model'}")

@@ -15,8 +15,8 @@ import ray
 import ray.data
 
 from sonimate.errors import ClusterUnreachable
+from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import Preparer, Source, Task
-from sonimate.footage.stages import PrepareOptions
 
 LOCAL = "local"
 ONE_THREAD = {"env_vars": {"OMP_NUM_THREADS": "1"}}

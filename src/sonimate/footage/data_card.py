@@ -12,7 +12,7 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from sonimate.footage.stages import STAGES
+from sonimate.footage.prepare_stages import STAGES
 from sonimate.media.files import replacing
 
 HISTOGRAMS = (

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from sonimate.footage.data_card import Report, write_report
+from sonimate.footage.prepare_stages import STAGES, PrepareOptions
 from sonimate.footage.sample import Sample
 from sonimate.footage.shards import CLIPS, REJECTED, write_shards
 from sonimate.footage.sources import find_footage, read_speakers
-from sonimate.footage.stages import STAGES, PrepareOptions
 from sonimate.media.files import write_errors
 from sonimate.media.folders import fingerprint, locked
 
