@@ -5,14 +5,14 @@ from __future__ import annotations
 import argparse
 from typing import get_args
 
-from sonimate.apps.arguments import face_box, frame_rate, interval, mask_box, number, whole
+from sonimate.apps.arguments import Subparsers, face_box, frame_rate, interval, mask_box, number, whole
 from sonimate.configs import COMPACT, FULL, MAX_BUCKET, Precision, SamplingOptions
 
 MAX_SEED = 2**63 - 1
 OMIT = argparse.SUPPRESS
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `animate` to the command line."""
     parser = commands.add_parser(
         "animate",

@@ -1,12 +1,16 @@
-"""What words of a command line may be: types for argparse, whose errors say what is allowed."""
+"""Types of command-line arguments for argparse; their errors say what is allowed."""
 
 from __future__ import annotations
 
 import argparse
 import math
 from collections.abc import Callable
+from typing import TypeAlias
 
 from sonimate.configs import FRAME_RATES
+
+Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
+"""What argparse's `add_subparsers` returns, which has no public name."""
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

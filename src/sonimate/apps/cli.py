@@ -16,6 +16,7 @@ from importlib import import_module
 from typing import Protocol, cast
 
 import sonimate
+from sonimate.apps.arguments import Subparsers
 from sonimate.apps.interrupts import signals_as_exceptions
 from sonimate.errors import SonimateError
 
@@ -33,13 +34,11 @@ EXIT_CODES = """exit codes:
   143  stopped by SIGTERM (129 by SIGHUP)
 Unfinished files are removed. A signal that is ignored when sonimate starts, as by nohup, stays ignored."""
 
-Commands = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
-
 
 class Verb(Protocol):
     """What a module of a verb holds."""
 
-    def add_parser(self, commands: Commands[argparse.ArgumentParser]) -> None: ...
+    def add_parser(self, commands: Subparsers) -> None: ...
 
     def run(self, args: argparse.Namespace) -> None: ...
 

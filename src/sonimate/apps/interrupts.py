@@ -8,7 +8,7 @@ kept, and raised again at the next step that the run reports.
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -16,7 +16,7 @@ _raised: list[BaseException] = []
 
 
 @contextmanager
-def signals_as_exceptions() -> Iterator[None]:
+def signals_as_exceptions() -> Generator[None]:
     """Within the block, SIGINT raises KeyboardInterrupt, SIGTERM and SIGHUP raise SystemExit(128 + number).
 
     A signal that was ignored before the block stays ignored: `nohup` and shells ask for that when they start

@@ -5,24 +5,22 @@ Each action has a function that adds its parser and one that carries it out and 
 
 from __future__ import annotations
 
-import argparse
 import json
 from argparse import ArgumentParser, Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from sonimate.apps.arguments import Subparsers
 from sonimate.apps.progress import Watch, peak_memory_mb
 from sonimate.checkpoints.registry import BUNDLED, ComponentInfo, describe, find_models, model_folder
 from sonimate.errors import ExtraMissing, InvalidCheckpoint
-
-Actions = argparse._SubParsersAction  # argparse has no public name for what add_subparsers returns
 
 DTYPES = ("float16", "bfloat16", "float32")
 BYTES_PER_MB = 1e6
 
 
-def add_parser(commands: Actions[ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `models` and its actions to the command line. Loads nothing heavy."""
     parser = commands.add_parser("models", help="fetch, convert, list and check models")
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
@@ -42,7 +40,7 @@ def run(args: Namespace) -> None:
         raise ExtraMissing.of("full", error) from error
 
 
-def add_list(actions: Actions[ArgumentParser]) -> None:
+def add_list(actions: Subparsers) -> None:
     """`models list`: the models on this machine that can be used."""
     parser = actions.add_parser("list", help="list the bundled models, and the models in folders")
     parser.set_defaults(perform=list_models)
@@ -68,7 +66,7 @@ def _listed(folder: Path) -> dict[str, Any]:
         return name | {"problem": str(error)}
 
 
-def add_info(actions: Actions[ArgumentParser]) -> None:
+def add_info(actions: Subparsers) -> None:
     """`models info`: a model's components."""
     parser = actions.add_parser("info", help="show a model's components and their sizes")
     parser.set_defaults(perform=info)
@@ -82,7 +80,7 @@ def info(args: Namespace) -> None:
     _print(args, account_of(folder, components), f"{folder}\n{components_table(components)}")
 
 
-def add_verify(actions: Actions[ArgumentParser]) -> None:
+def add_verify(actions: Subparsers) -> None:
     """`models verify`: whether a model's files are complete and undamaged."""
     parser = actions.add_parser(
         "verify",
@@ -110,7 +108,7 @@ def verify(args: Namespace) -> None:
     )
 
 
-def add_convert(actions: Actions[ArgumentParser]) -> None:
+def add_convert(actions: Subparsers) -> None:
     """`models convert`: released checkpoints -> a model folder."""
     parser = actions.add_parser(
         "convert",
@@ -139,7 +137,7 @@ def convert(args: Namespace) -> None:
     _print_written(args, watch)
 
 
-def add_initialise(actions: Actions[ArgumentParser]) -> None:
+def add_initialise(actions: Subparsers) -> None:
     """`models initialise`: Stable Video Diffusion XT -> a model folder that training starts from."""
     parser = actions.add_parser(
         "initialise",
@@ -171,7 +169,7 @@ def initialise(args: Namespace) -> None:
     _print_written(args, watch)
 
 
-def add_download(actions: Actions[ArgumentParser]) -> None:
+def add_download(actions: Subparsers) -> None:
     """`models download`: the released checkpoints, from the Hugging Face hub."""
     parser = actions.add_parser(
         "download",

@@ -13,14 +13,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from sonimate.apps.arguments import whole
+from sonimate.apps.arguments import Subparsers, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
 _log = logging.getLogger("sonimate")
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `prepare` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "prepare",

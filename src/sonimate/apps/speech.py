@@ -5,16 +5,15 @@ Heavy modules are imported when the command runs.
 
 from __future__ import annotations
 
-import argparse
 from argparse import Namespace
 from pathlib import Path
 
-from sonimate.apps.arguments import number, whole
+from sonimate.apps.arguments import Subparsers, number, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `speech` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "speech",
@@ -41,22 +40,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="another seed gives another corpus (default: %(default)s)",
     )
     add("--jobs", type=whole(1, 1024), default=1, metavar="N", help="processes (default: %(default)s)")
-    folder = {"type": Path, "metavar": "DIR"}
     add(
         "--recordings",
-        **folder,
+        type=Path,
+        metavar="DIR",
         default=Path("/usr/share/asterisk/sounds"),
         help="folder of the packages asterisk-core-sounds-* (default: %(default)s)",
     )
     add(
         "--transcripts",
-        **folder,
+        type=Path,
+        metavar="DIR",
         default=Path("/usr/share/doc"),
         help="folder in which they put their texts (default: %(default)s)",
     )
     add(
         "--testdata",
-        **folder,
+        type=Path,
+        metavar="DIR",
         default=Path("/usr/share/pocketsphinx/test/data"),
         help="folder of the package pocketsphinx-testdata (default: %(default)s)",
     )

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from sonimate.apps.arguments import Subparsers
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `train` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "train",
