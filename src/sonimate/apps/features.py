@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import argparse
 from argparse import Namespace
 from pathlib import Path
 
-from sonimate.apps.arguments import whole
+from sonimate.apps.arguments import Subparsers, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing, OptionOutOfRange
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `features` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "features",

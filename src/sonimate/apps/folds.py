@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import argparse
 from argparse import Namespace
 from pathlib import Path
 
-from sonimate.apps.arguments import whole
+from sonimate.apps.arguments import Subparsers, whole
 from sonimate.errors import ExtraMissing
 
 STAGES = ("real", "student")
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `folds` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "folds",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
-from sonimate.apps.arguments import whole
+from sonimate.apps.arguments import Subparsers, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
@@ -19,7 +18,7 @@ NEEDED = (
 """Extras, and modules of the steps that import their packages."""
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `recipe` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "recipe",
