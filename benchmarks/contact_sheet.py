@@ -15,7 +15,7 @@ from lib.command import add_model, add_speech, benchmark_parser
 from lib.moments import contact_sheet, crop_head, draw_moments, pick_moments
 from lib.report import publish
 from lib.speech import compose_speech
-from sonimate.evaluate.generation import generate_motion
+from sonimate.evaluate.generation import generate_motion, mesh_codec
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
 from sonimate.media.image import write_png
 from sonimate.pipeline import SonicPipeline
@@ -38,7 +38,7 @@ def main(argv: list[str] | None = None) -> None:
         portrait = read_portrait(path, size=arguments.size)
         generated = generate_motion(pipeline, portrait, speech)
         moments = pick_moments(generated.curves)
-        frames = draw_moments(pipeline.components.codec, generated, list(moments.values()))
+        frames = draw_moments(mesh_codec(pipeline), generated, list(moments.values()))
         cells = [crop_head(frame, portrait.face) for frame in (portrait.pixels, *frames)]
         pictures.append([scaled(cell, arguments.cell) for cell in cells] if arguments.cell else cells)
         captions = ["portrait", *moments]

@@ -16,7 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
@@ -42,6 +42,7 @@ ATTENTION_FLOP = 7_300
 """Of spatial self-attention, per position of every frame and position that it looks at: 4 times the channels
 of all its layers, each level's divided by the square of how many positions share one of its own."""
 FULL_UNET = UNetConfig()
+Network = TypeVar("Network", bound=nn.Module)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -149,13 +150,12 @@ def window(frames: int, config: UNetConfig = FULL_UNET) -> tuple[torch.Tensor | 
 def full_decoder(rate: float) -> dict[str, float]:
     """Time and live activations per output pixel."""
     gc.collect()
-    vae = random_network(
-        lambda: AutoencoderKLTemporalDecoder(
-            block_out_channels=(128, 256, 512, 512),
-            down_block_types=("DownEncoderBlock2D",) * 4,
-            layers_per_block=2,
-        )
-    )
+    shape: dict[str, Any] = {
+        "block_out_channels": (128, 256, 512, 512),
+        "down_block_types": ("DownEncoderBlock2D",) * 4,
+        "layers_per_block": 2,
+    }
+    vae = random_network(lambda: AutoencoderKLTemporalDecoder(**shape))
     latents = torch.randn(DECODED_FRAMES, 4, SIDE, SIDE)
     pixels = DECODED_FRAMES * (8 * SIDE) ** 2
 
@@ -168,7 +168,7 @@ def full_decoder(rate: float) -> dict[str, float]:
     }
 
 
-def random_network(build: Callable[[], nn.Module]) -> nn.Module:
+def random_network(build: Callable[[], Network]) -> Network:
     """A network of small random weights; the libraries' own initialisation of so many takes minutes."""
     with torch.device("meta"):
         network = build()

@@ -19,10 +19,11 @@ from lib import targets
 from lib.command import EXAMPLES, add_model, add_speech, benchmark_parser
 from lib.report import Check, publish
 from lib.speech import compose_speech
-from sonimate.evaluate.generation import generate_motion, portrait_from_pixels
+from sonimate.evaluate.generation import generate_motion, mesh_codec, portrait_from_pixels
 from sonimate.media.image import read_image, write_png
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
+from sonimate.types import Waveform
 
 SIDE_PX = 512
 DECODER_SECONDS = 2.0
@@ -96,11 +97,11 @@ def stages(run: dict) -> dict[str, float]:
     return {**run["stages"], "start and end": rest, "whole command": run["wall_seconds"]}
 
 
-def time_decoder(model: str, picture: Path, speech) -> float:
+def time_decoder(model: str, picture: Path, speech: Waveform) -> float:
     """Milliseconds to draw a frame whose motion is known, without writing it."""
     pipeline = SonicPipeline.from_pretrained(model)
     generated = generate_motion(pipeline, portrait_from_pixels(read_image(picture)), speech)
-    frames = pipeline.components.codec.render(generated.motion, generated.warp)
+    frames = mesh_codec(pipeline).render(generated.motion, generated.warp)
     next(frames)
     start = time.perf_counter()
     count = sum(1 for _ in frames)

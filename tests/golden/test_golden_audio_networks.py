@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 
 MODULES = Path(__file__).parent / "modules"
 MANIFESTS = Path(__file__).parent / "manifests"
-TOLERANCE = {"atol": 1e-5, "rtol": 0.0}
+TOLERANCE: dict[str, Any] = {"atol": 1e-5, "rtol": 0.0}
 
 
 def tiny(network_type, config_type, name):

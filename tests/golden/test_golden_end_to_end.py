@@ -4,6 +4,7 @@ import gzip
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -39,8 +40,10 @@ OPTIONS = replace(
     as_reference=True,
 )
 
+Network = TypeVar("Network", bound=nn.Module)
 
-def loaded(network: nn.Module, name: str) -> nn.Module:
+
+def loaded(network: Network, name: str) -> Network:
     weights = load_file(MODULES / f"{name}_weights.safetensors")
     network.load_state_dict({key: tensor.float() for key, tensor in weights.items()})
     return network.eval()
@@ -136,4 +139,6 @@ def test_a_saved_copy_makes_the_same_latents(pipeline, portrait, sound, generate
         atol=2e-4,
         rtol=0,
     )
-    assert isinstance(copy.components.codec.middle, RifeMiddle)
+    codec = copy.components.codec
+    assert isinstance(codec, SVDCodec)
+    assert isinstance(codec.middle, RifeMiddle)

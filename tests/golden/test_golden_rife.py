@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from sonimate.checkpoints.stream import shapes_of
 from sonimate.models.rife import IFNet, IFNetConfig
 
 HERE = Path(__file__).parent
-TOLERANCE = {"atol": 1e-4, "rtol": 0.0}
+TOLERANCE: dict[str, Any] = {"atol": 1e-4, "rtol": 0.0}
 
 
 @pytest.fixture(scope="module")

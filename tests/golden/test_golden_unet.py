@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -19,8 +20,8 @@ from sonimate.models.embeddings import sinusoidal_embedding
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 
 HERE = Path(__file__).parent
-TOLERANCE = {"atol": 3e-5, "rtol": 0.0}
-MASK_TOLERANCE = {"atol": 1e-5, "rtol": 0.0}
+TOLERANCE: dict[str, Any] = {"atol": 3e-5, "rtol": 0.0}
+MASK_TOLERANCE: dict[str, Any] = {"atol": 1e-5, "rtol": 0.0}
 CLIPS, FRAMES = 3, 5
 MASKS = json.loads((HERE / "modules/mask_downsample_cases.json").read_text())
 

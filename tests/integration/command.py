@@ -1,4 +1,4 @@
-"""The command line, run within the test's own process."""
+"""The command line, run within the test's own process, and the videos it writes."""
 
 from pathlib import Path
 

@@ -3,7 +3,7 @@
 import json
 import shutil
 import tracemalloc
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
 from typing import Self
@@ -187,6 +187,7 @@ def test_offloaded_networks_are_on_the_device_only_while_they_work(
     frames = pipeline.decode(latents, reference)
     next(frames)
     assert log == drawer[:2]
+    assert isinstance(frames, Generator)
     frames.close()
     assert log == drawer
 

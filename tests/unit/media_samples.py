@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
+from av.container import InputContainer
 
 MILLISECONDS = Fraction(1, 1000)
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -29,7 +31,7 @@ def encode_sound(
     """Encode float32 (n,), the same in each channel; the container follows from the path's suffix."""
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[channels]
     with av.open(str(path), "w") as container:
-        stream = container.add_stream(codec, rate=rate_hz, layout=layout)
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout=layout)
         if codec == "wmav2":
             stream.bit_rate = 128_000
         planes = np.repeat(samples[None], channels, axis=0)
@@ -60,14 +62,14 @@ def encode_video(
     """
     frames = frames or [flat_frame(min(20 + 10 * i, 250)) for i in range(len(times_ms))]
     with av.open(str(path), "w", options={"live": "1"} if live else {}) as container:
-        video = container.add_stream(codec, rate=25)
+        video: Any = container.add_stream(codec, rate=25)
         video.height, video.width = frames[0].shape[:2]
         video.pix_fmt = pixel_format
         if codec == "libx264":
             video.codec_context.time_base = MILLISECONDS
             video.options = {"crf": "10", "bf": "0"}
-        sound = None if sound_start_ms is None else container.add_stream("mp2", rate=44_100, layout="mono")
-        if sound is not None:
+        if sound_start_ms is not None:
+            sound = container.add_stream("mp2", rate=44_100, layout="mono")
             tone = av.AudioFrame.from_ndarray(tone_with_onset()[None], format="fltp", layout="mono")
             tone.sample_rate, tone.time_base = 44_100, Fraction(1, 44_100)
             tone.pts = sound_start_ms * 441 // 10
@@ -90,3 +92,16 @@ def rotate_mp4(path: Path, *, clockwise: int) -> None:
     start = data.index(b"tkhd") + 4 + 4 + 20 + 8 + 8
     data[start : start + 36] = matrix.astype(">i4").tobytes()
     path.write_bytes(data)
+
+
+def seconds_of(container: InputContainer) -> float:
+    """Duration that a file states."""
+    assert container.duration is not None
+    return container.duration / av.time_base
+
+
+def frame_rate(container: InputContainer) -> float:
+    """Average frames a second of a file's first video stream."""
+    rate = container.streams.video[0].average_rate
+    assert rate is not None
+    return float(rate)

@@ -79,7 +79,7 @@ def test_the_whole_unet_fits(tmp_path: Path) -> None:
     ],
 )
 def test_one_tensor_that_differs_is_refused_by_name(tmp_path: Path, damage: str, told: str) -> None:
-    shapes = read_manifest(MANIFEST)
+    shapes = dict(read_manifest(MANIFEST))
     shape = shapes.pop(NAME)
     if damage != "missing":
         shapes |= {f"module.{NAME}": shape} if damage == "renamed" else {NAME: shape[::-1]}

@@ -76,7 +76,7 @@ def test_one_wrong_shape_is_found_though_an_audio_networks_config_follows_from_s
         for wrong in (None, (), (0,), (1,), (shape[0] - 1, *shape[1:]), (*shape, 1), shape[::-1]):
             if wrong == shape:
                 continue
-            found = {key: value for key, value in (released | {name: wrong}).items() if value is not None}
+            found = {key: value for key, value in {**released, name: wrong}.items() if value is not None}
             config = (
                 audio_tokens_config(found)
                 if component == "audio_to_tokens"

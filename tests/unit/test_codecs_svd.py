@@ -1,6 +1,7 @@
 import logging
 from dataclasses import replace
 from itertools import islice
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,10 +22,17 @@ from sonimate.types import Face, Portrait
 def autoencoder(levels: int = 1) -> AutoencoderKLTemporalDecoder:
     """Random and small; it shrinks by 2 ** (levels - 1)."""
     torch.manual_seed(0)
-    vae = AutoencoderKLTemporalDecoder(
-        down_block_types=("DownEncoderBlock2D",) * levels, block_out_channels=(32,) * levels
-    )
-    return vae.eval()
+    shape: dict[str, Any] = {
+        "down_block_types": ("DownEncoderBlock2D",) * levels,
+        "block_out_channels": (32,) * levels,
+    }
+    return AutoencoderKLTemporalDecoder(**shape).eval()
+
+
+def set_bias(layer: torch.nn.Module, value: float) -> None:
+    bias = layer.bias
+    assert isinstance(bias, Tensor)
+    torch.nn.init.constant_(bias, value)
 
 
 def mean_frame(first: Tensor, second: Tensor) -> Tensor:
@@ -143,7 +151,7 @@ def test_frames_between_are_made_before_truncation():
 @pytest.mark.parametrize(("bias", "gray"), [(-9.0, 0), (9.0, 255)])
 def test_values_beyond_black_and_white_are_clipped(bias, gray):
     tested = codec()
-    torch.nn.init.constant_(tested.vae.decoder.time_conv_out.bias, bias)
+    set_bias(tested.vae.decoder.time_conv_out, bias)
     assert all((frame == gray).all() for frame in tested.decode(latents(2)))
 
 
@@ -202,8 +210,8 @@ def test_overflow_of_the_encoder_is_computed_again_in_float32(portrait, caplog):
 
 def test_broken_weights_are_an_error(portrait):
     tested = codec()
-    torch.nn.init.constant_(tested.vae.decoder.conv_out.bias, torch.nan)
-    torch.nn.init.constant_(tested.vae.quant_conv.bias, torch.inf)
+    set_bias(tested.vae.decoder.conv_out, torch.nan)
+    set_bias(tested.vae.quant_conv, torch.inf)
     for compute in (
         lambda: next(tested.decode(latents(2))),
         lambda: tested.encode_reference(portrait, size=64),
@@ -259,7 +267,7 @@ def test_frames_are_encoded_as_a_portrait_of_them_is(portrait):
     mean = tested.encode_reference(Portrait(np.ascontiguousarray(pixels), portrait.face), size=64).latents
     others = np.random.default_rng(1).integers(0, 256, (8, 64, 64, 3), dtype=np.uint8)
     frames = np.concatenate([others, pixels[None]])
-    found = tested.encode(frames)
+    found = tested.encode(list(frames))
     assert found.shape == (9, 4, 8, 8)
     torch.testing.assert_close(found[8], 0.18215 * mean)
     signed = torch.from_numpy(frames).permute(0, 3, 1, 2) / 127.5 - 1

@@ -46,8 +46,8 @@ def test_every_clip_is_judged_with_every_strangers_sound():
 def add_clip(folder: Path, speaker: str, row: np.ndarray) -> Path:
     """Its sound's loudness and its mouth's opening follow the row."""
     stem = folder / f"{speaker}-0"
-    record = {"clip": f"{speaker}.mp4#0@1.0v0", "source": f"{speaker}.mp4", "speaker": speaker}
-    record["start_seconds"] = 0.0
+    source = f"{speaker}.mp4"
+    record = {"clip": f"{source}#0@1.0v0", "source": source, "speaker": speaker, "start_seconds": 0.0}
     stem.with_suffix(".json").write_text(json.dumps(record))
     write_wav(stem.with_suffix(".wav"), Waveform(np.repeat(0.1 + 0.05 * np.tanh(row), 640), 16_000))
     np.save(folder / f"{speaker}-0.landmarks.npy", row)

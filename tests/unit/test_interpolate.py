@@ -116,7 +116,9 @@ def test_middle_frames_of_any_size_are_clamped_and_alike_in_both_orders_of_time(
 
 def broken_network(value: float) -> IFNet:
     network = tiny_network()
-    torch.nn.init.constant_(network.block2.conv1[2].bias, value)
+    bias = network.block2.conv1[2].bias
+    assert isinstance(bias, torch.Tensor)
+    torch.nn.init.constant_(bias, value)
     return network
 
 

@@ -2,6 +2,7 @@ from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -26,7 +27,7 @@ def write_wav(path: Path, samples: np.ndarray, rate_hz: int = 16_000) -> Path:
     formats = {"int16": "s16", "float32": "flt", "uint8": "u8", "int32": "s32"}
     layout = {1: "mono", 2: "stereo", 6: "5.1"}[samples.shape[1]]
     with av.open(str(path), "w", format="wav") as container:
-        stream = container.add_stream(codec[samples.dtype.name], rate=rate_hz, layout=layout)
+        stream: Any = container.add_stream(codec[samples.dtype.name], rate=rate_hz, layout=layout)
         packed = np.ascontiguousarray(samples.reshape(1, -1))
         frame = av.AudioFrame.from_ndarray(packed, format=formats[samples.dtype.name], layout=layout)
         frame.sample_rate, frame.pts = rate_hz, 0

@@ -8,6 +8,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
+from av.error import FFmpegError
 from media_samples import encode_sound, encode_video, onset_seconds, tone_with_onset
 
 from sonimate.errors import UnreadableAudio, UnreadableVideo
@@ -40,7 +41,7 @@ def written_here(pairs: str) -> list[tuple[str, str]]:
     found = []
     for pair in pairs.split():
         suffix, codec = pair.split(":")
-        with suppress(ValueError, av.FFmpegError):
+        with suppress(ValueError, FFmpegError):
             av.Codec(codec, "w")
             found.append((suffix, codec))
     return found

@@ -12,7 +12,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
-from media_samples import EXAMPLES, onset_seconds, tone_with_onset
+from media_samples import EXAMPLES, onset_seconds, seconds_of, tone_with_onset
 from processes import child_process, signal_handlers
 
 from sonimate.errors import OutputNotWritable
@@ -72,8 +72,10 @@ def test_sound_and_picture_last_equally_long(seconds: float, rate_hz: int, tmp_p
     tone = Waveform(tone_with_onset(seconds=seconds, rate_hz=rate_hz), rate_hz)
     path = write_video(tmp_path / "a.mp4", [portrait(64)] * round(seconds * 25), tone)
     with av.open(str(path)) as container:
-        assert container.duration / av.time_base == pytest.approx(seconds, abs=0.04)
+        assert seconds_of(container) == pytest.approx(seconds, abs=0.04)
         for stream in container.streams:
+            assert stream.duration is not None
+            assert stream.time_base is not None
             assert float(stream.duration * stream.time_base) == pytest.approx(seconds, abs=0.04)
             assert stream.start_time == 0
 

@@ -40,7 +40,9 @@ def test_null_tokens_are_those_of_an_all_zero_reduced_window():
 def test_null_tokens_learn():
     network = reduced_network(TOKENS)
     network.null_tokens().square().mean().backward()
-    assert network.proj3.weight.grad.any()
+    gradient = network.proj3.weight.grad
+    assert gradient is not None
+    assert gradient.any()
 
 
 @pytest.mark.parametrize("setting", [{"dropout": 0.5}, {"feature_noise": 0.5}])

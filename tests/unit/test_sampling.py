@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import Tensor
 
 from sonimate.configs import COMPACT, FULL, SamplingOptions
 from sonimate.diffusion import sample_latents
@@ -16,6 +18,7 @@ from sonimate.diffusion.precondition import denoised
 from sonimate.diffusion.sampler import batches
 from sonimate.diffusion.schedule import euler_step, karras_sigmas, sampling_sigmas
 from sonimate.errors import OptionOutOfRange
+from sonimate.models.unet import DeepFeatures
 from sonimate.types import Conditions
 
 FRAMES, CHANNELS, SIZE = 11, 3, 4
@@ -43,8 +46,17 @@ class IdealUNet:
         self.batch_sizes: list[int] = []
         self.images_shown: set[bool] = set()
 
-    def __call__(self, sample, timestep, image_embeds, audio_tokens, added_time_ids, mask):
-        sigma = (4 * timestep).exp()
+    def __call__(
+        self,
+        sample: Tensor,
+        timestep: Tensor | float,
+        image_embeds: Tensor,
+        audio_tokens: Tensor,
+        added_time_ids: Tensor,
+        mask: Tensor | None = None,
+        cache: DeepFeatures | None = None,
+    ) -> Tensor:
+        sigma = (4 * torch.as_tensor(timestep)).exp()
         self.batch_sizes.append(len(sample))
         shown = image_embeds[..., 0, 0]
         assert torch.equal(shown, sample[:, :, CHANNELS, 0, 0])
@@ -115,11 +127,19 @@ def test_sequential_progress_counts_all_windows():
 def test_motion_frames_are_those_of_the_window_before():
     """The second window would make all its frames -5, were its first two not held to the first one's."""
 
-    def average(sample, timestep, image_embeds, audio_tokens, added_time_ids, mask):
+    def average(
+        sample: Tensor,
+        timestep: Tensor | float,
+        image_embeds: Tensor,
+        audio_tokens: Tensor,
+        added_time_ids: Tensor,
+        mask: Tensor | None = None,
+        cache: DeepFeatures | None = None,
+    ) -> Tensor:
         clean = torch.full_like(sample[:, :, :CHANNELS], 5.0)
         if audio_tokens.max() > 5:
             clean[:] = -5.0
-        sigma = (4 * timestep).exp()
+        sigma = (4 * torch.as_tensor(timestep)).exp()
         noisy = sample[:, :, :CHANNELS] * (sigma**2 + 1).sqrt()
         return (noisy / (sigma**2 + 1) - clean) * (sigma**2 + 1).sqrt() / sigma
 
@@ -214,7 +234,7 @@ def test_strength_skips_the_noisiest_steps():
 def test_temperature_scales_the_start():
     seen = []
 
-    def record(sample, *_):
+    def record(sample: Tensor, *_: Any, **_options: Any) -> Tensor:
         seen.append(sample[:, :, :CHANNELS])
         return torch.zeros_like(sample[:, :, :CHANNELS])
 

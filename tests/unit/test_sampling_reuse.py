@@ -96,7 +96,16 @@ class Recorder:
         self.caches: list[int | None] = []
         self.alive: list[int] = []
 
-    def __call__(self, sample, timestep, image_embeds, audio_tokens, added_time_ids, mask, cache=None):
+    def __call__(
+        self,
+        sample: torch.Tensor,
+        timestep: torch.Tensor | float,
+        image_embeds: torch.Tensor,
+        audio_tokens: torch.Tensor,
+        added_time_ids: torch.Tensor,
+        mask: torch.Tensor | None = None,
+        cache: Any = None,
+    ) -> torch.Tensor:
         self.sigmas.append(math.exp(4 * timestep))
         self.rows.append(len(sample))
         if cache is not None and cache.features is None:
