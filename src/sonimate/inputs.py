@@ -105,8 +105,8 @@ def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform)
 def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
     """A number in [0, 2**32) from SHA-256 of the portrait's pixels and the sound's samples: equal inputs give
     equal videos, and another portrait or sound another head motion and other blinks."""
-    digest = hashlib.sha256(np.ascontiguousarray(portrait.pixels))
-    digest.update(np.ascontiguousarray(waveform.samples))
+    digest = hashlib.sha256(np.ascontiguousarray(portrait.pixels).data)
+    digest.update(np.ascontiguousarray(waveform.samples).data)
     return int.from_bytes(digest.digest()[:4], "big")
 
 

@@ -4,7 +4,7 @@ of noise, deep features used again."""
 import math
 from dataclasses import replace
 from itertools import groupby, pairwise
-from typing import ClassVar
+from typing import Any, ClassVar
 from weakref import WeakSet
 
 import pytest

@@ -62,7 +62,7 @@ def _compact(args: Namespace, watch: Watch) -> str:
 
 def _full(args: Namespace, watch: Watch) -> str:
     try:
-        from sonimate.checkpoints.model_folder import model_folder
+        from sonimate.checkpoints.registry import model_folder
         from sonimate.devices import choose_device
         from sonimate.features.latents import write_latents
     except ModuleNotFoundError as error:
