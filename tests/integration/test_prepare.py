@@ -125,7 +125,7 @@ def test_preparing_again_into_the_same_folder_does_nothing_twice_and_changes_no_
     out, report = prepared
     before, done = digests(out), []
     (out / "clips-000007.tar").write_bytes(b"of an older run")
-    assert prepare(footage, out, OPTIONS, progress=lambda *told: done.append(told)) == report
+    assert prepare(footage, out, OPTIONS, progress=lambda *step: done.append(step)) == report
     assert digests(out) == before
     assert done == []
 
@@ -189,7 +189,7 @@ def test_a_folder_without_videos_is_an_error(tmp_path):
         next(read_shards(tmp_path))
 
 
-def test_a_missing_package_is_told_with_its_extra(monkeypatch, footage, tmp_path):
+def test_a_missing_package_is_named_with_its_extra(monkeypatch, footage, tmp_path):
     monkeypatch.delitem(sys.modules, "sonimate.distributed.prepare_ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ExtraMissing, match=r"pip install 'sonimate\[ray\]'"):

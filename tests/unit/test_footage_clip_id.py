@@ -45,7 +45,7 @@ def test_keys_are_file_names_of_webdataset_and_tar(clip):
         (ClipId(f"{'long' * 60}1.mp4"), ClipId(f"{'long' * 60}2.mp4")),
     ],
 )
-def test_names_that_look_alike_are_told_apart(one, other):
+def test_names_that_look_alike_have_unequal_keys(one, other):
     assert str(one) != str(other)
     assert one.key != other.key
 

@@ -1,4 +1,4 @@
-"""The bundled reader's judgement is of strangers: no clip is judged by a reader that heard its speaker."""
+"""Clips are judged by readers that were fitted without their speakers."""
 
 import json
 from pathlib import Path
@@ -55,7 +55,7 @@ def add_clip(folder: Path, speaker: str, row: np.ndarray) -> Path:
 
 
 @pytest.fixture
-def plain_ears(monkeypatch):
+def loudness_for_hidden_states(monkeypatch):
     """Loudness in the place of Whisper, and clips that hold the opening itself for landmarks."""
     monkeypatch.setattr(mouth_reader, "mouth_opening", lambda opening: opening)
     monkeypatch.setattr(
@@ -64,7 +64,7 @@ def plain_ears(monkeypatch):
     monkeypatch.setattr(mouth_reader, "RIDGE", 1.0)
 
 
-@pytest.mark.usefixtures("plain_ears")
+@pytest.mark.usefixtures("loudness_for_hidden_states")
 def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
     rows = {person: row[:, 0] for person, row in zip("abc", voices(*"abc"), strict=True)}
     (tmp_path / "clips").mkdir()
@@ -72,7 +72,7 @@ def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
     np.save(tmp_path / "clips" / "c-0.landmarks.npy", np.roll(rows["c"], 6))
     write_shards(tmp_path, CLIPS, stems, max_bytes=1 << 30)
     assert main(["footage", "mouth-reader", str(tmp_path), "-o", str(tmp_path / "reader.safetensors")]) == 0
-    told = capsys.readouterr().out
+    printed = capsys.readouterr().out
     table = json.loads((tmp_path / "reader.json").read_text())
     assert [(row["source"], row["passes"]) for row in table] == [
         ("a.mp4", True),
@@ -81,11 +81,11 @@ def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
     ]
     assert all(row["r"] > 0.8 for row in table)
     assert table[2]["offset_frames"] == 6
-    assert f"c.mp4 from 0.00 s: r {table[2]['r']:.2f} at +6 frames" in told
-    assert "own sound: 2 of 3 pass" in told
+    assert f"c.mp4 from 0.00 s: r {table[2]['r']:.2f} at +6 frames" in printed
+    assert "own sound: 2 of 3 pass" in printed
 
 
-def test_a_folder_that_cannot_be_judged_is_told(tmp_path, capsys):
+def test_a_folder_that_cannot_be_judged_is_an_error(tmp_path, capsys):
     reader = str(tmp_path / "reader.safetensors")
     assert main(["footage", "mouth-reader", str(tmp_path / "missing"), "-o", reader]) == 2
     assert "holds no shards" in capsys.readouterr().err

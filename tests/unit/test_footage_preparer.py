@@ -1,4 +1,4 @@
-"""Where footage is and who speaks in it; what cannot be prepared is told before any work."""
+"""The files of footage and their speakers; footage that cannot be prepared is an error before any work."""
 
 import re
 from pathlib import Path
@@ -51,14 +51,14 @@ MANIFESTS = {
 }
 
 
-@pytest.mark.parametrize("told", MANIFESTS)
-def test_a_manifest_that_cannot_be_understood_is_told(footage, told):
-    (footage / "MANIFEST.tsv").write_bytes(MANIFESTS[told])
-    with pytest.raises(InvalidManifest, match=told):
+@pytest.mark.parametrize("message", MANIFESTS)
+def test_a_manifest_that_cannot_be_read_is_an_error(footage, message):
+    (footage / "MANIFEST.tsv").write_bytes(MANIFESTS[message])
+    with pytest.raises(InvalidManifest, match=message):
         read_speakers(footage)
 
 
-def test_a_file_in_the_outputs_place_is_told_with_exit_code_2(footage, tmp_path, capsys):
+def test_a_file_in_place_of_the_output_folder_ends_with_exit_code_2(footage, tmp_path, capsys):
     out = tmp_path / "out"
     out.write_bytes(b"a file")
     assert main(["prepare", str(footage), "-o", str(out)]) == 2

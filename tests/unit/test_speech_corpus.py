@@ -40,10 +40,10 @@ def run(out: Path, *more: object) -> int:
 
 def test_without_recordings_their_packages_are_named_and_nothing_is_left(tmp_path, capsys):
     assert run(tmp_path / "out") == 2
-    told = capsys.readouterr().err
+    message = capsys.readouterr().err
     for language in ASTERISK_FOLDERS:
-        assert f" asterisk-core-sounds-{language} asterisk-core-sounds-{language}-g722" in told
-    assert " pocketsphinx-testdata" in told
+        assert f" asterisk-core-sounds-{language} asterisk-core-sounds-{language}-g722" in message
+    assert " pocketsphinx-testdata" in message
     assert not (tmp_path / "out").exists()
 
 
