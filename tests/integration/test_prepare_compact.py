@@ -14,10 +14,9 @@ from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image
-from sonimate.features.derive import BUCKET_DIM, TOKEN_DIM, Derived, derive
-from sonimate.features.hidden_states import HiddenStates
+from sonimate.features.audio_features import HiddenStates, load_reducers
+from sonimate.features.compact_features import BUCKET_DIM, TOKEN_DIM, Derived, write_compact_features
 from sonimate.features.motion_samples import load_samples
-from sonimate.features.reducer import load_reducers
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
 from sonimate.media.audio import read_audio
@@ -96,7 +95,7 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def make(shards: Path, utterances: Path) -> Callable[[Path], Derived]:
-    return lambda out: derive(shards, out, utterances, seed=3, speeds=(1.0,))
+    return lambda out: write_compact_features(shards, out, utterances, seed=3, speeds=(1.0,))
 
 
 @pytest.fixture(scope="module")
@@ -151,7 +150,7 @@ def test_shards_without_an_accepted_clip_are_refused(shards, tmp_path):
     (shard,) = shards.glob("rejected-*.tar")
     (tmp_path / shard.name).write_bytes(shard.read_bytes())
     with pytest.raises(TooFewClips, match="No clip"):
-        derive(tmp_path, tmp_path / "out", None, seed=0)
+        write_compact_features(tmp_path, tmp_path / "out", None, seed=0)
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])

@@ -1,6 +1,7 @@
 """The full size from Stable Video Diffusion's files to a talking video, in miniature."""
 
 import json
+import shutil
 from dataclasses import asdict, replace
 from inspect import signature
 from pathlib import Path
@@ -19,12 +20,20 @@ from sonimate.apps.cli import main
 from sonimate.checkpoints.initialise import initialise
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import FULL
-from sonimate.errors import FileMissing, InvalidCheckpoint
+from sonimate.errors import FileMissing, FolderOfAnotherRun
 from sonimate.face.pose import Pose
-from sonimate.features.latents import FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.features.latents import (
+    BUCKET_SCALE,
+    RECORD,
+    FrozenNetworks,
+    LatentClip,
+    read_latents,
+    write_latents,
+)
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, read_shards, write_shards
 from sonimate.inputs import read_inputs
+from sonimate.media.folders import FolderRecord
 from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
 from sonimate.media.wav import write_wav
@@ -153,7 +162,7 @@ def test_features_are_made_once_and_left_over_shards_only(shards: Path, data: Pa
     last.unlink()
     assert write_latents(shards, data, start, device=CPU, size_px=None) == 1
     assert last.read_bytes() == before
-    with pytest.raises(InvalidCheckpoint, match="another model or size"):
+    with pytest.raises(FolderOfAnotherRun, match=r"differs in size_px \(None there, 128 here\)"):
         write_latents(shards, data, start, device=CPU, size_px=128)
 
 
@@ -179,6 +188,25 @@ def test_a_trained_model_animates(data: Path, start: Path, words: Path, tmp_path
         for scale in (0.5, 2.0)
     )
     assert torch.equal(still, lively)
+
+
+def test_training_says_that_motion_buckets_have_another_unit(
+    data: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(yaml.safe_dump(RECIPE | {"steps": 1, "bucket_steps": 0, "validation_clips": 0}))
+    train = ["train", str(recipe), "--data", str(data)]
+    assert main([*train, "-o", str(tmp_path / "one"), "--init", str(start)]) == 0
+    assert "motion buckets in sonimate's own unit" in capsys.readouterr().err
+    assert main([*train, "-o", str(tmp_path / "two"), "--init", str(tmp_path / "one")]) == 0
+    assert "own unit" not in capsys.readouterr().err
+    calibrated = tmp_path / "calibrated"
+    shutil.copytree(data, calibrated)
+    record = FolderRecord(calibrated / RECORD)
+    record.write({**(record.read() or {}), BUCKET_SCALE: [1.0, 1.0]})
+    train = ["train", str(recipe), "--data", str(calibrated)]
+    assert main([*train, "-o", str(tmp_path / "three"), "--init", str(start)]) == 0
+    assert "own unit" not in capsys.readouterr().err
 
 
 def test_the_full_size_needs_a_model_to_start_from(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.features.latents import ABOUT, LATENTS, LatentClip, digest_of_frozen
+from sonimate.features.latents import LATENTS, RECORD, LatentClip, frozen_fingerprint
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import read_shards
 
@@ -43,8 +43,8 @@ def write_latent_data(
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
     if model is not None:
-        about = {"frozen": digest_of_frozen(model), "size_px": None}
-        (folder / ABOUT).write_text(json.dumps(about))
+        about = {"frozen": frozen_fingerprint(model), "size_px": None}
+        (folder / RECORD).write_text(json.dumps(about))
     return [LatentClip(clip) for clip in read_shards(folder, LATENTS)]
 
 

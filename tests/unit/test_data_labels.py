@@ -12,9 +12,9 @@ import sonimate
 from sonimate.errors import OutdatedData
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
+from sonimate.features.audio_features import Reducer, ReducerFit, load_reducers, save_reducers
 from sonimate.features.face_gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
 from sonimate.features.motion_samples import MotionSample, load_samples
-from sonimate.features.reducer import Reducer, ReducerFit, load_reducers, save_reducers
 from sonimate.footage.bucket_labels import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, motion_buckets
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.sample import rounded

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from sonimate.features import latents
-from sonimate.features.latents import ABOUT, FrozenNetworks, LatentClip, read_latents, write_latents
+from sonimate.features.latents import RECORD, FrozenNetworks, LatentClip, read_latents, write_latents
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import ShardClip
 
@@ -37,7 +37,13 @@ def write_clips(folder: Path, *speakers: int) -> None:
     for index, speaker in enumerate(speakers):
         with tarfile.open(folder / f"clips-{index:06d}.tar", "w") as tar:
             for suffix in latents.KEPT:
-                content = json.dumps({"clip": str(ClipId(f"clip{index}")), "speaker": speaker}).encode()
+                content = json.dumps(
+                    {
+                        "clip": str(ClipId(f"clip{index}")),
+                        "speaker": speaker,
+                        "buckets": {"head": 1.0, "expression": 1.0},
+                    }
+                ).encode()
                 member = tarfile.TarInfo(f"clip{index}{suffix}")
                 member.size = len(content)
                 tar.addfile(member, io.BytesIO(content))
@@ -73,9 +79,9 @@ def test_features_whose_clips_nobody_noted_are_made_again(tmp_path):
     """As earlier versions left them: they can be trained on, but not be trusted to be of these clips."""
     write_clips(tmp_path / "shards", 1)
     write(tmp_path)
-    about = json.loads((tmp_path / "data" / ABOUT).read_text())
+    about = json.loads((tmp_path / "data" / RECORD).read_text())
     del about["shards"]
-    (tmp_path / "data" / ABOUT).write_text(json.dumps(about))
+    (tmp_path / "data" / RECORD).write_text(json.dumps(about))
     assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
     assert write(tmp_path) == 1
 

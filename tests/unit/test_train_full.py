@@ -17,7 +17,7 @@ from sonimate.checkpoints.store import load_network, save_network
 from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
 from sonimate.evaluate.curves import correlation
-from sonimate.features.latents import ABOUT, read_latents
+from sonimate.features.latents import RECORD, read_latents
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
@@ -127,9 +127,9 @@ def test_held_out_speakers_are_never_drawn_and_too_short_clips_told(start, tmp_p
 def test_features_of_other_frozen_networks_are_refused(start, tmp_path):
     write_latent_data(tmp_path, model=start)
     assert len(read_latents(tmp_path, start)) == 2
-    about = json.loads((tmp_path / ABOUT).read_text())
-    (tmp_path / ABOUT).write_text(json.dumps(about | {"frozen": "other"}))
-    with pytest.raises(InvalidCheckpoint, match="made by other networks"):
+    about = json.loads((tmp_path / RECORD).read_text())
+    (tmp_path / RECORD).write_text(json.dumps(about | {"frozen": "other"}))
+    with pytest.raises(InvalidCheckpoint, match="computed by other networks"):
         read_latents(tmp_path, start)
     with pytest.raises(FileMissing, match="Run `sonimate features`"):
         read_latents(tmp_path / "absent", start)

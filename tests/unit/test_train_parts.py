@@ -14,9 +14,10 @@ from sonimate.diffusion.draws import draw, sample_sigmas
 from sonimate.diffusion.precondition import denoised, velocity_target
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
+from sonimate.features.audio_features import cut_windows
 from sonimate.features.motion_samples import MotionSample
 from sonimate.footage.clip_id import ClipId
-from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, cut_windows, mirror_matrix
+from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, mirror_matrix
 from sonimate.train.task import split_speakers
 
 TOKEN_DIM, BUCKET_DIM, FRAMES = 3, 2, 5

@@ -8,8 +8,8 @@ import yaml
 from faces import codec, poses
 
 from sonimate.checkpoints.store import save_mesh_codec
+from sonimate.features.audio_features import Reducer, save_reducers
 from sonimate.features.motion_samples import MotionSample
-from sonimate.features.reducer import Reducer, save_reducers
 from sonimate.footage.clip_id import ClipId
 from sonimate.train.compact_task import CompactData
 from sonimate.train.config import CompactConfig
@@ -83,7 +83,7 @@ def sample(name: str, seed: int) -> MotionSample:
 
 
 def write_data(folder: Path) -> Path:
-    """`DATA` as python -m sonimate.features would have written it."""
+    """`DATA` as `sonimate features` would write it."""
     (folder / "samples").mkdir(parents=True)
     for some in DATA.samples:
         some.save(folder / "samples")

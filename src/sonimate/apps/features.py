@@ -34,17 +34,25 @@ def add_parser(commands: Subparsers) -> None:
         metavar="PX",
         help="shorter side of the frames (default: as in the shards)",
     )
+    full.add_argument(
+        "--calibrate-buckets",
+        action="store_true",
+        default=None,
+        help="convert motion buckets to the unit of MODEL, a converted release, as its audio_to_bucket "
+        "predicts them for the clips (needs 8 clips or more)",
+    )
     full.add_argument("--device", metavar="DEVICE", help="such as cpu, cuda or cuda:1 (default: auto)")
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate features` command line. Raises SonimateError."""
-    compact, full = ("speech", "seed"), ("size", "device")
-    wrong = [name for name in (compact if args.model else full) if getattr(args, name) is not None]
-    if wrong:
+    compact, full = ("speech", "seed"), ("size", "device", "calibrate_buckets")
+    given = [name for name in (compact if args.model else full) if getattr(args, name) is not None]
+    if given:
         size, switch = ("compact", "without") if args.model else ("full", "with")
         raise OptionOutOfRange(
-            f"--{wrong[0]} is an option of the {size} model, whose features are computed {switch} --model."
+            f"--{given[0].replace('_', '-')} is an option of the {size} model, whose features are computed "
+            f"{switch} --model."
         )
     with Watch(args.started) as watch:
         print(_full(args, watch) if args.model else _compact(args, watch))
@@ -52,11 +60,12 @@ def run(args: Namespace) -> None:
 
 def _compact(args: Namespace, watch: Watch) -> str:
     try:
-        from sonimate.features.derive import derive
+        from sonimate.features.compact_features import write_compact_features
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("train", error) from error
 
-    written = derive(args.shards, args.out, args.speech, seed=args.seed or 0)
+    seed = args.seed or 0
+    written = write_compact_features(args.shards, args.out, args.speech, seed=seed, progress=watch)
     return f"{len(written.clips)} clips and {written.synthetic} utterances; see {args.out}/derived.json"
 
 
@@ -64,10 +73,13 @@ def _full(args: Namespace, watch: Watch) -> str:
     try:
         from sonimate.checkpoints.registry import model_folder
         from sonimate.devices import choose_device
+        from sonimate.features.calibration import calibrate_buckets
         from sonimate.features.latents import write_latents
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("full", error) from error
 
     device, model = choose_device(args.device or "auto"), model_folder(args.model)
-    written = write_latents(args.shards, args.out, model, device=device, size_px=args.size)
+    written = write_latents(args.shards, args.out, model, device=device, size_px=args.size, progress=watch)
+    if args.calibrate_buckets:
+        calibrate_buckets(args.out, model)
     return f"{written} shards written to {args.out}"

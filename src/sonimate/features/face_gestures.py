@@ -1,7 +1,7 @@
-"""Mouth activations, blinks, brows and gaze -> expressions of the mesh, as estimated from tracked clips.
+"""Mouth activations, blinks, brows and gaze -> expressions of the mesh, estimated from tracked clips.
 
-A linear regression of expression coefficients on a few measures of the face, fitted on real clips, tells how
-the whole face moves when, say, the lips open by a centimetre. Synthetic speech then sets those measures.
+A linear regression of expression coefficients on a few measures of the face, fitted to real clips, predicts
+how the whole face moves when, for example, the lips open by a centimetre. Synthetic speech sets the measures.
 """
 
 from __future__ import annotations
@@ -11,13 +11,37 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression
-from sonimate.face.regions import LEFT_EYE, LOWER_LIP_INNER_EDGE, LOWER_VERMILION, RIGHT_EYE, UPPER_VERMILION
+from sonimate.face.regions import (
+    CHIN,
+    LANDMARK_COUNT,
+    LEFT_BROW,
+    LEFT_EYE,
+    LEFT_IRIS,
+    LEFT_LOWER_LID,
+    LEFT_UPPER_LID,
+    LOWER_LIP_INNER,
+    LOWER_LIP_INNER_EDGE,
+    LOWER_LIP_OUTER,
+    LOWER_VERMILION,
+    MOUTH_CORNER_LEFT,
+    MOUTH_CORNER_RIGHT,
+    RIGHT_BROW,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+    RIGHT_LOWER_LID,
+    RIGHT_UPPER_LID,
+    UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
+    UPPER_VERMILION,
+)
 
 MEASURES = ("gap", "chin", "width", "protrusion", "upper", "lids", "brows", "gaze_x", "gaze_y")
+LIP_MIDDLES = (UPPER_LIP_OUTER, LOWER_LIP_OUTER, UPPER_LIP_INNER, LOWER_LIP_INNER)
 RIDGE = 5.0
+"""Penalty on the squared coefficients of the regression."""
 LIP_RANGES_CM = {"gap": 2.8, "chin": -1.4, "width": 0.7, "protrusion": 0.35}
-"""What activation 1 of open, jaw, wide and protrude measures: with these, the gap of synthetic speech varies
-as much as that of real clips (standard deviation 0.46 cm)."""
+"""Change of a measure at activation 1 of open, jaw, wide and protrude. With these, the lip gap of synthetic
+speech varies as much as that of real clips (standard deviation 0.46 cm)."""
 UPPER_PER_OPEN_CM, UPPER_CM = 0.25, 0.25
 BROW_CM = 0.35
 PRESS_CM, TUCK_CM = 0.14, 0.30
@@ -26,17 +50,18 @@ PRESS_CM, TUCK_CM = 0.14, 0.30
 def measure_face(vertices: np.ndarray) -> np.ndarray:
     """Pose-normalised vertices (n, 478, 3) cm -> measures (n, 9) cm, in the order of MEASURES."""
     y = vertices[..., 1]
-    lids = (y[:, 159] - y[:, 145] + y[:, 386] - y[:, 374]) / 2
-    brows = (y[:, 105] + y[:, 334]) / 2
+    right_upper, right_lower = y[:, RIGHT_UPPER_LID], y[:, RIGHT_LOWER_LID]
+    lids = (right_upper - right_lower + y[:, LEFT_UPPER_LID] - y[:, LEFT_LOWER_LID]) / 2
+    brows = (y[:, RIGHT_BROW] + y[:, LEFT_BROW]) / 2
     eyes = (vertices[:, RIGHT_EYE].mean(1) + vertices[:, LEFT_EYE].mean(1)) / 2
-    gaze = (vertices[:, 468] + vertices[:, 473]) / 2 - eyes
+    gaze = (vertices[:, RIGHT_IRIS] + vertices[:, LEFT_IRIS]) / 2 - eyes
     return np.stack(
         [
-            y[:, 13] - y[:, 14],
-            y[:, 152],
-            vertices[:, 291, 0] - vertices[:, 61, 0],
-            vertices[:, [0, 17, 13, 14], 2].mean(1),
-            y[:, 13],
+            y[:, UPPER_LIP_INNER] - y[:, LOWER_LIP_INNER],
+            y[:, CHIN],
+            vertices[:, MOUTH_CORNER_LEFT, 0] - vertices[:, MOUTH_CORNER_RIGHT, 0],
+            vertices[:, LIP_MIDDLES, 2].mean(1),
+            y[:, UPPER_LIP_INNER],
             lids,
             brows,
             gaze[:, 0],
@@ -101,8 +126,8 @@ def fit_gestures(codec: MeshCodec, expressions: list[np.ndarray]) -> FaceGesture
 
 
 def _press() -> np.ndarray:
-    """Lips pressed: the red of both lips rolls inward."""
-    change = np.zeros((478, 3))
+    """Change (478, 3) cm of vertices when the lips press together: the red of both lips rolls inward."""
+    change = np.zeros((LANDMARK_COUNT, 3))
     change[list(UPPER_VERMILION), 1] = -PRESS_CM
     change[list(LOWER_VERMILION), 1] = PRESS_CM
     change[list(UPPER_VERMILION + LOWER_VERMILION), 2] = -PRESS_CM
@@ -110,8 +135,8 @@ def _press() -> np.ndarray:
 
 
 def _tuck() -> np.ndarray:
-    """Lower lip raised and drawn in, to the edge of the upper teeth."""
-    change = np.zeros((478, 3))
+    """Change (478, 3) cm of vertices when the lower lip goes up and inward, to the upper teeth."""
+    change = np.zeros((LANDMARK_COUNT, 3))
     change[list(LOWER_VERMILION), 1] = TUCK_CM
     change[list(LOWER_LIP_INNER_EDGE), 1] = TUCK_CM / 2
     change[list(LOWER_VERMILION + LOWER_LIP_INNER_EDGE), 2] = -TUCK_CM / 2

@@ -1,54 +1,58 @@
-"""Shards of clips -> what the full model trains on, computed once: the results of its frozen networks.
+"""Shards of clips -> what the full model is trained on: the results of its frozen networks, computed once.
 
-`sonimate features SHARDS -o DATA --model MODEL` writes latents-NNNNNN.tar, one for each
-shard of clips. A sample keeps KEY.json, KEY.landmarks.npy and KEY.wav and gains, all float16,
+`sonimate features SHARDS -o DATA --model MODEL` writes latents-NNNNNN.tar, one for each shard of clips. A
+sample keeps KEY.json, KEY.landmarks.npy and KEY.wav and gains these arrays, all float16:
 
 KEY.latents.npy   (f, 4, h, w)  the autoencoder's latents of every second frame, 12.5 a second, unit variance
 KEY.image.npy     (f, c)        CLIP's embedding of each of these frames, any of which may be the reference
 KEY.hidden.npy    (t, l, d)     Whisper's hidden states, 50 a second
 
-Shards appear when complete: a run that was stopped goes on with those that are left. DATA/features.json knows
-which model and which shards of clips they were made of; where clips have changed since, they are made again.
+Shards appear when complete: a run that was stopped continues with the shards that are left.
+DATA/features.json records the model and the SHA-256 of each shard of clips; features of changed shards are
+computed again.
 """
 
 from __future__ import annotations
 
-import hashlib
 import io
-import json
-import sys
+import logging
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import nn
 
 from sonimate.audio.whisper import WhisperHiddenStates
-from sonimate.checkpoints.registry import AUDIO_ENCODER, CLIP
+from sonimate.checkpoints.registry import AUDIO_ENCODER, CLIP, VAE
 from sonimate.checkpoints.store import load_audio_encoder, load_network, load_svd_codec
 from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec
 from sonimate.codecs.svd.preparation import box_mask, clip_input, resize_to_multiple_of_64, unit_mask
+from sonimate.configs import MAX_BUCKET
 from sonimate.devices import choose_dtype
 from sonimate.errors import FileMissing, InvalidCheckpoint
+from sonimate.features.audio_features import cut_windows
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import CLIPS, ShardClip, read_shards
-from sonimate.media.files import replacing, write_errors
+from sonimate.media.files import replacing
+from sonimate.media.folders import FolderRecord, file_sha256, files_fingerprint, fingerprint, locked
 from sonimate.media.video import read_frames
+from sonimate.types import Progress, no_progress
 
 if TYPE_CHECKING:
     from sonimate.models.clip import ClipImageEncoder
 
 LATENTS = "latents"
 KEPT = (".json", ".landmarks.npy", ".wav")
-ABOUT = "features.json"
-FROZEN = ("vae", "image_encoder", "audio_encoder")
+RECORD, BUCKET_SCALE = "features.json", "bucket_scale"
+FROZEN = (VAE.name, CLIP.name, AUDIO_ENCODER.name)
+_log = logging.getLogger("sonimate")
 
 
 @dataclass(frozen=True)
@@ -61,7 +65,7 @@ class FrozenNetworks:
 
     @classmethod
     def load(cls, model: Path, device: torch.device) -> FrozenNetworks:
-        """Of a full model's folder. Raises InvalidCheckpoint."""
+        """Load them from the folder of a full model. Raises InvalidCheckpoint."""
         dtype = choose_dtype("auto", device, full=True)
         codec = load_svd_codec(model, dtype)
         encoder = load_network(model, CLIP, dtype)
@@ -69,7 +73,7 @@ class FrozenNetworks:
         return cls(codec, encoder, load_audio_encoder(model / AUDIO_ENCODER.name))
 
     def features(self, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
-        """What is stored of a clip, by suffix. size_px: shorter side to scale frames to; None keeps it."""
+        """The arrays to store for a clip, by suffix. size_px: see write_latents."""
         frames = list(_frames(clip))[::VIDEO_FRAMES_PER_LATENT]
         frames = [resize_to_multiple_of_64(frame, size_px or min(frame.shape[:2])) for frame in frames]
         arrays = {
@@ -90,9 +94,13 @@ class FrozenNetworks:
 
 @dataclass(frozen=True)
 class LatentClip:
-    """A clip of what this module writes. Arrays are read where they are asked for, and no further."""
+    """A clip with its features, whose arrays stay on disk: only what is indexed is read.
+
+    bucket_scale: factors on the labels of head and expression, see sonimate.features.calibration.
+    """
 
     shard: ShardClip
+    bucket_scale: tuple[float, float] = (1.0, 1.0)
 
     @property
     def clip_id(self) -> ClipId:
@@ -104,9 +112,10 @@ class LatentClip:
 
     @property
     def buckets(self) -> np.ndarray:
-        """(2,) head and expression."""
-        found = self.shard.record["buckets"]
-        return np.array([found["head"], found["expression"]], np.float32)
+        """Motion buckets (2,), head and expression, in the unit of the model."""
+        labels = self.shard.record["buckets"]
+        scaled = np.array([labels["head"], labels["expression"]]) * self.bucket_scale
+        return scaled.astype(np.float32)
 
     @cached_property
     def latents(self) -> np.ndarray:
@@ -123,6 +132,13 @@ class LatentClip:
         """(t, l, d) float16, on disk."""
         return mapped(self.shard, ".hidden.npy")
 
+    def windows(self, frames: np.ndarray, count: int, before: int, layers: slice = slice(None)) -> np.ndarray:
+        """Windows (f, count * l * d) of hidden states around frames at 12.5 fps; zeros beyond the ends of the
+        sound. See cut_windows."""
+        rows = self.hidden[:, layers].reshape(len(self.hidden), -1)
+        zeros = np.zeros(rows.shape[1], rows.dtype)
+        return cut_windows(rows, VIDEO_FRAMES_PER_LATENT * frames, count, before, zeros)
+
     def mask(self) -> torch.Tensor:
         """(H, W) in [0, 1], px of the encoded frames: the joint face box of the clip (paper eq. 1)."""
         side = self.shard.record["crop"]["size_px"]
@@ -130,63 +146,79 @@ class LatentClip:
         return unit_mask(resize_to_multiple_of_64(mask, 8 * min(self.latents.shape[2:])))
 
 
-def write_latents(shards: Path, out: Path, model: Path, *, device: torch.device, size_px: int | None) -> int:
-    """Write the features of all clips; returns how many shards were written now. Raises FileMissing,
-    InvalidCheckpoint, OutputNotWritable."""
+def write_latents(
+    shards: Path,
+    out: Path,
+    model: Path,
+    *,
+    device: torch.device,
+    size_px: int | None,
+    progress: Progress = no_progress,
+) -> int:
+    """Write the features of all clips; returns how many shards were written now.
+
+    size_px: shorter side to scale frames to; None keeps it. progress: called after each clip with
+    "features". Raises FileMissing, FolderOfAnotherRun, FolderInUse, InvalidCheckpoint, OutputNotWritable.
+    """
     by_shard: dict[Path, list[ShardClip]] = {}
     for clip in read_shards(shards, CLIPS):
         by_shard.setdefault(clip.shard, []).append(clip)
-    with write_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
-    about = {"frozen": digest_of_frozen(model), "size_px": size_px}
-    known = json.loads((out / ABOUT).read_text()) if (out / ABOUT).exists() else about
-    if any(known[name] != value for name, value in about.items()):
-        raise InvalidCheckpoint(f"{out} holds features of another model or size. Choose another folder.")
-    sources = {path.name.replace(CLIPS, LATENTS, 1): digest_of_file(path) for path in by_shard}
-    made = {name: digest for name, digest in known.get("shards", {}).items() if sources.get(name) == digest}
-    for stale in out.glob(f"{LATENTS}-*.tar"):
-        if stale.name not in made:
-            stale.unlink()
-    todo = [
-        (path, clips)
-        for path, clips in zip((out / name for name in sources), by_shard.values(), strict=True)
-        if not path.exists()
-    ]
-    if todo:
-        frozen = FrozenNetworks.load(model, device)
-    _remember(out, about, made)
-    for path, clips in todo:
-        with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for clip in clips:
-                for suffix in KEPT:
-                    _add(tar, clip.key + suffix, clip.read(suffix))
-                for suffix, array in frozen.features(clip, size_px).items():
-                    buffer = io.BytesIO()
-                    np.save(buffer, array)
-                    _add(tar, clip.key + suffix, buffer.getvalue())
-                print(f"{path.name}: {clip.clip_id}", file=sys.stderr, flush=True)
-        made[path.name] = sources[path.name]
-        _remember(out, about, made)
-    return len(todo)
+    with locked(out):
+        record = FolderRecord(out / RECORD)
+        values = {"frozen": frozen_fingerprint(model), "size_px": size_px}
+        if record.read() is not None:
+            record.check(values)
+        values = (record.read() or {}) | values
+        sources = {path.name.replace(CLIPS, LATENTS, 1): file_sha256(path) for path in by_shard}
+        written = values.get("shards", {})
+        kept = {name: digest for name, digest in written.items() if sources.get(name) == digest}
+        for outdated in out.glob(f"{LATENTS}-*.tar"):
+            if outdated.name not in kept:
+                outdated.unlink()
+        left = [
+            (path, clips)
+            for path, clips in zip((out / name for name in sources), by_shard.values(), strict=True)
+            if not path.exists()
+        ]
+        record.write(values | {"shards": kept})
+        if left:
+            frozen = FrozenNetworks.load(model, device)
+        done, total = 0, sum(len(clips) for _, clips in left)
+        for path, clips in left:
+            with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
+                for clip in clips:
+                    _add_clip(tar, clip, frozen.features(clip, size_px))
+                    done += 1
+                    progress("features", done, total)
+            kept[path.name] = sources[path.name]
+            record.write(values | {"shards": kept})
+    return len(left)
 
 
 def read_latents(data: Path, model: Path) -> list[LatentClip]:
-    """All clips of a folder.
+    """All clips of a folder of features, but those that a calibration puts above MAX_BUCKET.
 
     Raises FileMissing, and InvalidCheckpoint unless `model` has the frozen networks that made the features.
     """
-    if not (data / ABOUT).exists():
+    values = FolderRecord(data / RECORD).read()
+    if values is None:
         raise FileMissing(f"{data} holds no features. Run `sonimate features` with --model first.")
-    if json.loads((data / ABOUT).read_text())["frozen"] != digest_of_frozen(model):
+    if values["frozen"] != frozen_fingerprint(model):
         raise InvalidCheckpoint(
-            f"The features in {data} were made by other networks than those of {model}. Make them again, or "
-            "start from the model that made them."
+            f"The features in {data} were computed by other networks than those of {model}. Compute them "
+            "again, or start from the model that computed them."
         )
-    return [LatentClip(clip) for clip in read_shards(data, LATENTS)]
+    scale = values.get(BUCKET_SCALE, (1.0, 1.0))
+    clips = [LatentClip(clip, tuple(scale)) for clip in read_shards(data, LATENTS)]
+    usable = [clip for clip in clips if clip.buckets.max() <= MAX_BUCKET]
+    if len(usable) < len(clips):
+        count = len(clips) - len(usable)
+        _log.warning("%d clips move too much in the model's unit of motion buckets: left out", count)
+    return usable
 
 
 def mapped(clip: ShardClip, suffix: str) -> np.ndarray:
-    """An array of a shard as it lies on disk: only what is indexed is read."""
+    """An array of a shard, mapped from disk: only what is indexed is read."""
     offset, _ = clip.members[suffix]
     with clip.shard.open("rb") as file:
         file.seek(offset)
@@ -196,25 +228,9 @@ def mapped(clip: ShardClip, suffix: str) -> np.ndarray:
         return np.memmap(clip.shard, dtype, "r", file.tell(), shape)
 
 
-def digest_of_frozen(model: Path) -> str:
+def frozen_fingerprint(model: Path) -> str:
     """Changes with the weights of the networks that features depend on."""
-    digest = hashlib.sha256()
-    for name in FROZEN:
-        for path in sorted((model / name).glob("*.safetensors")):
-            digest.update(bytes.fromhex(digest_of_file(path)))
-    return digest.hexdigest()
-
-
-def digest_of_file(path: Path) -> str:
-    """sha256 in hexadecimal digits."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _remember(out: Path, about: dict[str, Any], made: dict[str, str]) -> None:
-    """made: shard of features -> digest of the shard of clips it was made of."""
-    with replacing(out / ABOUT) as partial:
-        partial.write_text(json.dumps(about | {"shards": made}, indent=1) + "\n")
+    return fingerprint(*(files_fingerprint(model / name, "*.safetensors") for name in FROZEN))
 
 
 def _frames(clip: ShardClip) -> Iterator[np.ndarray]:
@@ -222,6 +238,15 @@ def _frames(clip: ShardClip) -> Iterator[np.ndarray]:
         file.write(clip.read(".mp4"))
         file.flush()
         yield from read_frames(file.name, fps=None)
+
+
+def _add_clip(tar: tarfile.TarFile, clip: ShardClip, features: dict[str, np.ndarray]) -> None:
+    for suffix in KEPT:
+        _add(tar, clip.key + suffix, clip.read(suffix))
+    for suffix, array in features.items():
+        buffer = io.BytesIO()
+        np.save(buffer, array)
+        _add(tar, clip.key + suffix, buffer.getvalue())
 
 
 def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:

@@ -1,4 +1,4 @@
-"""Training samples: what a talking face did and the sound it made, in the model's own terms."""
+"""Training samples of the compact model: the motion of a talking face and the features of its sound."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
 from sonimate.errors import FileMissing
+from sonimate.features.audio_features import Reducer, load_reducers
 from sonimate.features.motion_samples import MotionSample, load_samples
-from sonimate.features.reducer import Reducer, load_reducers
 from sonimate.footage.mouth_reader import ENCODER
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens, WindowNetwork
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig

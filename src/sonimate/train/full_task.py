@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, INDEX, UNET, VAE, read_config
 from sonimate.checkpoints.store import load_network, load_svd_codec, save_network
-from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion.denoiser import Batch, Denoiser
@@ -23,7 +22,6 @@ from sonimate.errors import TooFewClips
 from sonimate.features.latents import LatentClip
 from sonimate.models.unet import UNetConfig
 from sonimate.train.config import FullConfig
-from sonimate.train.motion_windows import cut_windows
 from sonimate.train.task import BucketBatch, BucketTask, split_speakers
 from sonimate.train.validation import MouthCurves, generate_latents, lip_scores, measure_frames
 
@@ -132,18 +130,8 @@ class FullTask:
     def _features(self, drawn: list[Drawn], count: int, before: int, layers: slice) -> Tensor:
         """Windows (b, f, count * l * d) of hidden states around each frame."""
         frames = np.arange(self.config.frames)
-        windows = [clip_windows(clip, start + frames, count, before, layers) for clip, start, _ in drawn]
+        windows = [clip.windows(start + frames, count, before, layers) for clip, start, _ in drawn]
         return torch.from_numpy(np.stack(windows)).float()
-
-
-def clip_windows(
-    clip: LatentClip, frames: np.ndarray, count: int, before: int, layers: slice = slice(None)
-) -> np.ndarray:
-    """Windows (f, count * l * d) of a clip's hidden states around frames at 12.5 fps; zeros beyond the ends
-    of the sound. See cut_windows."""
-    rows = clip.hidden[:, layers].reshape(len(clip.hidden), -1)
-    zeros = np.zeros(rows.shape[1], rows.dtype)
-    return cut_windows(rows, VIDEO_FRAMES_PER_LATENT * frames, count, before, zeros)
 
 
 def generate_clip(networks: Denoiser, clip: LatentClip, options: SamplingOptions, scaling: float) -> Tensor:
@@ -152,7 +140,7 @@ def generate_clip(networks: Denoiser, clip: LatentClip, options: SamplingOptions
     first = torch.from_numpy(np.array(clip.latents[0])).float()
     return generate_latents(
         networks,
-        features=clip_windows(clip, np.arange(len(clip.latents)), TOKEN_ROWS, TOKEN_ROWS_BEFORE),
+        features=clip.windows(np.arange(len(clip.latents)), TOKEN_ROWS, TOKEN_ROWS_BEFORE),
         buckets=clip.buckets,
         image=torch.from_numpy(np.array(clip.image[:1])).float(),
         reference=first / scaling,

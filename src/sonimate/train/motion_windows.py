@@ -10,13 +10,14 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
-from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, VIDEO_FRAMES_PER_LATENT
+from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.codecs.mesh.motion import Motion
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.pose import relative_motion
 from sonimate.face.regions import LANDMARK_COUNT, LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, UPPER_LIP_INNER
+from sonimate.features.audio_features import cut_windows
 from sonimate.features.motion_samples import MotionSample
 
 LIVELINESS = (0.6, 1.7)
@@ -141,21 +142,6 @@ def smiles() -> np.ndarray:
     middle = y[[UPPER_LIP_INNER, LOWER_LIP_INNER]].mean()
     parted[lips, 1] = np.where(y[lips] > middle, 0.3, -0.9) * (1 - side**2)
     return np.stack([corners, parted])
-
-
-def cut_windows(
-    rows: np.ndarray, frames: np.ndarray, count: int, before: int, silence_row: np.ndarray
-) -> np.ndarray:
-    """Windows of `count` feature rows (t, d) at 50 Hz, each starting `before` rows before one of the `frames`
-    (indices at 25 fps), flattened to (f, count * d).
-
-    Beyond the ends of the sound, rows are `silence_row` (d,), the features of a zero hidden state (NOTES
-    1.4).
-    """
-    at = HIDDEN_STATES_PER_VIDEO_FRAME * frames[:, None] - before + np.arange(count)
-    inside = (at >= 0) & (at < len(rows))
-    taken = np.where(inside[..., None], rows[np.clip(at, 0, len(rows) - 1)], silence_row)
-    return taken.reshape(len(frames), -1)
 
 
 def mirror_matrix(codec: MeshCodec) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import nullcontext
@@ -18,7 +19,7 @@ from sonimate.media.folders import files_fingerprint, fingerprint, locked
 from sonimate.train.compact_task import CompactData, CompactTask
 from sonimate.train.config import CompactConfig, FullConfig, TrainConfig, read_config
 from sonimate.train.loop import Trainer
-from sonimate.train.run_folder import RunFolder
+from sonimate.train.run_folder import RECORD, RunFolder
 from sonimate.train.task import BUCKETS, bucket_config
 from sonimate.types import Progress, no_progress
 
@@ -29,6 +30,12 @@ WITHOUT_EFFECT = frozenset(
     }
 )
 """Settings that change no trained number: memory of a step, checkpoints, validation."""
+UNCALIBRATED = (
+    "%s has motion buckets in sonimate's own unit. A converted Sonic release learned another unit, and this "
+    "run teaches it ours. To keep its unit, repeat `sonimate features` with --calibrate-buckets. (A model "
+    "made from Stable Video Diffusion has learned none yet.)"
+)
+_log = logging.getLogger("sonimate")
 
 
 def train(
@@ -93,9 +100,12 @@ def _read_data(
         compact = CompactData.load(data)
         return _compact_samples(compact), lambda: CompactTask(config, compact, start)
     if isinstance(config, FullConfig) and start is not None and is_full(start):
+        from sonimate.features.calibration import is_calibrated
         from sonimate.features.latents import read_latents
         from sonimate.train.full_task import FullTask
 
+        if not (is_calibrated(data) or (start.parent / RECORD).exists()):
+            _log.warning(UNCALIBRATED, data)
         clips = read_latents(data, start)
         samples = [(str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips]
         return samples, lambda: FullTask(config, clips, start, out / "validation")

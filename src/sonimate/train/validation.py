@@ -24,9 +24,9 @@ from sonimate.evaluate.curves import amplitude_ratio, correlation
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.regions import LOWER_LIP_INNER, UPPER_LIP_INNER, mouth_opening
+from sonimate.features.audio_features import cut_windows
 from sonimate.features.motion_samples import MotionSample
 from sonimate.media.mp4 import VideoWriter
-from sonimate.train.motion_windows import cut_windows
 from sonimate.types import Conditions, Waveform
 
 TRACKING_PX = 256

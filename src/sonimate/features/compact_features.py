@@ -1,8 +1,8 @@
-"""Shards of talking clips and synthetic speech -> what the compact model trains on.
+"""Shards of talking clips and synthetic speech -> what the compact model is trained on.
 
-Clips that were rejected only for their sound still show faces: codec and gestures are fitted on those of them
-whose speaker is in no accepted clip, so that held-out speakers stay unseen (with none left, on the accepted
-ones).
+The codec's basis and the gestures are fitted to faces of clips that were rejected only for their sound, of
+speakers who are in no accepted clip: so held-out speakers stay unseen. Without such clips, they are fitted to
+the accepted ones.
 """
 
 from __future__ import annotations
@@ -15,38 +15,42 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.checkpoints.store import save_mesh_codec
-from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
+from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression, fit_codec
 from sonimate.configs import MAX_BUCKET
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, apply_motion, fit_pose, rotation_matrix, to_canonical, to_image
+from sonimate.features.audio_features import Features, HiddenStates, Reducer, ReducerFit, save_reducers
 from sonimate.features.face_gestures import FaceGestures, fit_gestures
-from sonimate.features.hidden_states import Features, HiddenStates
 from sonimate.features.motion_samples import MotionSample
-from sonimate.features.reducer import Reducer, ReducerFit, save_reducers
 from sonimate.footage import sync, voice_activity
 from sonimate.footage.bucket_labels import motion_buckets
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import REJECTED, ShardClip, read_shards
 from sonimate.media.audio import resample
-from sonimate.media.files import write_errors
+from sonimate.media.files import replacing
+from sonimate.media.folders import locked
 from sonimate.speech.augment import degrade
 from sonimate.speech.utterances import find_utterances
-from sonimate.types import Waveform
+from sonimate.types import Progress, Waveform, no_progress
 
 TOKEN_DIM, BUCKET_DIM = 128, 32
 SPEEDS = (1.0, 0.9, 1.1)
-"""Real clips are also played slower and faster, sound and picture alike, which shifts the pitch too."""
+"""Real clips are also played slower and faster, sound and picture alike; this shifts the voice's pitch."""
+VERSIONS = (0, 1)
+"""The clip's own sound, and the same sound as another microphone might have recorded it."""
 LIVELINESS, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
-"""Factors on synthetic expression and head motion, so that the model learns what motion buckets mean."""
+"""Ranges of random factors on synthetic expression and head motion, so that the model learns what motion
+buckets mean."""
 GAZE_CM = 0.06
+"""Standard deviation of the sideways gaze of synthetic faces."""
 SYNTHETIC_PX_PER_CM = 12.0
 
 
 @dataclass(frozen=True)
 class Derived:
-    """clips: the real clips used. dropped: samples left out because a changed speed moves too much.
+    """clips: the real clips used. dropped: samples left out, because they move too much at another speed.
     synthetic: number of utterances. basis_fitted_on: the clips that codec and gestures are fitted on. Clips
     are given as `str(ClipId)`."""
 
@@ -56,50 +60,74 @@ class Derived:
     basis_fitted_on: list[str]
 
 
-def derive(
-    shards: Path, out: Path, utterances: Path | None, *, seed: int, speeds: Sequence[float] = SPEEDS
+def write_compact_features(
+    shards: Path,
+    out: Path,
+    speech: Path | None,
+    *,
+    seed: int,
+    speeds: Sequence[float] = SPEEDS,
+    progress: Progress = no_progress,
 ) -> Derived:
-    """Write `out`/codec, reducers.npz, samples/*.npz and derived.json. Hidden states are kept in `out`/cache.
+    """Write `out`/codec, reducers.npz, samples/*.npz and derived.json; caches hidden states in `out`/cache.
 
-    utterances: a folder of `python -m sonimate.speech`. Raises FileMissing, TooFewClips and
-    OutputNotWritable.
+    shards: a folder of `sonimate prepare`. speech: a folder of `sonimate speech`. progress: called after each
+    clip and utterance. Raises FileMissing, TooFewClips, FolderInUse and OutputNotWritable.
     """
-    spoken = find_utterances(utterances) if utterances else []
+    utterances = find_utterances(speech) if speech else []
     clips = list(read_shards(shards))
     if not clips:
-        raise TooFewClips(f"No clip in {shards} was accepted; give more footage. Its report.md tells why.")
-    with write_errors(out):
-        out.mkdir(parents=True, exist_ok=True)
+        raise TooFewClips(f"No clip in {shards} was accepted; its report.md says why. Prepare more footage.")
+    with locked(out):
+        return _write(
+            clips, _clips_of_unseen_speakers(clips, shards), out, utterances, seed, speeds, progress
+        )
+
+
+def _write(
+    clips: list[ShardClip],
+    unseen: list[ShardClip],
+    out: Path,
+    utterances: list[Path],
+    seed: int,
+    speeds: Sequence[float],
+    progress: Progress,
+) -> Derived:
     states = HiddenStates(out / "cache" / "hidden")
-    tokens, buckets = _fit_reducers(states, clips, spoken)
+    tokens, buckets = _fit_reducers(states, clips, utterances, progress)
     save_reducers(out / "reducers.npz", tokens, buckets)
-    known = _strangers(clips, shards) or clips
-    faces = [clip.landmarks().astype(np.float64) for clip in known]
+    fitted_on = unseen or clips
+    faces = [clip.landmarks().astype(np.float64) for clip in fitted_on]
     codec = fit_codec(faces)
     save_mesh_codec(codec, out / "codec")
     gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
 
     folder = out / "samples"
     folder.mkdir(exist_ok=True)
-    for stale in folder.glob("*.npz"):
-        stale.unlink()
+    for outdated in folder.glob("*.npz"):
+        outdated.unlink()
     features = Features(states, tokens, buckets)
     dropped = []
-    for sample in _real_samples(clips, codec, features, np.random.default_rng(seed), speeds):
+    total = len(clips) * len(speeds) * len(VERSIONS) + len(utterances)
+    real = _real_samples(clips, codec, features, np.random.default_rng(seed), speeds)
+    for done, sample in enumerate(real, start=1):
+        progress("samples", done, total)
         if sample.buckets.max() > MAX_BUCKET:
             dropped.append(str(sample.clip_id))
         else:
             sample.save(folder)
-    for index, path in enumerate(spoken):
+    for index, path in enumerate(utterances):
         synthetic_sample(path, codec, gestures, features, np.random.default_rng([seed, index])).save(folder)
-    used, fitted_on = ([str(clip.clip_id) for clip in some] for some in (clips, known))
-    derived = Derived(used, dropped, len(spoken), fitted_on)
-    (out / "derived.json").write_text(json.dumps(asdict(derived), indent=1) + "\n")
+        progress("samples", total - len(utterances) + index + 1, total)
+    used, fitted = ([str(clip.clip_id) for clip in some] for some in (clips, fitted_on))
+    derived = Derived(used, dropped, len(utterances), fitted)
+    with replacing(out / "derived.json") as partial:
+        partial.write_text(json.dumps(asdict(derived), indent=1) + "\n")
     return derived
 
 
-def _strangers(clips: list[ShardClip], shards: Path) -> list[ShardClip]:
-    """Clips whose sound alone was at fault, of people whom no accepted clip shows."""
+def _clips_of_unseen_speakers(clips: list[ShardClip], shards: Path) -> list[ShardClip]:
+    """Clips that were rejected only for their sound, of speakers who are in no accepted clip."""
     speakers = {clip.record["speaker"] for clip in clips}
     return [
         clip
@@ -112,7 +140,7 @@ def _strangers(clips: list[ShardClip], shards: Path) -> list[ShardClip]:
 def real_sample(
     clip_id: ClipId, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]
 ) -> MotionSample:
-    """A tracked clip (n, 478, 3) px with its audio features as a training sample."""
+    """A training sample from a clip's tracked landmarks (n, 478, 3) px and its audio features."""
     pose = fit_pose(landmarks)
     vertices = canonical_expression(to_canonical(landmarks, pose))
     labels = motion_buckets(landmarks, vertices)
@@ -132,7 +160,7 @@ def real_sample(
 def synthetic_sample(
     path: Path, codec: MeshCodec, gestures: FaceGestures, features: Features, rng: np.random.Generator
 ) -> MotionSample:
-    """One synthetic utterance on a face drawn at random from the people that `gestures` knows."""
+    """A training sample from a synthetic utterance, on a random mixture of the faces in `gestures`."""
     utterance = read_utterance(path)
     weights = rng.dirichlet(np.full(len(gestures.neutrals), 0.7))
     spread = rng.normal(size=gestures.neutrals.shape[1]) * gestures.neutrals.std(0) * 0.4
@@ -170,7 +198,7 @@ def synthetic_sample(
 
 
 def _gaze(frames: int, rng: np.random.Generator) -> np.ndarray:
-    """Eyes fixate for half a second to three seconds and jump: (n, 2) cm."""
+    """Gaze (n, 2) cm of eyes that fixate for half a second to three seconds and then jump."""
     gaze = np.zeros((frames, 2))
     at = 0
     while at < frames:
@@ -187,15 +215,16 @@ def _real_samples(
     rng: np.random.Generator,
     speeds: Sequence[float],
 ) -> Iterator[MotionSample]:
-    """Every clip at every speed, with its sound as it is (v0) and as another recording (v1)."""
+    """Every clip at every speed in every version, see VERSIONS."""
     for clip in clips:
         samples, landmarks = clip.sound(), clip.landmarks().astype(np.float64)
         for speed in speeds:
             sound, moved = _play_at(samples, landmarks, speed)
             degraded = degrade(Waveform(sound, SAMPLE_RATE_HZ), rng).samples
-            for version, heard in enumerate((sound, degraded)):
+            for version, recording in zip(VERSIONS, (sound, degraded), strict=True):
                 clip_id = replace(clip.clip_id, speed=speed, version=version)
-                yield real_sample(clip_id, clip.record["speaker"], moved, codec, features(clip_id, heard))
+                rows = features(clip_id, recording)
+                yield real_sample(clip_id, clip.record["speaker"], moved, codec, rows)
 
 
 def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[np.ndarray, np.ndarray]:
@@ -211,12 +240,14 @@ def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[
 
 
 def _fit_reducers(
-    states: HiddenStates, clips: list[ShardClip], utterances: list[Path]
+    states: HiddenStates, clips: list[ShardClip], utterances: list[Path], progress: Progress
 ) -> tuple[Reducer, Reducer]:
-    """Principal components of all speech at hand; labels play no part."""
+    """Reducers of token and bucket features, fitted to all speech; labels are not used."""
     tokens, buckets = ReducerFit(states.layers * states.dim), ReducerFit(states.dim)
-    for clip_id, samples in _speech(clips, utterances):
-        hidden = states(clip_id, samples)[::2]
+    total = len(clips) + len(utterances)
+    for done, (clip_id, samples) in enumerate(_speech(clips, utterances), start=1):
+        progress("audio", done, total)
+        hidden = states(clip_id, samples)[::HIDDEN_STATES_PER_VIDEO_FRAME]
         tokens.add(hidden.reshape(len(hidden), -1))
         buckets.add(hidden[:, -1])
     return tokens.fit(TOKEN_DIM), buckets.fit(BUCKET_DIM)
