@@ -1,9 +1,10 @@
 # make demo   animate an example portrait with example speech      make check   lint, types, import rules, spelling
 # make test   run the test suite                                   make bench   speed as a ratio of real time
 # make bench-full   memory and time of the full model, random weights: about an hour, 14 GB of memory, 10 GB of disk
+# make bench-gpu    the full model on an NVIDIA GPU, at most eight minutes; docs/full-model.md states its packages
 
 .DEFAULT_GOAL := demo
-.PHONY: demo test check bench bench-full clean
+.PHONY: demo test check bench bench-full bench-gpu clean
 
 BIN := .venv/bin
 PYTHON := $(shell command -v python3.11 || command -v python3)
@@ -32,6 +33,11 @@ bench: .venv/.full
 bench-full: export OMP_WAIT_POLICY = PASSIVE
 bench-full: .venv/.full
 	for name in convert_memory full_size_step long_video unet_speed; do $(BIN)/python benchmarks/$$name.py || exit 1; done
+
+# For a machine that has its own torch for its GPU; GPU_PYTHON names its Python. Installs nothing.
+GPU_PYTHON ?= python3
+bench-gpu:
+	PYTHONPATH=src $(GPU_PYTHON) benchmarks/gpu.py $(GPU_OPTIONS)
 
 clean:
 	rm -rf .venv out .pytest_cache .ruff_cache .import_linter_cache

@@ -20,10 +20,10 @@ from torch import Tensor, nn
 
 from lib.command import benchmark_parser
 from lib.report import Check, publish
+from lib.unets import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 from sonimate.configs import FULL
 from sonimate.diffusion import sample_latents
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from unet_speed import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 
 FRAMES, SIDE = 5, 32
 LEVELS, CHANNELS_PER_HEAD = (1, 2, 4, 4), 64

@@ -14,19 +14,18 @@ from statistics import median
 from unittest.mock import patch
 
 import torch
-from diffusers.models.unets.unet_spatio_temporal_condition import UNetSpatioTemporalConditionModel
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from lib.command import benchmark_parser
 from lib.memory import peak_activation_bytes
 from lib.report import Check, publish
+from lib.unets import parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 from sonimate.configs import FULL
 from sonimate.diffusion.guidance import branch_weights, guided_velocity
 from sonimate.models import attention
 from sonimate.models.attention import Context, CrossAttention, TemporalLayer, attend, in_pieces
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
-from sonimate.types import Conditions
 
 QUARTER = UNetConfig(block_out_channels=(80, 160, 320, 320), norm_num_groups=8)
 """Ten channels a norm group, heads, context and tokens as in the full model."""
@@ -34,7 +33,6 @@ OURS, STOCK = "sonimate", "diffusers, no audio"
 PER_PIXEL, UNDIVIDED = "sonimate, context per pixel", "sonimate, layers undivided"
 PLAIN = "sonimate, context per pixel, layers undivided"
 REUSED = "sonimate, deep features reused"
-BRANCHES, TOKENS = 3, 32
 SIGMA = 10.0
 MAX_RATIO_TO_STOCK = 1.05
 MIN_GAIN_OVER_PER_PIXEL = 1.3
@@ -123,59 +121,6 @@ def main(argv: list[str] | None = None) -> None:
     publish("unet_speed", arguments.out, rows=rows, summary=summary, checks=checks)
 
 
-def stock_unet(config: UNetConfig) -> nn.Module:
-    """diffusers' UNet of the same size; its norms always have 32 groups, which need not divide `config`'s."""
-    group_norm = nn.GroupNorm
-
-    def with_configured_groups(num_groups: int, num_channels: int, **options) -> nn.GroupNorm:
-        return group_norm(config.norm_num_groups, num_channels, **options)
-
-    with patch.object(nn, "GroupNorm", with_configured_groups):
-        return UNetSpatioTemporalConditionModel(
-            block_out_channels=config.block_out_channels,
-            num_attention_heads=config.num_attention_heads,
-            cross_attention_dim=config.cross_attention_dim,
-        )
-
-
-def random_inputs(config: UNetConfig, frames: int, side: int) -> dict[str, Tensor]:
-    """Arguments of our UNet for one window in all guidance branches."""
-    width = config.cross_attention_dim
-    return {
-        "sample": torch.randn(BRANCHES, frames, config.in_channels, side, side),
-        "timestep": torch.tensor(0.3),
-        "image_embeds": torch.randn(BRANCHES, 1, 1, width).expand(-1, frames, -1, -1),
-        "audio_tokens": torch.randn(BRANCHES, frames, TOKENS, width),
-        "added_time_ids": torch.rand(BRANCHES, 3) * 20,
-        "mask": torch.rand(1, 1, side, side),
-    }
-
-
-def random_conditions(config: UNetConfig, frames: int, side: int) -> Conditions:
-    """What the sampler makes such arguments from."""
-    inputs = random_inputs(config, frames, side)
-    return Conditions(
-        image_embeds=inputs["image_embeds"][0],
-        audio_tokens=inputs["audio_tokens"][0],
-        null_audio_tokens=inputs["audio_tokens"][1],
-        motion_buckets=torch.full((frames, 2), 16.0),
-        reference_latents=torch.randn(config.in_channels - config.out_channels, side, side),
-        mask=inputs["mask"][0, 0],
-        fps=12.5,
-    )
-
-
-def stock_inputs(inputs: dict[str, Tensor]) -> dict:
-    """The same for diffusers' UNet, which knows no audio."""
-    return {
-        "sample": inputs["sample"],
-        "timestep": inputs["timestep"],
-        "encoder_hidden_states": inputs["image_embeds"][:, 0],
-        "added_time_ids": inputs["added_time_ids"],
-        "return_dict": False,
-    }
-
-
 def undivided(predict: Callable[[], Tensor]) -> Tensor:
     """The same with every transformer layer over all tokens at once."""
     with patch.object(attention, "PIECE_TOKENS", 10**9):
@@ -256,10 +201,6 @@ def guidance_memory(unet: SpatioTemporalUNet, frames: int, side: int) -> tuple[i
 
 def largest_difference(one: Tensor, other: Tensor) -> float:
     return ((one - other).abs() / other.abs().clamp(min=1)).max().item()
-
-
-def parameters(network: nn.Module) -> int:
-    return sum(parameter.numel() for parameter in network.parameters())
 
 
 if __name__ == "__main__":
