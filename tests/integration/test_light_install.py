@@ -8,7 +8,7 @@ from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from command import EXAMPLES
+from media_samples import EXAMPLES
 from packaging.requirements import Requirement
 
 from sonimate.apps.cli import main

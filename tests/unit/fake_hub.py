@@ -47,10 +47,10 @@ class FakeHub:
     refusal: dict[str, tuple[int, str, str]] = field(default_factory=dict)
 
     def transfers(self) -> list[tuple[str, int]]:
-        """(path, first byte) of each GET of a file since the last call, in order."""
-        files = [(r.path, r.first_byte) for r in self.requests if r.method == "GET" and "/api/" not in r.path]
+        """(path, first byte) of each GET that sent a file since the last call, in order."""
+        sent = [r for r in self.requests if r.method == "GET" and not r.path.startswith("/api/")]
         self.requests.clear()
-        return files
+        return [(r.path, r.first_byte) for r in sent if r.path.startswith("/storage/") or is_small(r.path)]
 
 
 def released() -> dict[str, dict[str, bytes]]:

@@ -12,8 +12,9 @@ from fake_hub import FakeHub, contents, fake_hub
 from huggingface_hub import HfApi, constants
 
 from sonimate.checkpoints.download import SOURCES, UNFINISHED, convert_command, digest_of, download
-from sonimate.errors import DownloadCorrupted, HubRefused, HubUnreachable, OutputNotWritable
+from sonimate.errors import DownloadCorrupted, FolderInUse, HubRefused, HubUnreachable, OutputNotWritable
 from sonimate.media.files import require_space
+from sonimate.media.folders import locked
 
 EVERY_FILE = {f"{source.name}/{name}" for source in SOURCES for name in source.files}
 SVD, WHISPER, SONIC = (source.repo_id for source in SOURCES)
@@ -39,14 +40,16 @@ def folder(tmp_path: Path) -> Path:
 
 
 def fetch(hub: FakeHub, folder: Path, token: str | bool = False) -> list[str]:
-    """What was told."""
-    told: list[str] = []
-    download(folder, accept_licences=True, api=HfApi(hub.url, token=token), tell=told.append)
-    return told
+    """The lines that were reported."""
+    lines: list[str] = []
+    download(folder, accept_licences=True, api=HfApi(hub.url, token=token), report=lines.append)
+    return lines
 
 
 def found(folder: Path) -> set[str]:
-    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    """Complete files."""
+    paths = [path.relative_to(folder) for path in folder.rglob("*") if path.is_file()]
+    return {path.as_posix() for path in paths if path.parts[0] != UNFINISHED}
 
 
 def test_every_file_lands_whole_where_convert_looks(hub: FakeHub, folder: Path) -> None:
@@ -84,16 +87,50 @@ def test_a_dropped_connection_is_taken_up_where_it_broke(hub: FakeHub, folder: P
     assert [first for path, first in hub.transfers() if path.endswith("unet.pth")] == [0, 4096]
 
 
-def test_a_run_that_ends_half_way_leaves_whole_files_only(hub: FakeHub, folder: Path) -> None:
+def interrupt(hub: FakeHub, folder: Path) -> set[str]:
+    """Run until the connection drops for good within unet.pth; returns the files that are complete."""
     hub.cuts["Sonic/unet.pth"] = [5000] + [0] * 5
-    with pytest.raises(HubUnreachable, match=rf"broke off in {SONIC} .* finished files are kept"):
+    with pytest.raises(HubUnreachable, match=rf"broke off in {SONIC} .* what has arrived is kept"):
         fetch(hub, folder)
-    finished = {name for name in EVERY_FILE if not name.startswith("sonic")}
+    hub.transfers()
+    return {name for name in EVERY_FILE if not name.startswith("sonic")}
+
+
+def test_an_interrupted_run_is_continued_where_it_stopped(hub: FakeHub, folder: Path) -> None:
+    """Four whole chunks of 1024 bytes had arrived: the next run asks for the others alone."""
+    finished = interrupt(hub, folder)
     assert found(folder) == finished
-    assert len(hub.transfers()) > len(finished)
     fetch(hub, folder)
     assert found(folder) == EVERY_FILE
-    assert len(hub.transfers()) == len(EVERY_FILE - finished)
+    assert (folder / "sonic/unet.pth").read_bytes() == contents("sonic", "unet.pth")
+    transfers = hub.transfers()
+    assert len(transfers) == len(EVERY_FILE - finished)
+    assert [first for path, first in transfers if path.endswith("unet.pth")] == [4096]
+    assert not (folder / UNFINISHED).exists()
+
+
+def test_a_part_of_a_file_that_the_hub_has_replaced_is_not_continued(hub: FakeHub, folder: Path) -> None:
+    interrupt(hub, folder)
+    new = contents("sonic", "another")
+    hub.repos[SONIC]["Sonic/unet.pth"] = new
+    fetch(hub, folder)
+    assert (folder / "sonic/unet.pth").read_bytes() == new
+    assert [first for path, first in hub.transfers() if path.endswith("unet.pth")] == [0]
+
+
+def test_a_damaged_part_is_removed_so_that_the_next_run_succeeds(hub: FakeHub, folder: Path) -> None:
+    interrupt(hub, folder)
+    (part,) = [path for path in (folder / UNFINISHED).iterdir() if path.stat().st_size]
+    part.write_bytes(b"?" * part.stat().st_size)
+    with pytest.raises(DownloadCorrupted, match=r"unet\.pth of .* another hash"):
+        fetch(hub, folder)
+    fetch(hub, folder)
+    assert found(folder) == EVERY_FILE
+
+
+def test_one_run_at_a_time_writes_a_folder(hub: FakeHub, folder: Path) -> None:
+    with locked(folder / UNFINISHED), pytest.raises(FolderInUse):
+        fetch(hub, folder)
 
 
 @pytest.mark.parametrize(
@@ -105,7 +142,6 @@ def test_a_wrong_hash_is_refused_by_name(hub: FakeHub, folder: Path, path: str, 
     with pytest.raises(DownloadCorrupted, match=f"{name} of .* another hash"):
         fetch(hub, folder)
     assert local not in found(folder)
-    assert not (folder / UNFINISHED).exists()
 
 
 @pytest.mark.parametrize(
@@ -153,17 +189,12 @@ def test_a_broken_server(hub: FakeHub, folder: Path) -> None:
         fetch(hub, folder)
 
 
-@pytest.mark.parametrize(
-    "error", [RuntimeError("Data processing error\nin Xet"), json.JSONDecodeError("no JSON", "<html>", 0)]
-)
-def test_other_failures_of_the_transport(
-    error: Exception, hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_that_is_no_hub(hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise error
+        raise json.JSONDecodeError("no JSON", "<html>", 0)
 
-    monkeypatch.setattr(HfApi, "hf_hub_download", fail)
-    with pytest.raises(HubUnreachable, match=r"\((Data processing error|no JSON.*)\)\. Check the connection"):
+    monkeypatch.setattr(HfApi, "model_info", fail)
+    with pytest.raises(HubUnreachable, match=r"\(no JSON.*\)\. Check the connection"):
         fetch(hub, folder)
 
 
@@ -176,10 +207,17 @@ def test_too_small_a_disk_is_told_before_any_transfer(
     with pytest.raises(OutputNotWritable, match=r"full needs room for 0\.00 GB"):
         fetch(hub, folder)
     assert hub.transfers() == []
-    killed = folder / UNFINISHED
-    killed.mkdir(parents=True)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: disk._replace(free=size_bytes - killed.exists()))
+
+
+def test_a_part_that_has_arrived_needs_no_room_again(
+    hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    finished = interrupt(hub, folder)
+    left = sum(len(contents(*name.split("/", 1))) for name in EVERY_FILE - finished) - 4096
+    disk = shutil.disk_usage(folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: disk._replace(free=left))
     fetch(hub, folder)
+    assert found(folder) == EVERY_FILE
 
 
 def test_an_output_folder_that_cannot_be(hub: FakeHub, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Fetch the full model's released files from the Hugging Face hub, each checked by its hash.
 
-A file appears below the output folder only when it is whole; what is there already is not fetched again.
+A file appears in the output folder only when it is complete. A later run fetches only what is missing, and
+continues a file that was interrupted.
 """
 
 from __future__ import annotations
@@ -17,9 +18,11 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from huggingface_hub import HfApi, constants
+from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub import errors as hub
+from huggingface_hub.file_download import http_get
 from huggingface_hub.hf_api import RepoSibling
+from huggingface_hub.utils import build_hf_headers
 
 from sonimate.errors import (
     DownloadCorrupted,
@@ -30,9 +33,10 @@ from sonimate.errors import (
     SonimateError,
 )
 from sonimate.media.files import require_space
+from sonimate.media.folders import LOCK, locked
 
 UNFINISHED = ".unfinished"
-"""Folder below the output folder, gone when a run ends."""
+"""Folder in the output folder for the parts of files that have arrived, named by the files' hashes."""
 
 _SHA256_DIGITS = 64
 _TransportError = hub.HTTPError  # pyright: ignore[reportPrivateImportUsage]
@@ -41,10 +45,10 @@ _TransportError = hub.HTTPError  # pyright: ignore[reportPrivateImportUsage]
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """A repository on the hub and what the full model takes of it.
+    """A repository on the hub, and the files in it that the full model needs.
 
-    `name` is the folder below the output folder, and the option of `sonimate models convert`. `files` are
-    looked for at the repository's root first, then in any of its folders.
+    name: the folder in the output folder, and the option of `sonimate models convert`. files: looked for at
+    the top of the repository first, then in any of its folders.
     """
 
     name: str
@@ -56,7 +60,7 @@ class Source:
 
 
 SOURCES = (
-    # First, because the hub may want this user's acceptance: better before 6 GB than after.
+    # First, because the hub may ask the user to accept its terms: better before 6 GB than after.
     Source(
         name="svd",
         repo_id="stabilityai/stable-video-diffusion-img2vid-xt",
@@ -75,7 +79,7 @@ SOURCES = (
         name="whisper",
         repo_id="openai/whisper-tiny",
         files=("config.json", "model.safetensors"),
-        purpose="Whisper tiny, which hears the voice",
+        purpose="Whisper tiny, the audio encoder",
         licence="Apache License 2.0",
         licence_url="https://huggingface.co/openai/whisper-tiny",
     ),
@@ -102,7 +106,7 @@ class RemoteFile:
     digest: str
 
     def below(self, folder: Path) -> Path:
-        """Where the file belongs in the output folder."""
+        """The file's path in the output folder."""
         return folder / self.source.name / self.name
 
     def is_whole(self, path: Path) -> bool:
@@ -119,52 +123,72 @@ def download(
     *,
     accept_licences: bool,
     api: HfApi | None = None,
-    tell: Callable[[str], object] = lambda line: print(line, file=sys.stderr),
+    report: Callable[[str], object] = lambda line: print(line, file=sys.stderr),
 ) -> None:
-    """Make `folder` hold every file of SOURCES as NAME/FILE.
+    """Fetch every file of SOURCES into `folder`, as NAME/FILE.
 
-    The hub's own settings hold: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. Raises LicencesNotAccepted,
-    HubUnreachable, HubRefused, DownloadCorrupted, or OutputNotWritable if the disk is too small.
+    The hub's environment variables are used: HF_ENDPOINT, HF_TOKEN, HF_HUB_OFFLINE. report: called with a
+    line of text about each step. Raises LicencesNotAccepted, HubUnreachable, HubRefused, DownloadCorrupted,
+    FolderInUse, or OutputNotWritable if the disk is too small.
     """
     if not accept_licences:
         raise LicencesNotAccepted(
-            f"Nothing was downloaded. The files come under licences that bind you:\n{licences()}\n"
+            f"Nothing was downloaded. The files have licences that you must follow:\n{licences()}\n"
             "Read them, and if you accept them, run this command again with --accept-licences."
         )
     api = api or HfApi(library_name="sonimate", library_version=version("sonimate"))
-    tell(f"You have accepted:\n{licences()}")
+    report(f"You have accepted:\n{licences()}")
     missing: list[RemoteFile] = []
     for source in SOURCES:
         with explained(source.repo_id, api):
             missing += [file for file in find(source, api) if not file.is_whole(file.below(folder))]
-    unfinished = folder / UNFINISHED
-    shutil.rmtree(unfinished, ignore_errors=True)  # of a run that was killed
-    require_space(folder, sum(file.size_bytes for file in missing))
-    try:
-        for number, file in enumerate(missing, 1):
-            tell(f"{number}/{len(missing)}: {file.name} of {file.source.repo_id}, {file.size_bytes:,} bytes")
-            with explained(file.source.repo_id, api):
-                fetch(file, folder, api)
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
-    tell(f"{folder} is complete; files fetched now: {len(missing)}.")
+    if missing:
+        with (
+            explained(missing[0].source.repo_id, api),
+            partial_files(folder / UNFINISHED, missing) as arrived,
+        ):
+            require_space(folder, sum(file.size_bytes for file in missing) - arrived)
+            for number, file in enumerate(missing, 1):
+                about = f"{file.name} of {file.source.repo_id}, {file.size_bytes:,} bytes"
+                report(f"{number}/{len(missing)}: {about}")
+                with explained(file.source.repo_id, api):
+                    fetch(file, folder, api)
+    report(f"{folder} is complete. Files fetched now: {len(missing)}.")
+
+
+@contextmanager
+def partial_files(folder: Path, missing: list[RemoteFile]) -> Iterator[int]:
+    """Lock a folder of partial files, and yield the number of bytes in those of `missing`.
+
+    Other files are deleted at the start, since the hub has other files now, and the folder is deleted at the
+    end if it holds no part of a file. Raises FolderInUse.
+    """
+    with locked(folder):
+        try:
+            for path in folder.iterdir():
+                if path.name not in {LOCK, *(file.digest for file in missing)}:
+                    path.unlink()
+            yield sum(path.stat().st_size for path in folder.iterdir())
+        finally:
+            if not any(path.stat().st_size for path in folder.iterdir()):
+                shutil.rmtree(folder)
 
 
 def licences() -> str:
-    """One line a source: what it is for, where it is, its licence."""
+    """A line for each source: its purpose, its repository and its licence."""
     return "\n".join(
         f"  {source.purpose} ({source.repo_id}): {source.licence}, {source.licence_url}" for source in SOURCES
     )
 
 
 def convert_command(folder: Path) -> str:
-    """The command line that makes a model of what `download` put into `folder`."""
+    """The command line that makes a model from the files that `download` put into `folder`."""
     inputs = [part for source in SOURCES for part in (f"--{source.name}", str(folder / source.name))]
     return shlex.join(["sonimate", "models", "convert", *inputs, "-o", "MODEL"])
 
 
 def find(source: Source, api: HfApi) -> list[RemoteFile]:
-    """Where a source's files are on the hub now. Raises HubRefused, and what `explained` explains."""
+    """A source's files as they are on the hub now. Raises HubRefused, and errors for `explained`."""
     info = api.model_info(source.repo_id, files_metadata=True, timeout=constants.DEFAULT_REQUEST_TIMEOUT)
     entries = {entry.rfilename: entry for entry in info.siblings or ()}
     return [remote_file(source, name, str(info.sha), entries) for name in source.files]
@@ -184,7 +208,7 @@ def remote_file(source: Source, name: str, commit: str, entries: dict[str, RepoS
     digest = entry.lfs.sha256 if entry.lfs else entry.blob_id
     if entry.size is None or digest is None:
         raise HubRefused(
-            f"The hub tells no size and hash of {name} in {source.repo_id}. If HF_ENDPOINT names a mirror, "
+            f"The hub states no size and hash of {name} in {source.repo_id}. If HF_ENDPOINT names a mirror, "
             "try without it."
         )
     return RemoteFile(
@@ -193,20 +217,33 @@ def remote_file(source: Source, name: str, commit: str, entries: dict[str, RepoS
 
 
 def fetch(file: RemoteFile, folder: Path, api: HfApi) -> None:
-    """Download one file by way of UNFINISHED. Raises DownloadCorrupted, and what `explained` explains."""
+    """Download one file, from where its partial file in UNFINISHED ends.
+
+    It uses huggingface_hub's `http_get`, since its `hf_hub_download` keeps no part of a file (version 2.4).
+    Raises DownloadCorrupted, and errors that `explained` turns into others.
+    """
     target, repo_id = file.below(folder), file.source.repo_id
     target.parent.mkdir(parents=True, exist_ok=True)
-    arrived = Path(
-        api.hf_hub_download(
-            repo_id, file.path, revision=file.commit, local_dir=folder / UNFINISHED / file.source.name
-        )
+    partial = folder / UNFINISHED / file.digest
+    headers = build_hf_headers(
+        token=api.token, library_name=api.library_name, library_version=api.library_version
     )
-    if not file.is_whole(arrived):
-        raise DownloadCorrupted(
-            f"{file.name} of {repo_id} arrived with another hash than the hub names ({file.digest}) and was "
-            "removed. Run the command again; if it happens again, the hub or a proxy is at fault."
+    with partial.open("ab") as stream:
+        http_get(
+            hf_hub_url(repo_id, file.path, revision=file.commit, endpoint=api.endpoint),
+            stream,
+            resume_size=stream.tell(),
+            headers=headers,
+            expected_size=file.size_bytes,
+            displayed_filename=file.name,
         )
-    os.replace(arrived, target)
+    if not file.is_whole(partial):
+        partial.unlink()
+        raise DownloadCorrupted(
+            f"{file.name} of {repo_id} arrived with another hash than the hub states ({file.digest}) and was "
+            "removed. Run the command again. If it happens again, the hub or a proxy changes the file."
+        )
+    os.replace(partial, target)
 
 
 def digest_of(path: Path, sha256: bool) -> str:
@@ -220,18 +257,18 @@ def digest_of(path: Path, sha256: bool) -> str:
 
 @contextmanager
 def explained(repo_id: str, api: HfApi) -> Iterator[None]:
-    """Let failures of the hub and of the disk within the block raise a SonimateError."""
+    """Turn errors of the hub and of the disk in the block into a SonimateError."""
     try:
         yield
-    # RuntimeError: the hub's Xet transport. JSONDecodeError: what answers is no hub.
-    except (_TransportError, OSError, RuntimeError, json.JSONDecodeError) as error:
+    # JSONDecodeError: the server is no hub.
+    except (_TransportError, OSError, json.JSONDecodeError) as error:
         raise explanation(error, repo_id, str(api.endpoint)) from error
 
 
 def explanation(error: Exception, repo_id: str, endpoint: str) -> SonimateError:
     """What happened and what to do next, for an error that huggingface_hub or the disk raised."""
     if isinstance(error, hub.LocalEntryNotFoundError) and isinstance(error.__cause__, Exception):
-        error = error.__cause__  # which tells the hub's answer
+        error = error.__cause__  # the hub's answer
     if isinstance(error, hub.HfHubHTTPError):
         return refusal(error, repo_id, endpoint)
     if isinstance(error, hub.OfflineModeIsEnabled):
@@ -241,7 +278,7 @@ def explanation(error: Exception, repo_id: str, endpoint: str) -> SonimateError:
         return OutputNotWritable(f"The download cannot be written ({reason}). Choose another folder.")
     return HubUnreachable(
         f"The hub at {endpoint} cannot be reached, or broke off in {repo_id} ({reason}). Check the "
-        "connection and HF_ENDPOINT, and run the command again: finished files are kept."
+        "connection and HF_ENDPOINT, and run the command again: what has arrived is kept."
     )
 
 
