@@ -148,10 +148,19 @@ class ExtraMissing(SonimateError):
         if not error.name or error.name.startswith("sonimate"):
             raise error
         package = error.name.partition(".")[0]
-        return cls(
-            f"The package {package} is not installed. Install it by .venv/bin/pip install -e '.[{extra}]' in "
-            f"a clone of the repository, or by pip install 'sonimate[{extra}]' elsewhere."
-        )
+        return cls(f"The package {package} is not installed. {install_lines(extra)}")
+
+
+def install_lines(extra: str) -> str:
+    """How to install the packages of an extra, in a clone of the repository and elsewhere."""
+    return (
+        f"Install it by .venv/bin/pip install -e '.[{extra}]' in a clone of the repository, or by "
+        f"pip install 'sonimate[{extra}]' elsewhere."
+    )
+
+
+class InstallationBroken(SonimateError):
+    """A part of the installation that every video needs does not work."""
 
 
 class ClusterUnreachable(SonimateError):

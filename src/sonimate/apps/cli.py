@@ -20,7 +20,18 @@ from sonimate.apps.arguments import Subparsers
 from sonimate.apps.interrupts import signals_as_exceptions
 from sonimate.errors import SonimateError
 
-VERBS = ("animate", "models", "footage", "prepare", "speech", "features", "train", "recipe", "folds")
+VERBS = (
+    "animate",
+    "models",
+    "footage",
+    "prepare",
+    "speech",
+    "features",
+    "train",
+    "recipe",
+    "folds",
+    "doctor",
+)
 """In the order of the help: each is a module sonimate.apps.VERB."""
 
 INTERRUPTED = 128 + signal.SIGINT
