@@ -62,7 +62,7 @@ def run(args: Namespace) -> None:
         print(f"{full_text(findings)}\n\nFor a bug report:\n{report(findings)}")
     if problems := [finding.name for finding in findings if finding.state == "problem"]:
         raise InstallationBroken(
-            f"sonimate does not work on this machine: {', '.join(problems)}. The report above says what to do."
+            f"sonimate does not work on this machine: {', '.join(problems)}. The report says what to do."
         )
 
 
