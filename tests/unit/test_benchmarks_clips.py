@@ -5,10 +5,17 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+from faces import example
 
-from lib.clips import Fold, read_folds
+from lib import clips
+from lib.clips import Fold, read_clips, read_folds
+from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.media.mp4 import VideoWriter
+from sonimate.types import Waveform
 
 
 def test_folds_name_clips_or_speakers(tmp_path: Path):
@@ -37,3 +44,21 @@ def test_folds_that_do_not_separate_are_refused(tmp_path: Path, folds: list, mes
         read_folds(path, {})
     with pytest.raises(FileMissing):
         read_folds(tmp_path / "none.json", {})
+
+
+def test_clips_in_folders_are_found_and_kept_apart_from_clips_of_similar_names(tmp_path: Path, monkeypatch):
+    """Two files that differ in a slash and an underscore only, accepted by data preparation."""
+    frame = cv2.resize(example("obama").pixels, (192, 192), interpolation=cv2.INTER_AREA)
+    lengths = {"a/b.mp4": 8, "a_b.mp4": 10}
+    for name, count in lengths.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        noise = 0.1 * np.random.default_rng(0).normal(size=round(count / VIDEO_FPS * SAMPLE_RATE_HZ))
+        sound = Waveform(noise.astype(np.float32), SAMPLE_RATE_HZ)
+        with VideoWriter(tmp_path / name, width=192, height=192, sound=sound) as writer:
+            for _ in range(count):
+                writer.write(frame)
+    monkeypatch.setattr(clips, "accepted_names", lambda folder: sorted(lengths))
+    found = read_clips(tmp_path)
+    assert {clip.name: len(clip.curves) for clip in found} == lengths
+    assert len({clip.key for clip in found}) == 2
+    assert [clip.name for clip in read_clips(tmp_path, ["a/b.mp4"])] == ["a/b.mp4"]

@@ -175,9 +175,8 @@ def test_sound_in_which_a_library_fails_midway_rejects_its_file(talking, monkeyp
 
     info = VideoInfo(320, 240, 25.0, 3.0, 0.0, True)
     monkeypatch.setattr("sonimate.footage.probe.read_video", lambda *_, **__: (info, iter(())))
-    monkeypatch.setattr(
-        "sonimate.footage.probe.stream_sound", lambda *_, **__: Sound(blocks(), SAMPLE_RATE_HZ, 1)
-    )
+    sound = Sound(blocks(), SAMPLE_RATE_HZ, 1)
+    monkeypatch.setattr("sonimate.footage.probe.stream_sound", lambda *_, **__: sound)
     rejection = only(probe(iter([talking]))).rejection
     assert rejection is not None
     assert rejection.reason == "ValueError"
