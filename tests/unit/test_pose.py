@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 from faces import NAMES, canonical_landmarks, codec, example, poses
+from hypothesis import given
+from hypothesis import strategies as st
 
 from sonimate.face.canonical import canonical_face, canonical_vertices, mirror_partners
 from sonimate.face.pose import (
@@ -82,6 +84,24 @@ def test_rotation_vectors_survive_the_matrix_also_near_zero(rng, angle):
         matrices @ np.swapaxes(matrices, 1, 2), np.eye(3)[None].repeat(20, 0), atol=1e-9
     )
     np.testing.assert_allclose(rotation_vector(matrices), vectors, atol=1e-9, rtol=1e-6)
+
+
+directions = st.tuples(*[st.floats(-1, 1)] * 3).filter(lambda axis: np.linalg.norm(axis) > 0.1)
+
+
+@given(
+    axis=directions | st.sampled_from([(1, 0, 0), (0, -1, 0), (0, 0, 1), (1, 1, 0), (-1, 0, 1)]),
+    below_pi=st.sampled_from([0, 1e-15, 1e-9, 1e-6, 1e-3]) | st.floats(0, np.pi),
+)
+def test_rotations_up_to_half_a_turn_come_back(axis: tuple[float, ...], below_pi: float) -> None:
+    unit = np.array([axis]) / np.linalg.norm(axis)
+    vector = unit * (np.pi - below_pi)
+    matrix = rotation_matrix(vector)
+    back = rotation_vector(matrix)
+    np.testing.assert_allclose(rotation_matrix(back), matrix, atol=1e-9)
+    assert np.linalg.norm(back) == pytest.approx(np.pi - below_pi, abs=1e-8)
+    if below_pi > 1e-9:
+        np.testing.assert_allclose(back, vector, atol=1e-6)
 
 
 def test_the_jaw_does_not_move_the_pose(rng):

@@ -19,6 +19,9 @@ FLIP = np.array([1.0, -1.0, -1.0])
 JAW_HEIGHT_CM = -1.2
 """Rigid landmarks below this canonical height follow the jaw, so they do not vote on the head's pose."""
 
+LARGE_ANGLE = 2.5
+"""Rotations from this angle on, in radians, are read from their symmetric part."""
+
 
 @dataclass(frozen=True)
 class Pose:
@@ -93,10 +96,9 @@ def apply_motion(reference: Pose, motion: np.ndarray) -> Pose:
 
 
 def rotation_vector(rotation: np.ndarray) -> np.ndarray:
-    """Rotation matrices (n, 3, 3) -> axis-angle vectors (n, 3) in radians."""
+    """Rotation matrices (n, 3, 3) -> axis-angle vectors (n, 3) in radians, at most pi long."""
     cosine = np.clip((np.trace(rotation, axis1=1, axis2=2) - 1) / 2, -1, 1)
-    angle = np.arccos(cosine)
-    axis = np.stack(
+    twice_sine_axis = np.stack(
         [
             rotation[:, 2, 1] - rotation[:, 1, 2],
             rotation[:, 0, 2] - rotation[:, 2, 0],
@@ -104,7 +106,24 @@ def rotation_vector(rotation: np.ndarray) -> np.ndarray:
         ],
         axis=1,
     )
-    return axis / 2 / np.sinc(angle / np.pi)[:, None]
+    vectors = twice_sine_axis / 2 / np.sinc(np.minimum(np.arccos(cosine), LARGE_ANGLE) / np.pi)[:, None]
+    large = cosine < np.cos(LARGE_ANGLE)
+    vectors[large] = _large_rotation_vector(rotation[large], cosine[large], twice_sine_axis[large])
+    return vectors
+
+
+def _large_rotation_vector(
+    rotation: np.ndarray, cosine: np.ndarray, twice_sine_axis: np.ndarray
+) -> np.ndarray:
+    """The same from the symmetric part, cos 1 + (1 - cos) axis axis^T, since the sine vanishes at pi."""
+    symmetric = (rotation + np.swapaxes(rotation, 1, 2)) / 2
+    outer = symmetric - cosine[:, None, None] * np.eye(3)
+    longest = np.diagonal(outer, axis1=1, axis2=2).argmax(1)
+    axis = outer[np.arange(len(outer)), longest]
+    axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)
+    axis = np.where((axis * twice_sine_axis).sum(1, keepdims=True) < 0, -axis, axis)
+    angle = np.arctan2(np.linalg.norm(twice_sine_axis, axis=1) / 2, cosine)
+    return axis * angle[:, None]
 
 
 def rotation_matrix(vectors: np.ndarray) -> np.ndarray:
