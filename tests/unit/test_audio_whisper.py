@@ -1,13 +1,16 @@
 """Properties of the two modes, shown on an encoder that answers with positions; loading."""
 
 import json
+from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+import safetensors
 import torch
+from media_samples import EXAMPLES
 from safetensors.torch import load_file, save_file
 
 from sonimate.audio.whisper import (
@@ -19,8 +22,10 @@ from sonimate.audio.whisper import (
     piece_weights,
 )
 from sonimate.checkpoints.registry import AUDIO_ENCODER
-from sonimate.checkpoints.store import load_audio_encoder, save_network
+from sonimate.checkpoints.store import load_audio_encoder, load_components, save_network
 from sonimate.errors import AudioTooShort, FileMissing, InvalidCheckpoint, OptionOutOfRange, UnreadableAudio
+from sonimate.evaluate.curves import correlation
+from sonimate.media.audio import read_audio
 
 PIECE_ROWS = 1500
 BUNDLED = Path(str(files("sonimate") / "bundled/compact/audio_encoder"))
@@ -29,13 +34,19 @@ BUNDLED = Path(str(files("sonimate") / "bundled/compact/audio_encoder"))
 class PositionEncoder(torch.nn.Module):
     """Answers with the row number inside the piece: what jumps most when pieces are put side by side."""
 
-    def __init__(self, positions: int = PIECE_ROWS) -> None:
+    def __init__(self, positions: int = PIECE_ROWS, *, own_length: bool = False) -> None:
         super().__init__()
         self.config = SimpleNamespace(
-            max_source_positions=positions, num_mel_bins=80, encoder_layers=1, d_model=1
+            max_source_positions=positions,
+            num_mel_bins=80,
+            encoder_layers=1,
+            d_model=1,
+            own_length=own_length,
         )
+        self.encoded_rows: list[int] = []
 
     def forward(self, mel):
+        self.encoded_rows.append(mel.shape[-1] // 2)
         rows = torch.arange(mel.shape[-1] // 2, dtype=torch.float32)[None, :, None]
         return [rows, rows]
 
@@ -79,6 +90,24 @@ def test_modes_agree_below_one_piece(positions):
     sound = np.random.default_rng(0).standard_normal(10 * 16_000).astype(np.float32)
     assert torch.equal(positions(sound), positions(sound, mode="reference"))
     assert positions(sound).shape == (500, 2, 1)
+
+
+@pytest.mark.parametrize("own_length", [False, True])
+@pytest.mark.parametrize("rows", [10, 100, 1399, 1400, 1401, 1500, 1501, 4000])
+def test_only_an_encoder_of_own_length_reads_less_than_30_seconds(rows: int, own_length: bool) -> None:
+    encoder = PositionEncoder(own_length=own_length)
+    sound = np.zeros(rows * ROW_SAMPLES, np.float32)
+    states = WhisperHiddenStates(encoder)(sound)
+    assert len(states) == rows
+    if rows <= PIECE_ROWS:
+        expected = min(rows + MARGIN_ROWS, PIECE_ROWS) if own_length else PIECE_ROWS
+        assert encoder.encoded_rows == [expected]
+        assert torch.equal(states[:, 0, 0], torch.arange(rows, dtype=torch.float32))
+    else:
+        assert set(encoder.encoded_rows) == {PIECE_ROWS}
+    encoder.encoded_rows.clear()
+    WhisperHiddenStates(encoder)(sound, mode="reference")
+    assert set(encoder.encoded_rows) == {PIECE_ROWS}
 
 
 def test_log_mel_raises_the_band_of_a_tone():
@@ -132,6 +161,31 @@ def test_bundled_encoder_hears(bundled):
     assert states.shape == (50, 5, 384)
     assert states.dtype == torch.float32
     assert (states - silence).abs().mean() > 0.2
+
+
+def test_the_weights_of_a_model_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[str] = []
+
+    def counted(path: str | Path, **options: str) -> AbstractContextManager[safetensors.safe_open]:
+        read.append(str(path))
+        return safetensors.safe_open(path, **options)
+
+    for module in ("sonimate.checkpoints.store", "safetensors.torch"):
+        monkeypatch.setattr(f"{module}.safe_open", counted)
+    load_components("compact")
+    assert str(BUNDLED / "model.safetensors") in read
+    assert len(read) == len(set(read))
+
+
+@pytest.mark.parametrize("name", ["jfk_inaugural", "librivox_ss_0890", "ljspeech_LJ001-0001"])
+def test_states_of_own_length_follow_those_of_30_seconds(name: str, bundled: WhisperHiddenStates) -> None:
+    """Measured on 8 s: r 0.996 to 0.997, and 0.994 to 0.995 when the mean of each feature is subtracted."""
+    assert bundled.own_length
+    sound = read_audio(EXAMPLES / "speech" / f"{name}.wav").samples[: 8 * 16_000]
+    own, whole = bundled(sound), bundled(sound, mode="reference")
+    assert correlation(own.flatten().numpy(), whole.flatten().numpy()) > 0.995
+    mean = whole.mean(0)
+    assert correlation((own - mean).flatten().numpy(), (whole - mean).flatten().numpy()) > 0.993
 
 
 def test_config_of_another_size_is_refused(tmp_path):

@@ -21,18 +21,20 @@ from sonimate.media.files import replacing
 
 
 class HiddenStates:
-    """Whisper's hidden states of sounds, cached on disk by clip and content. cache: the folder."""
+    """Whisper's hidden states of sounds, cached on disk by clip, content and the encoder's settings. cache: the
+    folder."""
 
     def __init__(self, cache: Path):
         self._encoder = load_audio_encoder(ENCODER)
         self.layers, self.dim = self._encoder.layers, self._encoder.dim
+        self._settings_crc = zlib.crc32(repr(self._encoder.encoder.config).encode())
         self._cache = cache
         cache.mkdir(parents=True, exist_ok=True)
 
     def __call__(self, clip_id: ClipId, samples: np.ndarray) -> np.ndarray:
         """Samples (n,) at 16 kHz -> hidden states (t, l, d) float32, 50 a second."""
         samples = samples.astype(np.float32)
-        path = self._cache / f"{clip_id.key}-{zlib.crc32(samples.tobytes()):08x}.npy"
+        path = self._cache / f"{clip_id.key}-{zlib.crc32(samples.tobytes(), self._settings_crc):08x}.npy"
         if not path.exists():
             states = self._encoder(samples).numpy().astype(np.float16)
             with replacing(path) as partial, partial.open("wb") as file:

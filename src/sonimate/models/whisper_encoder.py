@@ -1,6 +1,6 @@
 """Whisper's encoder (Radford et al. 2022, section 2.2), its parameters named as transformers saves them.
 
-Of transformers itself, the import alone took two seconds, a fifth of the time of a ten-second video.
+The package does without transformers here, whose import alone took two seconds.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from torch.nn import functional as F
 class WhisperConfig:
     """Shape of an encoder, in transformers' terms; the defaults are whisper-tiny's.
 
-    Raises ValueError when a size is no positive integer, or heads do not divide d_model.
+    own_length: this project's own setting, see `WhisperHiddenStates`.
+    Raises ValueError when a size is not a positive integer, or the heads do not divide d_model.
     """
 
     num_mel_bins: int = 80
@@ -27,10 +28,14 @@ class WhisperConfig:
     encoder_attention_heads: int = 6
     encoder_ffn_dim: int = 1536
     max_source_positions: int = 1500
+    own_length: bool = False
 
     def __post_init__(self) -> None:
         for name, value in asdict(self).items():
-            if type(value) is not int or value < 1:
+            if name == "own_length":
+                if type(value) is not bool:
+                    raise ValueError(f"{name} is {value!r}, not true or false")
+            elif type(value) is not int or value < 1:
                 raise ValueError(f"{name} is {value!r}, not a positive integer")
         if self.d_model % self.encoder_attention_heads:
             raise ValueError("encoder_attention_heads does not divide d_model")
@@ -54,15 +59,16 @@ class WhisperEncoder(nn.Module):
         width = config.d_model
         self.conv1 = nn.Conv1d(config.num_mel_bins, width, 3, padding=1)
         self.conv2 = nn.Conv1d(width, width, 3, stride=2, padding=1)
-        # Not drawn at random: on the meta device that alone would import torch's compiler.
+        # Not initialised at random: on the meta device that would import torch's compiler.
         self.embed_positions = nn.Embedding.from_pretrained(torch.zeros(config.max_source_positions, width))
         self.layers = nn.ModuleList(EncoderLayer(config) for _ in range(config.encoder_layers))
         self.layer_norm = nn.LayerNorm(width)
 
     def forward(self, mel: Tensor) -> list[Tensor]:
-        """Hidden states (b, t, d) of a mel spectrogram (b, m, 2 t), t = max_source_positions: the embedding
+        """Hidden states (b, t, d) of a mel spectrogram (b, m, 2 t), t <= max_source_positions: the embedding
         with positions, then each layer's, of which the last one is normed (NOTES 1.3)."""
-        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2) + self.embed_positions.weight
+        x = F.gelu(self.conv2(F.gelu(self.conv1(mel)))).transpose(1, 2)
+        x = x + self.embed_positions.weight[: x.shape[1]]
         states = [x]
         for layer in self.layers:
             states.append(layer(states[-1]))
