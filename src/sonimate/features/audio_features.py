@@ -21,7 +21,7 @@ from sonimate.media.files import replacing
 
 
 class HiddenStates:
-    """Whisper's hidden states of sounds, cached in the folder `cache` by clip, content and encoder settings."""
+    """Whisper's hidden states of sounds, cached in a folder by clip, content and encoder settings."""
 
     def __init__(self, cache: Path):
         self._encoder = load_audio_encoder(ENCODER)
