@@ -10,7 +10,7 @@ from sonimate.clock import LATENT_FPS, VIDEO_FPS
 from sonimate.errors import OptionOutOfRange
 
 Ramp = float | tuple[float, float]
-"""A constant, or the values at the first and last denoising step, linear between."""
+"""A constant, or the values at the first and last denoising step with linear interpolation between them."""
 
 MAX_BUCKET = 128.0
 """The liveliest motion bucket; clips above it are not trained on (paper section 3.2)."""
@@ -58,44 +58,48 @@ class SamplingOptions:
     1 moderate, 2 intense."""
 
     windows: WindowStrategy = "shift"
-    """How a long video is divided; the time-aware position shift, or a baseline of paper table 4."""
+    """How a long video is divided into windows: the time-aware position shift (paper alg. 1) or a baseline of
+    paper table 4."""
 
     window_frames: int = 25
-    """Frames the UNet sees at once: what Stable Video Diffusion XT was trained on."""
+    """Latent frames of one UNet call; Stable Video Diffusion XT was trained with 25."""
 
     shift_offset: int = 7
-    """alpha, paper alg. 1: frames by which windows move each step; 7 shares no factor with 25."""
+    """alpha, paper alg. 1: latent frames by which the windows move after each step. 7 and 25 have no common
+    factor, so every frame comes to every place of a window."""
 
     overlap: int = 0
-    """Frames shared by neighbouring windows; the motion frames of that baseline. 0 suits the shift."""
+    """Latent frames that neighbouring windows share, or the motion frames of that baseline; 0 for "shift"."""
 
     sigma_max: float = 700.0
-    """Where denoising starts: no trace of the frames is left in the noise."""
+    """First noise level: so high that the noise hides the frames completely."""
 
     sigma_min: float = 0.002
-    """The last noise level before zero, below what can be seen."""
+    """Last noise level before zero: too low to be seen."""
 
     rho: float = 7.0
-    """Karras et al. 2022, table 1: spends most steps at low noise."""
+    """Spacing of the noise levels (Karras et al. 2022, table 1): 7 puts most steps at low noise."""
 
     strength: float = 1.0
-    """Share of the steps that is done, from the low end; below 1 the video starts from the portrait."""
+    """Share of the steps that is computed, the last ones. Below 1 sampling starts from the noised
+    portrait."""
 
     initial_temperature: float = 1.0
-    """Scales the initial noise; below 1 trades variety for fidelity to the mean."""
+    """Factor on the initial noise. Below 1 gives less variety and motion closer to the mean."""
 
     windows_per_batch: int = 1
-    """Windows in one UNet call. On a CPU one is fastest: 4 took 20 % longer on a UNet of 2 M parameters."""
+    """Windows in one UNet call. On a CPU, 1 is fastest: with 4, a UNet of 2 M parameters took 20 % longer."""
 
     batch_branches: bool = True
-    """Guidance branches in one UNet call; off needs less memory, and was as fast on a CPU."""
+    """All guidance branches in one UNet call. False needs less memory, and was as fast on a CPU."""
 
     guidance_interval: tuple[float, float] | None = None
-    """Noise levels (lowest, highest sigma) that are guided; at others only the branch that sees the portrait
-    and hears the voice runs. Lossy (Kynkäänniemi et al. 2024)."""
+    """Guide only at noise levels between these two (lowest, highest sigma); at others only the branch with
+    portrait and voice is computed. Faster, other videos (Kynkäänniemi et al. 2024)."""
 
     reuse: int = 1
-    """Steps that share the deep levels' features, computed at the first of them. Lossy (Ma et al. 2023)."""
+    """Steps that share the deep levels' features, computed at the first of them. Faster, other videos (Ma et
+    al. 2023)."""
 
     as_reference: bool = False
     """Sound in separate pieces of 30 s, a last window that wraps into the first frames, unbounded motion
@@ -103,8 +107,8 @@ class SamplingOptions:
     compare with its videos."""
 
     decode_chunk: int | None = None
-    """Full model: frames decoded at once, which memory goes with. None: as SEAMLESS_DECODE, or
-    REFERENCE_DECODE where as_reference is set; other chunks overlap by the same share, at most by as much."""
+    """Full model: frames decoded at once; memory grows with it. None: as in SEAMLESS_DECODE, or in
+    REFERENCE_DECODE if as_reference is set. The overlap of smaller chunks shrinks with them."""
 
     def __post_init__(self) -> None:
         positive = (
@@ -189,12 +193,12 @@ class DecodeOptions:
     """Of the compact model's blinks."""
 
     chunk_frames: int = 16
-    """Frames decoded at once, which memory grows with; fewer cost more time for the same overlap."""
+    """Frames decoded at once. More need more memory; fewer need more time at the same overlap."""
 
     overlap_frames: int = 10
-    """Frames that neighbouring chunks both decode; each is kept from the chunk whose ends are farther away.
-    With 5 on either side of a seam the picture jumps by less than rounding to 8 bits may change it
-    (docs/decisions/0008). Time goes with chunk_frames / (chunk_frames - overlap_frames)."""
+    """Frames that two neighbouring chunks both decode. Each is taken from the chunk in which it is farther
+    from the ends. With 5 frames on each side of a seam, the picture changes there by less than rounding to 8
+    bits (docs/decisions/0008). Time grows as chunk_frames / (chunk_frames - overlap_frames)."""
 
     def __post_init__(self) -> None:
         if self.fps not in FRAME_RATES:
@@ -208,7 +212,7 @@ class DecodeOptions:
 
 SEAMLESS_DECODE = DecodeOptions()
 REFERENCE_DECODE = DecodeOptions(chunk_frames=8, overlap_frames=0)
-"""As in the reference implementation (NOTES 4.12): seams show."""
+"""As in the reference implementation (NOTES 4.12): seams are visible."""
 
 
 def ends_of(ramp: Ramp) -> tuple[float, float]:
@@ -221,11 +225,11 @@ FULL = SamplingOptions()
 
 COMPACT = replace(
     FULL,
-    steps=8,  # as close to held-out mouths as 12; at 6 and 4 correlation and amplitude fall
-    initial_temperature=0.5,  # at 1 mouths follow the voice less and move too little
-    image_guidance=1.0,  # another value costs one more branch in every step
-    audio_guidance=2.0,  # built into the student; mouths move 1.4 times as much as the real ones
-    sigma_max=80.0,  # Karras et al. 2022, table 1; starting lower, mouths and heads move less
+    steps=8,  # as good on held-out mouths as 12; with 6 and 4, correlation and amplitude are lower
+    initial_temperature=0.5,  # at 1, mouths follow the voice less and move too little
+    image_guidance=1.0,  # any other value needs one more UNet branch in every step
+    audio_guidance=2.0,  # distilled into the UNet; mouths move 1.4 times as much as real ones
+    sigma_max=80.0,  # Karras et al. 2022, table 1; with a lower one, mouths and heads move less
 )
 """The bundled model; `benchmarks/lip_sync.py` draws lip correlation and amplitude over guidance."""
 

@@ -38,6 +38,7 @@ from sonimate.face.geometry import Box, MaskBox
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs, with_seed
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.mp4 import VideoWriter
+from sonimate.prefetch import prefetched
 from sonimate.types import Portrait, Progress, Waveform, no_progress
 
 
@@ -63,10 +64,14 @@ class Animation:
         return islice(self.draw(), self.frame_count)
 
     def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
-        """Write an mp4 with the sound. Nothing is left behind when it fails. Raises OutputNotWritable."""
-        sound = stream_sound(self.sound_path)
-        with VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer:
-            for index, frame in enumerate(self.frames()):
+        """Write an mp4 with the sound; a thread draws the next frame while one is encoded. Nothing is left
+        behind when it fails. Raises OutputNotWritable."""
+        sound, frames = stream_sound(self.sound_path), self.frames()
+        with (
+            VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer,
+            prefetched(lambda _: next(frames), range(self.frame_count), ahead=1) as drawn,
+        ):
+            for index, frame in enumerate(drawn):
                 progress("draw", index, self.frame_count)
                 writer.write(frame)
         progress("draw", self.frame_count, self.frame_count)

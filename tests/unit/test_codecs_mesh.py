@@ -76,6 +76,16 @@ def test_head_planes_are_constant_and_scaled(motion):
     np.testing.assert_allclose(planes[:, :, 0, 0], motion.head / codec().motion_std, rtol=1e-5)
 
 
+def test_a_head_is_enlarged_about_its_mean_and_nothing_else_changes(motion):
+    latents = codec().to_latents(motion)
+    enlarged = codec().from_latents(codec().enlarge_head(latents, 84))
+    np.testing.assert_allclose(enlarged.head.mean(0), motion.head.mean(0), atol=1e-5)
+    np.testing.assert_allclose(enlarged.head.std(0), 2 * motion.head.std(0), rtol=1e-4)
+    same = codec().from_latents(latents)
+    np.testing.assert_allclose(enlarged.expression, same.expression)
+    assert torch.equal(codec().enlarge_head(latents, 10), latents)
+
+
 def test_encoding_is_free_of_pose_and_size():
     rng = np.random.default_rng(1)
     displacement = codec().displacement(

@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sonimate import conditioning
-from sonimate.conditioning import audio_conditions
+from sonimate.conditioning import audio_conditions, motion_buckets
+from sonimate.configs import MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
 from sonimate.face.geometry import face_mask_box, process_bbox, reference_face_choice
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
@@ -64,6 +65,20 @@ def test_long_sound_in_parts_is_the_same_as_at_once(networks, monkeypatch):
         assert getattr(at_once, name).shape == shape
         torch.testing.assert_close(getattr(in_parts, name), getattr(at_once, name))
     assert at_once.null_audio_tokens.shape == at_once.audio_tokens.shape
+
+
+def test_the_dynamic_scale_multiplies_predicted_buckets_only():
+    predicted = torch.tensor([[20.0, 100.0], [-3.0, 130.0]])
+    double = SamplingOptions(dynamic_scale=2.0)
+
+    def buckets(options: SamplingOptions = double, **fixed: float) -> list[list[float]]:
+        return motion_buckets(predicted, options, MotionOptions(**fixed), (5.0, 21.0)).tolist()
+
+    assert buckets() == [[40, 200], [0, 256]]
+    assert buckets(SamplingOptions(as_reference=True)) == predicted.tolist()
+    assert buckets(expression=7) == [[40, 7], [0, 7]]
+    assert [buckets(head_motion=value)[0][0] for value in (0, 16, 64)] == [5, 16, 21]
+    assert predicted[1].tolist() == [-3, 130]
 
 
 def test_sound_below_one_frame_is_too_short(networks):

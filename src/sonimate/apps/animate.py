@@ -1,4 +1,4 @@
-"""`sonimate animate`: files in, video out, and an account of it. Bad input is refused before torch loads."""
+"""`sonimate animate`: reads the files, writes the video, and reports the run."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
 from sonimate.errors import OptionOutOfRange, OutputNotWritable
 
 if TYPE_CHECKING:
-    from sonimate.apps.forecast import Outline
+    from sonimate.apps.forecast import PlannedVideo
     from sonimate.inputs import Inputs
 
 __all__ = ["add_parser", "run"]
 
 
 def run(args: Namespace) -> None:
-    """Carry out a parsed command line. Raises SonimateError."""
+    """Run a parsed command line. Raises SonimateError."""
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs, with_seed
 
@@ -59,24 +59,24 @@ def run(args: Namespace) -> None:
             watch("load", 0, 1)
         prepare_threads()
         with garbage_ignored():
-            from sonimate.apps.forecast import forecast, outline
+            from sonimate.apps.forecast import forecast, plan_video
 
-            made = outline(args, inputs, sampling, full=full)
-            account = described(args, made, inputs, sampling)
+            planned = plan_video(args, inputs, sampling, full=full)
+            report = video_report(args, planned, inputs, sampling)
         if args.dry_run:
-            account |= forecast(args, folder, inputs, sampling, made, full=full)
+            report |= forecast(args, folder, inputs, sampling, planned, full=full)
         else:
-            account |= animate(args, inputs, sampling, watch)
-            account |= measurements(watch, account["seconds"])
-    account["warnings"] = watch.warnings
+            report |= animate(args, inputs, sampling, watch)
+            report |= measurements(watch, report["seconds"])
+    report["warnings"] = watch.warnings
     if args.json:
-        print(json.dumps(account))
+        print(json.dumps(report))
     else:
-        print(plan_text(account) if args.dry_run else summary_text(account))
+        print(plan_text(report) if args.dry_run else summary_text(report))
 
 
 def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: Watch) -> dict[str, Any]:
-    """Make the video; returns what is known of it only now."""
+    """Write the video. Returns the part of the report that only the pipeline knows."""
     with garbage_ignored():
         from sonimate.pipeline import SonicPipeline
 
@@ -101,8 +101,8 @@ def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: W
 
 
 def prepare_threads() -> None:
-    """By default OpenMP's threads spin while they wait: beside other busy programs "move" took 3 to 20 times
-    as long. Read once, when torch loads."""
+    """Make OpenMP's waiting threads sleep. By default they spin: with other busy programs on the machine, the
+    UNet then took 3 to 20 times as long. OpenMP reads the variable once, when torch loads."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
@@ -117,22 +117,24 @@ def check_output(output: str, *inputs: str) -> None:
 
 
 def motion_options(args: Namespace) -> MotionOptions:
-    """Motion buckets that the command line fixes."""
+    """The motion buckets that the command line gives."""
     return MotionOptions(**{name: vars(args)[name] for name in ("head_motion", "expression") if name in args})
 
 
-def described(args: Namespace, made: Outline, inputs: Inputs, sampling: SamplingOptions) -> dict[str, Any]:
-    """What the run makes, ready for JSON. windows: that the UNet sees in each step."""
-    reported_apart = ("command", "portrait", "audio", "output", "model", "json", "dry_run", "started")
-    options = {name: value for name, value in vars(args).items() if name not in reported_apart}
+def video_report(
+    args: Namespace, video: PlannedVideo, inputs: Inputs, sampling: SamplingOptions
+) -> dict[str, Any]:
+    """The video and the options, ready for JSON. windows: computed by the UNet in each step."""
+    reported_elsewhere = ("command", "portrait", "audio", "output", "model", "json", "dry_run", "started")
+    options = {name: value for name, value in vars(args).items() if name not in reported_elsewhere}
     return {
         "output": str(Path(args.output).absolute()),
-        "seconds": made.frames / args.fps,
-        "frames": made.frames,
-        "width": made.width,
-        "height": made.height,
+        "seconds": video.frames / args.fps,
+        "frames": video.frames,
+        "width": video.width,
+        "height": video.height,
         "face_box": [round(side, 1) for side in inputs.face_box],
-        "windows": made.windows,
+        "windows": video.windows,
         "model": args.model,
         "seed": sampling.seed,
         "options": options | asdict(sampling),
@@ -140,7 +142,7 @@ def described(args: Namespace, made: Outline, inputs: Inputs, sampling: Sampling
 
 
 def measurements(watch: Watch, seconds: float) -> dict[str, Any]:
-    """What the run took, ready for JSON. realtime_factor: wall time over the video's duration."""
+    """Time and memory of the run, ready for JSON. realtime_factor: wall time over the video's duration."""
     return {
         "wall_seconds": round(watch.wall_seconds, 3),
         "realtime_factor": round(watch.wall_seconds / seconds, 3),
@@ -149,36 +151,36 @@ def measurements(watch: Watch, seconds: float) -> dict[str, Any]:
     }
 
 
-def plan_text(account: dict[str, Any]) -> str:
-    """The plan for people."""
-    options = account["options"]
-    box = ", ".join(f"{side:.0f}" for side in account["face_box"])
+def plan_text(report: dict[str, Any]) -> str:
+    """The report of a dry run as text."""
+    options = report["options"]
+    box = ", ".join(f"{side:.0f}" for side in report["face_box"])
     return (
-        f"{account['output']} would hold {account['seconds']:.2f} s: {account['frames']} frames of "
-        f"{account['width']} x {account['height']} px at {options['fps']:g} fps.\n"
-        f"Model {account['model']} on {account['device']}, windows: {account['windows']}, steps: "
-        f"{options['steps']}, seed: {account['seed']}, face at {box} in the frame.\n"
-        f"It would take about {account['predicted_seconds']:.0f} s and {account['predicted_memory_mb']} MB."
+        f"{report['output']} would hold {report['seconds']:.2f} s: {report['frames']} frames of "
+        f"{report['width']} x {report['height']} px at {options['fps']:g} fps.\n"
+        f"Model {report['model']} on {report['device']}, windows: {report['windows']}, steps: "
+        f"{options['steps']}, seed: {report['seed']}, face at {box} in the frame.\n"
+        f"It would take about {report['predicted_seconds']:.0f} s and {report['predicted_memory_mb']} MB."
     )
 
 
-def summary_text(account: dict[str, Any]) -> str:
-    """The account for people, on one line."""
-    peak = account["peak_memory_mb"]
+def summary_text(report: dict[str, Any]) -> str:
+    """The report of a run as text, one line."""
+    peak = report["peak_memory_mb"]
     memory = "" if peak is None else f", {peak:.0f} MB peak"
-    between = f" (frames between by {account['interpolation']})" if account["interpolation"] else ""
-    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in account["stages"].items())
+    between = f" (frames between by {report['interpolation']})" if report["interpolation"] else ""
+    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report["stages"].items())
     return (
-        f"{account['output']}: {account['seconds']:.2f} s of {account['width']} x {account['height']} px"
-        f"{between} in {account['wall_seconds']:.1f} s, {account['realtime_factor']:.2f} x real time{memory} "
-        f"({stages}); seed {account['seed']}"
+        f"{report['output']}: {report['seconds']:.2f} s of {report['width']} x {report['height']} px"
+        f"{between} in {report['wall_seconds']:.1f} s, {report['realtime_factor']:.2f} x real time{memory} "
+        f"({stages}); seed {report['seed']}"
     )
 
 
 @contextmanager
 def garbage_ignored() -> Generator[None]:
-    """Collect no garbage within the block, and never what it made: importing 3,000 modules, which last to the
-    end, takes 0.6 s less, and so does leaving them."""
+    """No garbage collection within the block, and never of objects made in it. They are modules, which are
+    never freed: importing 3,000 of them takes 0.6 s less, and so does the program's exit."""
     gc.disable()
     try:
         yield
@@ -189,15 +191,15 @@ def garbage_ignored() -> Generator[None]:
 
 @contextmanager
 def native_messages_hidden() -> Generator[None]:
-    """Drop what native code writes to file descriptor 2: LiteRT greets there, whatever its log level."""
+    """Discard what native code writes to file descriptor 2: LiteRT prints a line there at any log level."""
     try:
         kept = os.dup(2)
-    except OSError:  # closed: nothing to hide
+    except OSError:  # the descriptor is closed
         yield
         return
     try:
-        with open(os.devnull, "wb") as nowhere:
-            os.dup2(nowhere.fileno(), 2)
+        with open(os.devnull, "wb") as discarded:
+            os.dup2(discarded.fileno(), 2)
         yield
     finally:
         os.dup2(kept, 2)

@@ -1,4 +1,4 @@
-"""What a run would make, and what it would take on the device that would make it: for `--dry-run`."""
+"""The size of the planned video, and the time and memory that the run would take: for `--dry-run`."""
 
 from __future__ import annotations
 
@@ -34,8 +34,8 @@ PRODUCT_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
-class Outline:
-    """frames: of the video, of width x height px. windows: that the UNet sees in each step."""
+class PlannedVideo:
+    """frames: of width x height px. windows: computed by the UNet in each step."""
 
     frames: int
     width: int
@@ -43,8 +43,8 @@ class Outline:
     windows: int
 
 
-def outline(args: Namespace, inputs: Inputs, sampling: SamplingOptions, *, full: bool) -> Outline:
-    """What the run would make."""
+def plan_video(args: Namespace, inputs: Inputs, sampling: SamplingOptions, *, full: bool) -> PlannedVideo:
+    """The video that the run would write."""
     samples = len(inputs.waveform.samples)
     frames = video_frames(inputs.waveform, args.fps, as_reference=sampling.as_reference)
     height, width = (inputs.portrait if inputs.canvas is None else inputs.canvas).pixels.shape[:2]
@@ -54,11 +54,17 @@ def outline(args: Namespace, inputs: Inputs, sampling: SamplingOptions, *, full:
         latents = frame_count(samples, LATENT_FPS)
     else:
         latents = window_count(samples, LATENT_FPS, sampling.window_frames) * sampling.window_frames
-    return Outline(frames, width, height, windows=len(step_plan(sampling, latents, 0)))
+    return PlannedVideo(frames, width, height, windows=len(step_plan(sampling, latents, 0)))
 
 
 def forecast(
-    args: Namespace, folder: Path, inputs: Inputs, sampling: SamplingOptions, made: Outline, *, full: bool
+    args: Namespace,
+    folder: Path,
+    inputs: Inputs,
+    sampling: SamplingOptions,
+    video: PlannedVideo,
+    *,
+    full: bool,
 ) -> dict[str, Any]:
     """Predicted peak memory and wall time, ready for JSON. Raises NotEnoughMemory, OptionOutOfRange."""
     device = choose_device(args.device)
@@ -72,18 +78,18 @@ def forecast(
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
     branches = max(len(step.weights) for step in steps)
     decoding = sampling.decoding
-    latents = math.ceil(made.frames * LATENT_FPS / args.fps)
+    latents = math.ceil(video.frames * LATENT_FPS / args.fps)
     decoded = latents * decoding.chunk_frames / (decoding.chunk_frames - decoding.overlap_frames)
     work = Workload(
         window_frames=sampling.window_frames,
         positions=width * height // LATENT_PX**2 if full else COMPACT_POSITIONS,
-        predictions=predictions * made.windows,
-        reusing_predictions=reusing * made.windows,
+        predictions=predictions * video.windows,
+        reusing_predictions=reusing * video.windows,
         predictions_at_once=sampling.windows_per_batch * (branches if sampling.batch_branches else 1),
-        drawn_frames=round(decoded) if full else made.frames,
+        drawn_frames=round(decoded) if full else video.frames,
         frame_pixels=width * height,
         chunk_frames=decoding.chunk_frames if full else 1,
-        frames_between=made.frames - latents if full else 0,
+        frames_between=video.frames - latents if full else 0,
         bytes_per_number=dtype.itemsize,
         # A CPU converts halves to compute with them, and offloads to the memory that it computes in.
         bytes_per_activation=FLOAT32_BYTES if device.type == "cpu" else dtype.itemsize,
@@ -101,14 +107,14 @@ def forecast(
 
 
 def predictions_per_window(steps: list[Step], reuse: int) -> tuple[int, int]:
-    """Predictions of one window by all networks' levels, and those that reuse the deep ones' features."""
+    """UNet calls of one window that compute all levels, and those that reuse the deep levels' features."""
     counts = [len(step.weights) for step in steps]
     whole = sum(counts[::reuse])
     return whole, sum(counts) - whole
 
 
 def product_rate(device: torch.device, dtype: torch.dtype) -> float:
-    """FLOP a second of a matrix product, measured."""
+    """Measured FLOP a second of a matrix product."""
     matrix = torch.ones(PRODUCT_SIZE, PRODUCT_SIZE, dtype=dtype, device=device)
     done, started = 0, 0.0
     while done == 0 or time.perf_counter() - started < PRODUCT_SECONDS:
@@ -120,7 +126,7 @@ def product_rate(device: torch.device, dtype: torch.dtype) -> float:
 
 
 def free_bytes(device: torch.device) -> float:
-    """Memory that the device can still give."""
+    """Free memory of the device."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
     return psutil.virtual_memory().available

@@ -26,9 +26,9 @@ from torch.distributed.tensor import DTensor
 
 from sonimate.diffusion.draws import row_generator
 from sonimate.errors import OptionOutOfRange, TrainingDiverged
+from sonimate.prefetch import prefetched
 from sonimate.train.average import Average
 from sonimate.train.config import TrainConfig
-from sonimate.train.prefetch import prefetched
 from sonimate.train.run_folder import RunFolder
 from sonimate.train.task import Named, Task, on_device
 from sonimate.types import Progress, no_progress

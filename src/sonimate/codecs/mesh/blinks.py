@@ -1,8 +1,8 @@
-"""Blinks: a seeded process beside the network's motion field.
+"""Blinks: a random process with a seed, added to the motion that the network generates.
 
-A voice says little about when its speaker blinks, and a blink lasts three latent frames in a hundred, so
-a model trained on minutes of footage learns to keep the eyes open. Times here follow a renewal process and
-prefer moments when the mouth is closed, as people blink in pauses.
+A voice says little about when its speaker blinks, and eyes are closed in three of a hundred latent frames, so
+a model trained on minutes of footage learns to keep the eyes open. The time between blinks here is random.
+Each blink then moves to the moment nearby when the mouth is most closed, since people blink in pauses.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from __future__ import annotations
 import numpy as np
 
 PER_MINUTE = 16.0
-"""Between reading (4.5), rest (17) and conversation (26 a minute; Bentivoglio et al. 1997)."""
+"""Blinks; people blink 4.5 times when reading, 17 at rest, 26 in conversation (Bentivoglio et al. 1997)."""
 SPREAD = 0.45
 """Standard deviation of the logarithm of the time between blinks."""
 SHORTEST_SECONDS = 1.0
 SEARCH_SECONDS = 0.5
-"""A blink moves by up to this much to meet a closed mouth."""
+"""A blink moves by at most this much."""
 CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.09, 0.05, 0.17
 
 

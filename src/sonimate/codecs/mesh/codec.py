@@ -1,9 +1,9 @@
-"""The compact codec: latents are a face's motion field and the head's motion; decoding warps the portrait.
+"""The compact codec: latents hold a face's motion field and the head's motion; decoding warps the portrait.
 
-Expression is the displacement of pose-normalised vertices from the portrait's own. It is held in a small
-linear basis (principal components of real expressions) and shown to the UNet as a smooth map over the face;
-decoding reads the basis back from the map by least squares, so that lids and lips keep detail finer than a
-cell.
+An expression is the displacement of pose-normalised vertices from the portrait's own, as coefficients of a
+small linear basis (principal components of real expressions). The UNet works on a smooth map of it over the
+face. Decoding finds the coefficients from the map by least squares, so that lids and lips keep details finer
+than a cell of the map.
 """
 
 from __future__ import annotations
@@ -36,9 +36,10 @@ from sonimate.types import FrameStream, Portrait
 MOTION = 6
 """Numbers of a head motion."""
 PATCH = 2
-"""Cells of the 16 x 16 field per side that share a latent cell: 3 x 4 expression channels on 8 x 8."""
+"""Cells a side of the 16 x 16 field that form one latent cell: 12 expression channels on 8 x 8."""
 READ_RIDGE = 1e-2
-"""Ridge, in latent units, of reading the basis back: a map's noise must not excite weak components."""
+"""Ridge of the least squares fit, in latent units: noise in a map must not turn into large coefficients of
+weak components."""
 HEAD_SMOOTHING_SECONDS = 0.12
 """Standard deviation of the Gaussian that smooths the head's path: above about 1.5 Hz the network's output is
 noise, not nods."""
@@ -52,14 +53,14 @@ class MeshCodec:
     """Latents (f, 18, 8, 8): 12 channels of expression, then six constant planes of head motion.
 
     basis: (k, 478, 3) orthonormal expression components. positions: (478, 2) the layout, in cells.
-    open_mouth: (k,) coefficients by which faces open their mouths.
+    open_mouth: (k,) coefficients of a wide open mouth.
     expression_std: (3,) and motion_std: (6,) scale the channels to unit variance over the training clips.
     """
 
     latent_fps: float = LATENT_FPS
-    head_buckets: tuple[float, float] = (5.0, 32.0)
-    """Measured on the bundled model (docs/decisions/0016): head movement grows with the bucket from 5 to 32.
-    Above 32 it rises and falls several times, and from 96 to 128 it falls."""
+    head_buckets: tuple[float, float] = (5.0, 21.0)
+    """Measured on the bundled model (docs/decisions/0016): head movement grows with the bucket from 5 to 21.
+    Above, it falls and rises several times, and from 96 to 128 it falls."""
     networks = ()
 
     def __init__(
@@ -151,10 +152,13 @@ class MeshCodec:
 
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """Latents (n, 18, 8, 8) whose head moves farther from its mean over the clip, by the square root of
-        `bucket` over the largest of `head_buckets`: twice as far at 128."""
+        `bucket` over the largest of `head_buckets`: 2.5 times as far at 128. Unchanged for smaller
+        buckets."""
+        gain = (bucket / self.head_buckets[1]) ** 0.5
+        if gain <= 1:
+            return latents
         patches, head = latents.split([3 * PATCH**2, MOTION], dim=1)
         mean = head.mean(0, keepdim=True)
-        gain = max(bucket / self.head_buckets[1], 1) ** 0.5
         return torch.cat([patches, mean + gain * (head - mean)], dim=1)
 
     def decode(

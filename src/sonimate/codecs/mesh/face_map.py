@@ -1,7 +1,8 @@
-"""The motion field's grid: the face seen from the front with its mouth held open, on the unit square.
+"""The grid of the motion field: each vertex has a place on it, as in a front view of the face with an open
+mouth.
 
-In MediaPipe's own texture coordinates the lips touch, and a map that is smooth cannot part them; here upper
-and lower lip lie several cells apart.
+In MediaPipe's own texture coordinates the lips touch, and a smooth map cannot move them apart. Here several
+cells lie between upper and lower lip.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from sonimate.face.canonical import canonical_vertices
 
 GRID = 16
 OPEN_FACTOR = 2.0
-"""The layout opens the mouth this many times as far as the mean open mouth."""
+"""The layout's mouth is open this many times as wide as the mean open mouth."""
 SMOOTHNESS = 1e-3
-"""Weight of the grid's curvature in the fit: settles cells that no vertex touches, leaves the others."""
+"""Weight of the grid's curvature in the fit: enough to define cells without a vertex, too little to change
+others."""
 
 
 def layout_positions(open_mouth: np.ndarray) -> np.ndarray:

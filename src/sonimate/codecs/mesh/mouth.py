@@ -1,7 +1,8 @@
-"""Inside the mouth: the portrait's own pixels where its mouth is open, else painted in its own colours.
+"""The inside of the mouth: the portrait's own pixels if its mouth is open, else teeth and tongue painted in
+colours of the portrait.
 
-Everything is drawn in the plane of the front teeth, in canonical centimetres: upper teeth and the portrait's
-own pixels are fixed to the skull, lower teeth and tongue to the jaw, and the lips' contour cuts the view.
+Everything is drawn in the plane of the front teeth, in canonical centimetres. Upper teeth and the portrait's
+own pixels move with the skull, lower teeth and tongue with the jaw. The contour of the lips is the edge.
 """
 
 from __future__ import annotations
@@ -24,16 +25,16 @@ from sonimate.face.regions import (
 )
 
 TEETH_DEPTH_CM = 0.5
-"""The front teeth stand this far behind the lips' contact line."""
+"""Distance of the front teeth behind the line where the lips touch."""
 OWN_PIXELS_GAP_CM = 0.45
-"""A portrait whose inner lips are farther apart than this shows its own mouth interior."""
+"""Gap of the inner lips above which the portrait's own mouth interior is used."""
 TEETH_OVER_LIPS = 1.2
-"""Brightness of a mouth's inside, relative to its lips, from which on it must be teeth."""
+"""Brightness of the mouth's inside over that of the lips above which it is taken for teeth."""
 UPPER_EDGE_CM = -0.2
-"""Height of the upper teeth's cutting edge against the closed lips' line (incisal display at rest)."""
+"""Lower edge of the upper teeth, measured up from the line of the closed lips."""
 LOWER_EDGE_CM = -0.66
 TEETH_SHADE = 0.5
-"""Upper teeth stand in front of the cavity and keep at least this share of the light."""
+"""Smallest share of the light on the upper teeth, which stand in front of the dark."""
 TOOTH_WIDTH_CM = 0.8
 ARCH_HALF_WIDTH_CM = 2.1
 
@@ -56,8 +57,8 @@ class MouthInterior:
         self._own = self._own_layer(pixels, landmarks) if own else None
 
     def _own_layer(self, pixels: np.ndarray, landmarks: np.ndarray) -> np.ndarray:
-        """The portrait with an alpha channel: its mouth interior, continued under the upper lip by the
-        nearest inner pixel, so that lips may slide over the teeth; soft where the lower lip used to be."""
+        """The portrait with an alpha channel: opaque in the mouth, extended under the upper lip by the
+        nearest inner pixels, so that the lip can move over the teeth; soft at the portrait's lower lip."""
         height, width = pixels.shape[:2]
         contour = landmarks[list(LIPS_INNER), :2]
         inside = polygon_mask(contour, (0, 0, width, height))
@@ -127,7 +128,7 @@ class MouthInterior:
 
 
 def _light(coverage: np.ndarray) -> np.ndarray:
-    """How much light reaches each pixel of the opening: less just behind the lips, least under the upper."""
+    """Share of the light on each pixel of the opening: less near the lips, least below the upper lip."""
     softness = max(0.12 * np.sqrt(coverage.sum()), 0.8)
     light = cv2.GaussianBlur(coverage, (0, 0), softness)
     from_above = np.roll(light, max(int(softness * 0.7), 1), axis=0)

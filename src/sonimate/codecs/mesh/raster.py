@@ -9,10 +9,11 @@ import numpy as np
 
 SUBPIXEL_BITS = 4
 SLIVER_PX = 0.5
-"""Thinner triangles are left to their neighbours: they hold no pixel, and their maps extrapolate wildly."""
+"""Triangles lower than this are not drawn: they contain no pixel centre, and rounding makes their maps
+useless."""
 
 _NO_SECOND_MAP: Any = None
-"""cv2's stubs ask for an array; given an empty one, OpenCV 5.0 interpolates linearly at wrong places."""
+"""cv2's type stubs require an array here, but with an empty one OpenCV 5.0 samples at wrong places."""
 
 
 def inverse_map(

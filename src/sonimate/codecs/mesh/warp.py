@@ -1,4 +1,4 @@
-"""Moves a portrait's own pixels: expression and head motion in, a frame at the portrait's resolution out."""
+"""Moves a portrait's own pixels: from expression and head motion to a frame at the portrait's resolution."""
 
 from __future__ import annotations
 
@@ -25,11 +25,13 @@ from sonimate.face.regions import (
 from sonimate.types import Portrait
 
 COARSE_STEP = 4
-"""Outside the face the flow is smooth: it is evaluated at every fourth pixel."""
-STEEPEST = 1.2
-"""No turn of less than 39 degrees folds the face over."""
-GRAZING = 0.12
-"""Cosine below which a triangle at the face's edge is seen too obliquely to lend its pixels."""
+"""Outside the face the map is smooth: it is computed at every fourth pixel."""
+MAX_DEPTH_SLOPE = 1.2
+"""Largest slope of depth, px a px: turns of less than 39 degrees then fold no part of the face over
+another."""
+MIN_FACING = 0.12
+"""Triangles at the face's edge are not drawn if the cosine of their angle to the viewer is below this: they
+show too few pixels."""
 IRISES = {RIGHT_EYE: RIGHT_IRIS, LEFT_EYE: LEFT_IRIS}
 
 
@@ -140,7 +142,7 @@ class PortraitWarp:
     def _draw_eye(
         self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose: Pose, gaze: np.ndarray
     ) -> None:
-        """The eyeball stays with the skull while lids move over it; around the iris it follows the gaze."""
+        """The eyeball moves with the skull, under the lids; near the iris it also moves with the gaze."""
         polygon = moved[list(contour), :2]
         window = window_around(polygon, 2, self._width, self._height)
         coverage = self._coverage(polygon, window)
@@ -173,8 +175,8 @@ class PortraitWarp:
 
 
 def seen_triangles(landmarks: np.ndarray) -> np.ndarray:
-    """The triangles (t, 3) of the face that the picture shows: those on a turned head's far side, which point
-    away from the viewer, are peeled off from the outside inward."""
+    """The triangles (t, 3) of the face that the picture shows. On a turned head, those on the far side point
+    away from the viewer; they are removed from the outer edge inward."""
     triangles = canonical_face().triangles
     a, b, c = (landmarks[triangles[:, corner]] for corner in range(3))
     normal = np.cross(b - a, c - a)
@@ -187,7 +189,7 @@ def seen_triangles(landmarks: np.ndarray) -> np.ndarray:
         for first, second in ((0, 1), (1, 2), (2, 0)):
             edges = np.sort(triangles[:, [first, second]], axis=1)
             at_edge |= np.isin(edges[:, 0] * VERTEX_COUNT + edges[:, 1], boundary)
-        peeled = kept & at_edge & (facing < GRAZING)
+        peeled = kept & at_edge & (facing < MIN_FACING)
         if not peeled.any():
             return triangles[kept]
         kept &= ~peeled
@@ -209,13 +211,13 @@ def outline(landmarks: np.ndarray, triangles: np.ndarray) -> list[int]:
 
 
 def _without_steep_sides(landmarks: np.ndarray) -> np.ndarray:
-    """Landmarks whose depth falls off by at most STEEPEST px a px: the nearest such surface that is nowhere
-    behind the true one. A turn by less than atan(1 / STEEPEST) then folds nothing over at the face's sides,
-    where a single picture has no pixels to show."""
+    """Landmarks whose depth changes by at most MAX_DEPTH_SLOPE px a px: the surface closest to the true one
+    that is nowhere behind it. Turns of less than atan(1 / MAX_DEPTH_SLOPE) then fold nothing over at the
+    sides of the face, where a single picture has no pixels to show."""
     places = landmarks[:, :2]
     away = np.linalg.norm(places[:, None] - places[None], axis=2)
     eased = landmarks.copy()
-    eased[:, 2] = (landmarks[:, 2] + STEEPEST * away).min(1)
+    eased[:, 2] = (landmarks[:, 2] + MAX_DEPTH_SLOPE * away).min(1)
     return eased
 
 

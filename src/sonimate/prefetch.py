@@ -1,4 +1,4 @@
-"""Batches prepared in a worker thread while the networks compute."""
+"""Results that one worker thread prepares ahead: training batches, and frames of a video."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ K = TypeVar("K")
 T = TypeVar("T")
 
 AHEAD = 2
-"""Batches that wait or are being prepared, while one is in use."""
+"""Results that wait or are being prepared, while one is in use."""
 
 
 @contextmanager
@@ -23,7 +23,7 @@ def prefetched(make: Callable[[K], T], keys: Iterable[K], *, ahead: int = AHEAD)
     An exception of `make` is raised, with its traceback, where its result is asked for. When the block ends,
     for whatever reason, no further call starts, and the one that is running is waited for.
     """
-    worker = ThreadPoolExecutor(1, thread_name_prefix="batches")
+    worker = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     try:
         yield _results(worker, make, iter(keys), ahead)
     finally:

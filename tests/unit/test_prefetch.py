@@ -7,9 +7,9 @@ from dataclasses import replace
 import pytest
 from train_samples import CONFIG, DATA
 
+from sonimate.prefetch import prefetched
 from sonimate.train.compact_task import CompactTask
 from sonimate.train.loop import Trainer
-from sonimate.train.prefetch import prefetched
 from sonimate.train.run_folder import RunFolder
 
 SECONDS = 60
