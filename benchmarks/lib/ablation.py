@@ -18,7 +18,7 @@ from sonimate.evaluate.generation import (
     portrait_from_pixels,
 )
 from sonimate.evaluate.lips import Clip
-from sonimate.footage.bucket_labels import motion_buckets
+from sonimate.footage.bucket_labels import bucket_labels
 from sonimate.pipeline import SonicPipeline
 
 
@@ -77,7 +77,7 @@ def score_model(
 
 def achieved_buckets(generated: GeneratedMotion) -> np.ndarray:
     """(m_t, m_e) of a generated motion, by the definition of the training data's labels."""
-    return motion_buckets(generated.drawn.landmarks, generated.drawn.vertices)
+    return bucket_labels(generated.drawn.landmarks, generated.drawn.vertices)
 
 
 def seam_speed(points: np.ndarray, window_frames: int) -> float:

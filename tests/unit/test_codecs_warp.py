@@ -10,7 +10,7 @@ from faces import NAMES, canonical_landmarks, codec, cut, example, mirrored_land
 
 from sonimate.codecs.mesh.codec import Motion
 from sonimate.codecs.mesh.raster import polygon_mask
-from sonimate.codecs.mesh.warp import PortraitWarp, outer_edges, outline, seen_triangles
+from sonimate.codecs.mesh.warp import PortraitWarp, face_outline, outer_edges, seen_triangles
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_face, mirror_partners
 from sonimate.face.pose import Pose, fit_pose, rotation_matrix, to_canonical, to_image
@@ -248,7 +248,7 @@ def test_the_seen_part_of_a_face_has_one_outline(yaw):
     seen = seen_triangles(landmarks)
     count = len(canonical_face().triangles)
     assert len(seen) == count if yaw == 0 else 0.4 * count < len(seen) < count
-    around = outline(landmarks, seen)
+    around = face_outline(landmarks, seen)
     assert len(around) == len(set(around))
     assert len(around) == pytest.approx(len(outer_edges(seen)), abs=2)  # a corner may hang by one vertex
 

@@ -15,7 +15,7 @@ from sonimate.face.pose import Pose
 from sonimate.features.audio_features import Reducer, ReducerFit, load_reducers, save_reducers
 from sonimate.features.face_gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
 from sonimate.features.motion_samples import MotionSample, load_samples
-from sonimate.footage.bucket_labels import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, motion_buckets
+from sonimate.footage.bucket_labels import EXPRESSION_UNIT, FACE_HEIGHT_CM, HEAD_UNIT, bucket_labels
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.sample import rounded
 
@@ -35,7 +35,7 @@ def face(amplitude: float) -> np.ndarray:
 
 
 def buckets(pose: Pose, expression: np.ndarray) -> np.ndarray:
-    return motion_buckets(canonical_landmarks(pose, expression), expression)
+    return bucket_labels(canonical_landmarks(pose, expression), expression)
 
 
 def zoom(amplitude: float) -> Pose:
@@ -205,7 +205,7 @@ def sample(clip_id: ClipId) -> MotionSample:
 
 def test_variances_are_cited_where_the_paper_defines_them():
     """Section 3.2 does; equations 3 and 4 are the embedding of the buckets and the rescaling by beta."""
-    assert "section 3.2" in str(motion_buckets.__doc__)
+    assert "section 3.2" in str(bucket_labels.__doc__)
     package = Path(sonimate.__file__).parent
     wrong = re.compile(r"eq(s?\.|uations?) ?\(?[34]", re.IGNORECASE)
     assert not [path.name for path in package.rglob("*.py") if wrong.search(path.read_text(encoding="utf-8"))]

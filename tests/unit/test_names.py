@@ -1,5 +1,6 @@
 """One meaning a name, one home a concept: the documents and the picture show the packages that exist."""
 
+import ast
 import re
 import tomllib
 from collections import defaultdict
@@ -10,6 +11,25 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "sonimate"
 MODULES = sorted(PACKAGE.rglob("*.py"))
+TEXTS = sorted(
+    path
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "src/**/*",
+        "benchmarks/**/*",
+        "tests/**/*.py",
+        "Makefile",
+        ".ci/*",
+    )
+    for path in ROOT.glob(pattern)
+    if path.suffix in {".md", ".py", ".yaml", ".tsv", ""} and path.is_file()
+)
+SAME_NAME = {
+    "add_parser": "every verb adds its own options",
+    "run": "every verb carries out its own command line",
+}
+"""Public names that several modules may define, and why."""
 
 
 def parts() -> set[str]:
@@ -21,16 +41,34 @@ def parts() -> set[str]:
 
 
 def test_no_two_files_of_the_package_share_a_name() -> None:
-    files = defaultdict(list)
+    files: dict[str, list[str]] = defaultdict(list)
     for path in MODULES:
         if path.name not in {"__init__.py", "__main__.py"}:
             files[path.name].append(str(path.relative_to(PACKAGE)))
     assert not [paths for paths in files.values() if len(paths) > 1]
 
 
+def test_no_two_public_classes_or_functions_share_a_name() -> None:
+    homes: dict[str, set[str]] = defaultdict(set)
+    for path in MODULES:
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef | ast.FunctionDef) and not node.name.startswith("_"):
+                homes[node.name].add(str(path.relative_to(PACKAGE)))
+    twice = {name: paths for name, paths in homes.items() if len(paths) > 1}
+    assert not {name: paths for name, paths in twice.items() if name not in SAME_NAME}
+    assert set(SAME_NAME) <= set(twice), "an allowed name that nobody needs"
+
+
 def test_files_are_short() -> None:
     lengths = {str(path.relative_to(ROOT)): len(path.read_text().splitlines()) for path in MODULES}
     assert not {path: lines for path, lines in lengths.items() if lines > 350}
+
+
+def test_nothing_points_to_modules_as_commands() -> None:
+    """Users run `sonimate VERB`; `python -m sonimate` alone is the same command."""
+    wrong = re.compile(r"-m sonimate\.\w")
+    assert not [path for path in TEXTS if path != Path(__file__) and wrong.search(path.read_text())]
+    assert [path for path in MODULES if path.name == "__main__.py"] == [PACKAGE / "__main__.py"]
 
 
 def test_every_answer_of_the_architecture_page_exists() -> None:

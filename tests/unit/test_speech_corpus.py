@@ -10,7 +10,7 @@ import pytest
 from sonimate.apps.cli import main
 from sonimate.errors import FileMissing, FolderOfAnotherRun
 from sonimate.speech import corpus, voices
-from sonimate.speech.corpus import RECORD, claim, plan
+from sonimate.speech.corpus import RECORD, claim, plan_utterances
 from sonimate.speech.phones import Phone
 from sonimate.speech.recordings import ASTERISK_FOLDERS
 from sonimate.speech.utterances import Phrase, find_utterances, save_pool, utterance_path
@@ -92,7 +92,7 @@ def test_the_same_seed_goes_on_and_may_add(tmp_path, made_with):
 
 def test_what_is_added_is_what_a_longer_run_would_have_made():
     pools = {"en": [phrase(1 + 0.1 * k) for k in range(20)], "it": [phrase(2.0), phrase(3.0)]}
-    assert plan(pools, 100, seed=2)[:40] == plan(pools, 40, seed=2)
+    assert plan_utterances(pools, 100, seed=2)[:40] == plan_utterances(pools, 40, seed=2)
 
 
 def test_an_empty_folder_takes_any_seed(tmp_path):

@@ -12,7 +12,7 @@ from sonimate.clock import SAMPLE_RATE_HZ as RATE_HZ
 from sonimate.errors import SynthesisFailed, UnknownPhone
 from sonimate.speech import espeak, utterances, voices
 from sonimate.speech.augment import change_speaker, degrade
-from sonimate.speech.corpus import plan
+from sonimate.speech.corpus import plan_utterances
 from sonimate.speech.phones import (
     INVENTORY,
     Phone,
@@ -228,10 +228,10 @@ def test_joined_phrases_have_pauses_and_contiguous_phones():
 
 def test_no_phrase_is_dealt_twice_before_all_were_dealt():
     pools = {"en": [phrase(seed) for seed in range(200)]}
-    picks = [number for spec in plan(pools, 60, seed=3) for _, number in spec.picks]
+    picks = [number for spec in plan_utterances(pools, 60, seed=3) for _, number in spec.picks]
     assert len(set(picks[:200])) == min(len(picks), 200)
-    assert plan(pools, 60, seed=3) == plan(pools, 60, seed=3)
-    assert all(spec.kind != "human" for spec in plan({}, 60, seed=3))
+    assert plan_utterances(pools, 60, seed=3) == plan_utterances(pools, 60, seed=3)
+    assert all(spec.kind != "human" for spec in plan_utterances({}, 60, seed=3))
 
 
 def test_an_utterance_is_a_function_of_its_seed_and_its_arrays_agree(tmp_path):

@@ -15,7 +15,7 @@ from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.footage.clip_id import ClipId
 from sonimate.models.unet import FIXED_BUCKET
 from sonimate.train.compact_task import CompactTask, silence_row
-from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_config
+from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_recipe
 from sonimate.train.recipes import find_recipe
 from sonimate.train.validation import animate_sample, lip_gap_cm, lip_scores
 
@@ -99,10 +99,10 @@ def test_rows_outside_the_sound_are_reduced_zeros():
 
 
 def test_recipes_are_read_and_changed():
-    config = read_config("compact", steps=7, held_out=["x"], learning_rate="3e-4")
+    config = read_recipe("compact", steps=7, held_out=["x"], learning_rate="3e-4")
     assert isinstance(config, CompactConfig)
     assert (config.steps, config.held_out, config.learning_rate) == (7, ("x",), 3e-4)
-    assert isinstance(read_config("full"), FullConfig)
+    assert isinstance(read_recipe("full"), FullConfig)
 
 
 @pytest.mark.parametrize(
@@ -131,18 +131,18 @@ def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
     key = line.partition(":")[0] + ":"
     recipe.write_text("\n".join([*(text for text in lines if not text.startswith(key)), line]))
     with pytest.raises(OptionOutOfRange, match=message):
-        read_config(recipe)
+        read_recipe(recipe)
     with pytest.raises(FileMissing, match="absent"):
-        read_config(tmp_path / "absent.yaml")
+        read_recipe(tmp_path / "absent.yaml")
 
 
 def test_settings_of_the_command_line_are_read_as_meant():
     """YAML makes a truth value of no, and letters of a name that is alone."""
     changes = read_changes(["mixed_precision=no", "held_out=id01", "sampling={audio_guidance: [1, 5]}"])
-    config = read_config("compact", **changes)
+    config = read_recipe("compact", **changes)
     assert (config.mixed_precision, config.held_out) == ("no", ("id01",))
     assert config.sampling_options == replace(COMPACT, audio_guidance=(1, 5))
-    names = [read_config("full", **read_changes([f"held_out={x}"])).held_out for x in ("", "[1, b]")]
+    names = [read_recipe("full", **read_changes([f"held_out={x}"])).held_out for x in ("", "[1, b]")]
     assert names == [(), ("1", "b")]
     for setting, message in (("sampling={a", "is not YAML"), ("steps", "is not KEY=VALUE")):
         with pytest.raises(OptionOutOfRange, match=message):

@@ -14,7 +14,7 @@ from sonimate.errors import EngineMissing, FileMissing, OptionOutOfRange, Record
 from sonimate.footage.clip_id import ClipId
 from sonimate.speech import corpus, recordings, voices
 from sonimate.train import stages
-from sonimate.train.config import read_changes, read_config
+from sonimate.train.config import read_changes, read_recipe
 from sonimate.train.recipes import find_recipe
 from sonimate.train.stages import STAGES, check_recipe, real_clips, recipe_commands, speaker_folds
 
@@ -112,7 +112,7 @@ def test_files_of_the_package_are_found_by_name_and_their_paths_shown(capsys):
 def test_stages_change_settings_that_exist():
     for settings in STAGES.values():
         changes = read_changes(settings)
-        config = read_config("compact", **changes)
+        config = read_recipe("compact", **changes)
         assert len(changes) == len(settings)
         assert {name: getattr(config, name) for name in changes} == {n: float(x) for n, x in changes.items()}
 

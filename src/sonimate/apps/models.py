@@ -43,14 +43,14 @@ def run(args: Namespace) -> None:
 def add_list(actions: Subparsers) -> None:
     """`models list`: the models on this machine that can be used."""
     parser = actions.add_parser("list", help="list the bundled models, and the models in folders")
-    parser.set_defaults(perform=list_models)
+    parser.set_defaults(perform=_list_models)
     parser.add_argument(
         "folders", type=Path, nargs="*", metavar="DIR", help="a model's folder, or a folder that holds models"
     )
     _add_json(parser)
 
 
-def list_models(args: Namespace) -> None:
+def _list_models(args: Namespace) -> None:
     """Carry out `models list`."""
     models = [_listed(folder) for folder in find_models(args.folders)]
     rows = [[model["model"], model.get("problem") or megabytes(model["size_bytes"])] for model in models]
@@ -69,11 +69,11 @@ def _listed(folder: Path) -> dict[str, Any]:
 def add_info(actions: Subparsers) -> None:
     """`models info`: a model's components."""
     parser = actions.add_parser("info", help="show a model's components and their sizes")
-    parser.set_defaults(perform=info)
+    parser.set_defaults(perform=_info)
     _add_model(parser)
 
 
-def info(args: Namespace) -> None:
+def _info(args: Namespace) -> None:
     """Carry out `models info`."""
     folder = model_folder(args.model)
     components = describe(folder)
@@ -88,11 +88,11 @@ def add_verify(actions: Subparsers) -> None:
         description="Check that all tensors of a model have the right names and shapes, agree with their "
         "checksums, and hold finite numbers.",
     )
-    parser.set_defaults(perform=verify)
+    parser.set_defaults(perform=_verify)
     _add_model(parser)
 
 
-def verify(args: Namespace) -> None:
+def _verify(args: Namespace) -> None:
     """Carry out `models verify`."""
     folder = model_folder(args.model)
     with Watch(args.started) as watch:
@@ -115,14 +115,14 @@ def add_convert(actions: Subparsers) -> None:
         help="make a model folder from the released checkpoints",
         description="Check your copies of the released checkpoints and write them as one model folder.",
     )
-    parser.set_defaults(perform=convert)
+    parser.set_defaults(perform=_convert)
     parser.add_argument(
         "--sonic", type=Path, required=True, metavar="DIR", help="with unet.pth and the audio networks"
     )
     _add_sources(parser, "default: looked for below --sonic, and in the folder RIFE beside it")
 
 
-def convert(args: Namespace) -> None:
+def _convert(args: Namespace) -> None:
     """Carry out `models convert`."""
     from sonimate.checkpoints.release import Release
 
@@ -145,12 +145,12 @@ def add_initialise(actions: Subparsers) -> None:
         description="Write a full model that training starts from: Stable Video Diffusion XT with new audio "
         "adapters, whisper-tiny, and audio networks with random weights.",
     )
-    parser.set_defaults(perform=initialise)
+    parser.set_defaults(perform=_initialise)
     parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: %(default)s)")
     _add_sources(parser, "without it, videos use optical flow")
 
 
-def initialise(args: Namespace) -> None:
+def _initialise(args: Namespace) -> None:
     """Carry out `models initialise`."""
     with Watch(args.started) as watch:
         import torch
@@ -177,13 +177,13 @@ def add_download(actions: Subparsers) -> None:
         description="Fetch the files that `models convert` needs from the Hugging Face hub, about 10 GB, and "
         "check their hashes. After an interruption, run it again: it continues where it stopped.",
     )
-    parser.set_defaults(perform=download)
+    parser.set_defaults(perform=_download)
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="the folder for the files")
     add("--accept-licences", action="store_true", help="say that you have read and accept the licences")
 
 
-def download(args: Namespace) -> None:
+def _download(args: Namespace) -> None:
     """Carry out `models download`."""
     from sonimate.checkpoints import download as hub
 

@@ -85,7 +85,7 @@ def convert(
     """
     output = output.resolve()
     require_new(output)
-    parts = plan(release, dtype, progress)
+    parts = plan_parts(release, dtype, progress)
     if INTERPOLATOR not in [part.component for part in parts]:
         _log.warning(
             "RIFE's flownet.pkl was not found, so the model has no interpolator: optical flow, which is less "
@@ -101,7 +101,7 @@ def convert(
             progress("verify", done, len(parts))
 
 
-def plan(release: Release, dtype: torch.dtype, progress: Progress = no_progress) -> list[Part]:
+def plan_parts(release: Release, dtype: torch.dtype, progress: Progress = no_progress) -> list[Part]:
     """Check the names and shapes of all files. Raises FileMissing or InvalidCheckpoint."""
     paths, configs = release.files(), release.configs()
     components = {part.name: part for part in FULL_COMPONENTS if part.name in paths}

@@ -44,7 +44,7 @@ _TransportError = hub.HTTPError  # pyright: ignore[reportPrivateImportUsage]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class Repository:
     """A repository on the hub, and the files in it that the full model needs.
 
     name: the folder in the output folder, and the option of `sonimate models convert`. files: looked for at
@@ -61,7 +61,7 @@ class Source:
 
 SOURCES = (
     # First, because the hub may ask the user to accept its terms: better before 6 GB than after.
-    Source(
+    Repository(
         name="svd",
         repo_id="stabilityai/stable-video-diffusion-img2vid-xt",
         files=(
@@ -75,7 +75,7 @@ SOURCES = (
         licence="Stability AI Community License (commercial use is limited)",
         licence_url="https://huggingface.co/stabilityai/stable-video-diffusion-img2vid-xt/blob/main/LICENSE.md",
     ),
-    Source(
+    Repository(
         name="whisper",
         repo_id="openai/whisper-tiny",
         files=("config.json", "model.safetensors"),
@@ -83,7 +83,7 @@ SOURCES = (
         licence="Apache License 2.0",
         licence_url="https://huggingface.co/openai/whisper-tiny",
     ),
-    Source(
+    Repository(
         name="sonic",
         repo_id="LeonJoe13/Sonic",
         files=("unet.pth", "audio2token.pth", "audio2bucket.pth", "flownet.pkl"),
@@ -98,7 +98,7 @@ SOURCES = (
 class RemoteFile:
     """A file on the hub. `digest`: SHA-256 of a file in large-file storage, else git's SHA-1 of the blob."""
 
-    source: Source
+    source: Repository
     name: str
     path: str
     commit: str
@@ -152,7 +152,7 @@ def download(
                 about = f"{file.name} of {file.source.repo_id}, {file.size_bytes:,} bytes"
                 report(f"{number}/{len(missing)}: {about}")
                 with explained(file.source.repo_id, api):
-                    fetch(file, folder, api)
+                    fetch_file(file, folder, api)
     report(f"{folder} is complete. Files fetched now: {len(missing)}.")
 
 
@@ -187,14 +187,14 @@ def convert_command(folder: Path) -> str:
     return shlex.join(["sonimate", "models", "convert", *inputs, "-o", "MODEL"])
 
 
-def find(source: Source, api: HfApi) -> list[RemoteFile]:
+def find(source: Repository, api: HfApi) -> list[RemoteFile]:
     """A source's files as they are on the hub now. Raises HubRefused, and errors for `explained`."""
     info = api.model_info(source.repo_id, files_metadata=True, timeout=constants.DEFAULT_REQUEST_TIMEOUT)
     entries = {entry.rfilename: entry for entry in info.siblings or ()}
     return [remote_file(source, name, str(info.sha), entries) for name in source.files]
 
 
-def remote_file(source: Source, name: str, commit: str, entries: dict[str, RepoSibling]) -> RemoteFile:
+def remote_file(source: Repository, name: str, commit: str, entries: dict[str, RepoSibling]) -> RemoteFile:
     """The one file of that name among a repository's `entries`. Raises HubRefused."""
     paths = [path for path in entries if path == name] or [
         path for path in entries if path.endswith(f"/{name}")
@@ -216,7 +216,7 @@ def remote_file(source: Source, name: str, commit: str, entries: dict[str, RepoS
     )
 
 
-def fetch(file: RemoteFile, folder: Path, api: HfApi) -> None:
+def fetch_file(file: RemoteFile, folder: Path, api: HfApi) -> None:
     """Download one file, from where its partial file in UNFINISHED ends.
 
     It uses huggingface_hub's `http_get`, since its `hf_hub_download` keeps no part of a file (version 2.4).

@@ -88,7 +88,7 @@ class Detection:
     score: float
 
 
-def load_network(name: str, num_threads: int) -> Interpreter:
+def load_face_network(name: str, num_threads: int) -> Interpreter:
     """A network of the bundled `face_landmarker.task` (MediaPipe, Apache-2.0), ready to invoke."""
     task = files("sonimate").joinpath("bundled/face/face_landmarker.task").read_bytes()
     with ZipFile(BytesIO(task)) as archive:
@@ -179,7 +179,7 @@ class FaceDetector:
     """BlazeFace short range. Not safe to share between threads."""
 
     def __init__(self, num_threads: int = 2) -> None:
-        self._network = load_network("face_detector.tflite", num_threads)
+        self._network = load_face_network("face_detector.tflite", num_threads)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = {d["name"]: d["index"] for d in self._network.get_output_details()}
         self._regressors, self._scores = outputs["regressors"], outputs["classificators"]

@@ -18,7 +18,7 @@ from sonimate.face.detect import (
     FaceDetector,
     Roi,
     finer_levels,
-    load_network,
+    load_face_network,
     overlap,
     transform,
 )
@@ -64,7 +64,7 @@ class FaceMesh:
 
     def __init__(self, num_threads: int = 2) -> None:
         self._detector = FaceDetector(num_threads)
-        self._network = load_network("face_landmarks_detector.tflite", num_threads)
+        self._network = load_face_network("face_landmarks_detector.tflite", num_threads)
         self._input = self._network.get_input_details()[0]["index"]
         outputs = {d["name"]: d["index"] for d in self._network.get_output_details()}
         self._points, self._presence = outputs["Identity"], outputs["Identity_1"]

@@ -25,7 +25,7 @@ from sonimate.features.audio_features import Features, HiddenStates, Reducer, Re
 from sonimate.features.face_gestures import FaceGestures, fit_gestures
 from sonimate.features.motion_samples import MotionSample
 from sonimate.footage import sync, voice_activity
-from sonimate.footage.bucket_labels import motion_buckets
+from sonimate.footage.bucket_labels import bucket_labels
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import REJECTED, ShardClip, read_shards
 from sonimate.media.audio import resample
@@ -143,7 +143,7 @@ def real_sample(
     """A training sample from a clip's tracked landmarks (n, 478, 3) px and its audio features."""
     pose = fit_pose(landmarks)
     vertices = canonical_expression(to_canonical(landmarks, pose))
-    labels = motion_buckets(landmarks, vertices)
+    labels = bucket_labels(landmarks, vertices)
     return MotionSample(
         clip_id,
         speaker,
@@ -181,7 +181,7 @@ def synthetic_sample(
     )
     pose = apply_motion(start, head_gain * utterance["head_motion"].astype(np.float64))
     vertices = codec.displacement(expression)
-    labels = motion_buckets(to_image(vertices + canonical_vertices(), pose), vertices)
+    labels = bucket_labels(to_image(vertices + canonical_vertices(), pose), vertices)
     clip_id = ClipId(path.name)
     rows = features(clip_id, utterance["samples"])
     return MotionSample(

@@ -35,7 +35,7 @@ def label_buckets(samples: Iterator[Sample]) -> Iterator[Sample]:
 def _label(sample: Sample) -> Iterator[Sample]:
     landmarks = sample.landmarks().astype(np.float64)
     vertices = canonical_expression(to_canonical(landmarks, fit_pose(landmarks)))
-    head, expression = motion_buckets(landmarks, vertices).tolist()
+    head, expression = bucket_labels(landmarks, vertices).tolist()
     known = sample.with_facts(STAGE, head=head, expression=expression)
     if max(head, expression) > MAX_BUCKET:
         detail = f"head {head:.0f}, expression {expression:.0f}"
@@ -44,7 +44,7 @@ def _label(sample: Sample) -> Iterator[Sample]:
         yield known
 
 
-def motion_buckets(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
+def bucket_labels(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
     """Labels (m_t, m_e) of one clip; values above MAX_BUCKET mean that the clip should be dropped.
 
     landmarks: (n, v, 3) px. expression: (n, v, 3) cm, pose-normalised vertices (relative to any fixed face).

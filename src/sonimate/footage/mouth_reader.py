@@ -24,7 +24,7 @@ from sonimate.evaluate.curves import Lag
 from sonimate.face.regions import mouth_opening
 from sonimate.footage.sample import rounded
 from sonimate.footage.shards import ShardClip
-from sonimate.footage.sync import fault, lag_record, mouth_lag
+from sonimate.footage.sync import lag_record, mouth_lag, sync_fault
 from sonimate.media.files import replacing
 
 READER = BUNDLED / "mouth_reader" / "model.safetensors"
@@ -84,7 +84,7 @@ class Trial:
 
     @property
     def passes(self) -> bool:
-        return fault(self.lag) is None
+        return sync_fault(self.lag) is None
 
 
 OWN = "own sound"

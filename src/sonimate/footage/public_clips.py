@@ -48,14 +48,16 @@ def fetch_clips(
     for done, clip in enumerate(clips, start=1):
         path = folder / clip["file"]
         if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != clip["sha256"]:
-            fetch(f"{host}/{clip['repository']}/{clip['commit']}/{quote(clip['path'])}", path, clip["sha256"])
+            fetch_clip(
+                f"{host}/{clip['repository']}/{clip['commit']}/{quote(clip['path'])}", path, clip["sha256"]
+            )
         progress("fetch", done, len(clips))
     lines = ["file\tspeaker\n", *(f"{clip['file']}\t{clip['speaker']}\n" for clip in clips)]
     with replacing(folder / MANIFEST) as partial:
         partial.write_text("".join(lines), encoding="utf-8")
 
 
-def fetch(url: str, path: Path, sha256: str) -> None:
+def fetch_clip(url: str, path: Path, sha256: str) -> None:
     """Download a file, complete or not at all. Raises FileMissing, DownloadCorrupted, OutputNotWritable."""
     try:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:

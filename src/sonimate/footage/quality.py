@@ -29,7 +29,7 @@ MIN_MOUTH_MOVEMENT = 0.006
 
 
 def gate_quality(samples: Iterator[Sample], *, min_face_px: float) -> Iterator[Sample]:
-    """Face tracks -> the same, with pose statistics, rejected for the first of the reasons of `fault`."""
+    """Face tracks -> the same, with pose statistics, rejected for the first `quality_fault`."""
     return each(STAGE, partial(_gate, min_face_px=min_face_px), samples)
 
 
@@ -38,11 +38,11 @@ def _gate(sample: Sample, *, min_face_px: float) -> Iterator[Sample]:
     known = sample.with_facts(
         STAGE, **pose_statistics(fit_pose(landmarks)), mouth_movement=float(mouth_opening(landmarks).std())
     )
-    found = fault(known, min_face_px=min_face_px)
+    found = quality_fault(known, min_face_px=min_face_px)
     yield known if found is None else known.rejected(STAGE, *found)
 
 
-def fault(sample: Sample, *, min_face_px: float) -> tuple[str, str] | None:
+def quality_fault(sample: Sample, *, min_face_px: float) -> tuple[str, str] | None:
     """The first reason against a measured track and its detail, or None."""
     track, face = sample.facts[TRACKS], sample.facts[STAGE]
     checks = (

@@ -38,11 +38,11 @@ def _gate(sample: Sample, *, predict: OpeningPredictor) -> Iterator[Sample]:
     lag = mouth_lag(mouth_opening(sample.landmarks()), predict(sample.sound()))
     known = sample.with_facts(STAGE, **lag_record(lag))
     detail = f"r {lag.r:.2f} at {lag.frames:+d} frames, confidence {lag.confidence:.2f}"
-    reason = fault(lag)
+    reason = sync_fault(lag)
     yield known if reason is None else known.rejected(STAGE, reason, detail)
 
 
-def fault(lag: Lag) -> str | None:
+def sync_fault(lag: Lag) -> str | None:
     """The reason to reject a clip with this lag, or None."""
     if lag.r < MIN_R or lag.confidence < MIN_CONFIDENCE:
         return "sound does not move with the mouth"

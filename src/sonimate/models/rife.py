@@ -30,7 +30,7 @@ class IFNetConfig:
     channels: int = 90
 
 
-class Motion(NamedTuple):
+class Interpolation(NamedTuple):
     """The frame between two and how it was made.
 
     frame: (b, 3, h, w), not clamped. flow: (b, 4, h, w) in px from its pixels into the first frame (x, y)
@@ -82,16 +82,16 @@ class IFNet(nn.Module):
         """Frames (b, 3, h, w) float32 in [0, 1], of any size -> the frame between, not clamped."""
         return self.motion(first, second).frame
 
-    def motion(self, first: Tensor, second: Tensor) -> Motion:
+    def motion(self, first: Tensor, second: Tensor) -> Interpolation:
         """`forward` with the motion that it found."""
         height, width = first.shape[-2:]
         multiple = SCALES[0] * STRIDE
         padding = (0, -width % multiple, 0, -height % multiple)
         frames = torch.cat([first, second], dim=1)
         found = self._refine(*F.pad(frames, padding, mode="replicate").chunk(2, dim=1))
-        return Motion(*(part[..., :height, :width] for part in found))
+        return Interpolation(*(part[..., :height, :width] for part in found))
 
-    def _refine(self, first: Tensor, second: Tensor) -> Motion:
+    def _refine(self, first: Tensor, second: Tensor) -> Interpolation:
         b, _, height, width = first.shape
         flow = first.new_zeros(b, FLOW_CHANNELS, height, width)
         mask = first.new_zeros(b, 1, height, width)
@@ -105,7 +105,7 @@ class IFNet(nn.Module):
             mask = mask + (mask_steps[:b] - mask_steps[b:]) / 2
             warped = warp(first, flow[:, :2]), warp(second, flow[:, 2:])
         share = mask.sigmoid()
-        return Motion(share * warped[0] + (1 - share) * warped[1], flow, share)
+        return Interpolation(share * warped[0] + (1 - share) * warped[1], flow, share)
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:

@@ -81,7 +81,7 @@ class EncoderLayer(nn.Module):
     def __init__(self, config: WhisperConfig) -> None:
         super().__init__()
         width = config.d_model
-        self.self_attn = SelfAttention(width, config.encoder_attention_heads)
+        self.self_attn = WhisperAttention(width, config.encoder_attention_heads)
         self.self_attn_layer_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, config.encoder_ffn_dim)
         self.fc2 = nn.Linear(config.encoder_ffn_dim, width)
@@ -93,7 +93,7 @@ class EncoderLayer(nn.Module):
         return x + self.fc2(F.gelu(self.fc1(self.final_layer_norm(x))))
 
 
-class SelfAttention(nn.Module):
+class WhisperAttention(nn.Module):
     """Attention of all positions to all; keys have no bias."""
 
     def __init__(self, width: int, heads: int) -> None:

@@ -84,7 +84,7 @@ def make_corpus(
             pools = [(some, _pool_path(out, language)) for language, some in recordings.items()]
             for done, _ in enumerate(workers.map(_build, pools), start=1):
                 progress("pools", done, len(pools))
-            tasks = [(spec, out, options.seed) for spec in plan(_pools(out), count, options.seed)]
+            tasks = [(spec, out, options.seed) for spec in plan_utterances(_pools(out), count, options.seed)]
             for done, _ in enumerate(workers.map(_make, tasks, chunksize=4), start=1):
                 progress("speech", done, count)
         except BaseException:  # Ctrl-C included: without this, the pool would finish all other utterances
@@ -109,7 +109,7 @@ def find_sources(out: Path, options: CorpusOptions) -> dict[str, list[Recording]
     return recordings
 
 
-def plan(pools: dict[str, list[Phrase]], count: int, seed: int) -> list[Spec]:
+def plan_utterances(pools: dict[str, list[Phrase]], count: int, seed: int) -> list[Spec]:
     """Specs of `count` utterances. No phrase of a language comes twice before all of them came once; after
     that they come again in another order (with other augmentation)."""
     rng = np.random.default_rng([seed, 0])

@@ -164,7 +164,7 @@ class FullConfig(TrainConfig):
 SIZES: dict[str, type[TrainConfig]] = {"compact": CompactConfig, "full": FullConfig}
 
 
-def read_config(recipe: str | Path, **changes: Any) -> TrainConfig:
+def read_recipe(recipe: str | Path, **changes: Any) -> TrainConfig:
     """The settings in a recipe, by path or by its name in the package, with some of them changed. The key
     `model` of a recipe is one of SIZES.
 

@@ -17,7 +17,7 @@ from sonimate.checkpoints.registry import INDEX, is_full, model_folder
 from sonimate.errors import OptionOutOfRange
 from sonimate.media.folders import files_fingerprint, fingerprint, locked
 from sonimate.train.compact_task import CompactData, CompactTask
-from sonimate.train.config import CompactConfig, FullConfig, TrainConfig, read_config
+from sonimate.train.config import CompactConfig, FullConfig, TrainConfig, read_recipe
 from sonimate.train.loop import Trainer
 from sonimate.train.run_folder import RECORD, RunFolder
 from sonimate.train.task import BUCKETS, bucket_config
@@ -54,7 +54,7 @@ def train(
     features`. init: a bundled model's name, a model folder, or the folder of a run; the full size needs one.
     changes: settings that differ from the recipe. Raises SonimateError.
     """
-    config = read_config(recipe, **changes or {})
+    config = read_recipe(recipe, **changes or {})
     start = None if init is None else starting_model(init)
     first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
     samples, make_task = _read_data(config, data, start, out)

@@ -19,7 +19,7 @@ from sonimate.clock import VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange, StepFailed, TooFewClips
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.media.files import replacing
-from sonimate.train.config import CompactConfig, read_changes, read_config
+from sonimate.train.config import CompactConfig, read_changes, read_recipe
 
 MINUTES = 120
 """Of synthetic speech: training then sees each utterance about as often as it has different windows."""
@@ -60,7 +60,7 @@ def check_recipe(footage: Path | None, out: Path, config: str | Path) -> None:
     from sonimate.speech.corpus import CorpusOptions, find_sources
 
     for settings in ((), *STAGES.values()):
-        if not isinstance(read_config(config, **read_changes(settings)), CompactConfig):
+        if not isinstance(read_recipe(config, **read_changes(settings)), CompactConfig):
             raise OptionOutOfRange(f"{config} is a recipe of the full model; give one of the compact model.")
     if footage is not None:
         find_footage(footage)
@@ -131,7 +131,7 @@ def train_folds(
     Raises FileMissing, TooFewClips, OptionOutOfRange before the first step, and StepFailed.
     """
     for stage in stages:
-        read_config(config, **read_changes(STAGES[stage]))
+        read_recipe(config, **read_changes(STAGES[stage]))
     clips = real_clips(load_samples(data / "samples"))
     if not clips:
         raise FileMissing(

@@ -46,7 +46,7 @@ class PortraitWarp:
         self.pose = fit_pose(landmarks[None])
         up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
         self._seen = seen_triangles(landmarks)
-        self._oval = outline(landmarks, self._seen)
+        self._oval = face_outline(landmarks, self._seen)
         up = up / np.linalg.norm(up)
         self._rings = build_rings(landmarks[self._oval, :2], up, self._width, self._height)
         landmarks = _without_steep_sides(landmarks)
@@ -202,7 +202,7 @@ def outer_edges(triangles: np.ndarray) -> np.ndarray:
     return keys[counts == 1]
 
 
-def outline(landmarks: np.ndarray, triangles: np.ndarray) -> list[int]:
+def face_outline(landmarks: np.ndarray, triangles: np.ndarray) -> list[int]:
     """Vertices on the outer edge of `triangles`, ordered around the face in the image."""
     edges = outer_edges(triangles)
     vertices = np.unique(np.concatenate([edges // VERTEX_COUNT, edges % VERTEX_COUNT]))
