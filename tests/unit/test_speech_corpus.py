@@ -105,3 +105,28 @@ def test_unfinished_utterances_are_none(tmp_path):
     with_utterances(tmp_path, 2, 0)
     (tmp_path / "0002.part.npz").touch()
     assert [path.name for path in find_utterances(tmp_path)] == ["0000.npz", "0001.npz"]
+
+
+def corpus_files(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in find_utterances(folder)}
+
+
+def test_a_corpus_is_made_by_several_processes_and_more_minutes_add_to_it(tmp_path, capsys, monkeypatch):
+    """Of human phrases alone: their pools are there, and no engine is needed."""
+    monkeypatch.setattr(corpus, "SHARES", {"human": 1.0})
+    monkeypatch.setattr(corpus, "require_engines", lambda: None)
+    for language in ASTERISK_FOLDERS:
+        save_pool(
+            [phrase(1 + 0.1 * k) for k in range(20)], Counter(noisy=1), tmp_path / f"pool-{language}.npz"
+        )
+    assert run(tmp_path, "--minutes", "0.4", "--jobs", "2") == 0
+    first = corpus_files(tmp_path)
+    assert list(first) == ["0000.npz", "0001.npz", "0002.npz"]
+    assert run(tmp_path, "--minutes", "0.7") == 0
+    assert {name: corpus_files(tmp_path)[name] for name in first} == first
+    assert len(find_utterances(tmp_path)) == 5
+    manifest = json.loads((tmp_path / "manifest.json").read_text())
+    assert [facts["index"] for facts in manifest["utterances"]] == list(range(5))
+    assert manifest["rejected_recordings"]["ru"] == {"noisy": 1}
+    assert "5 utterances" in capsys.readouterr().out
+    assert not list(tmp_path.glob(".*"))
