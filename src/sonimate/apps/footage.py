@@ -5,16 +5,16 @@ Heavy modules are imported when the command runs.
 
 from __future__ import annotations
 
-import argparse
 from argparse import Namespace
 from collections import defaultdict
 from pathlib import Path
 
+from sonimate.apps.arguments import Subparsers
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+def add_parser(commands: Subparsers) -> None:
     """Add `footage` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "footage",

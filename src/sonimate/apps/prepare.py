@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 import logging
 from argparse import Namespace
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -93,7 +93,7 @@ def run(args: Namespace) -> None:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def _one_thread() -> Generator[None]:
     """Sums over several threads differ in their last digits: with one, runs and machines agree."""
     import torch
 
