@@ -26,7 +26,7 @@ def write_model(folder: Path, *, bias: float = 0.0) -> Path:
         torch.manual_seed(0)
         network = AudioToBucket(config)
     with torch.no_grad():
-        network.proj3.bias += bias
+        network.proj3.bias.add_(bias)
     save_network(folder, AUDIO_TO_BUCKET, network, torch.float32)
     return folder
 
