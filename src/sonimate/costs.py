@@ -1,8 +1,8 @@
-"""What an animation will take: memory and time, predicted from measured coefficients (benchmarks/costs.py).
+"""Predicted memory and time of an animation, from measured coefficients (benchmarks/costs.py).
 
-Activations are counted in numbers per latent position, which no device changes. Times are kept as the product
-of measured seconds and the rate of one matrix product on the same machine, so that another machine's time
-follows from its own rate, as far as its other operations are as fast beside it. Loads no torch.
+Activations are counted in numbers per latent position, which are the same on every device. Times are kept as
+work: measured seconds times the speed of one matrix product on the same machine. Another machine's time
+follows from its own speed, if its other operations are faster or slower by the same ratio. Loads no torch.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ class Costs:
     """Coefficients of one model size.
 
     start_seconds, runtime_bytes: of the program and its libraries. unet_parameters: of the UNet that the next
-    three were measured with; work goes with their number, activations with its square root.
-    unet_numbers: live activations per latent position, frame and guidance branch.
-    unet_work: FLOP of matrix product that last as long as one latent position of one frame; attention_work:
-    what that grows by with every position of the frame. reused_share: of this in a step that uses the deep
-    features of an earlier one.
-    decoder_numbers, decoder_work: the same of the decoder, per output pixel. rife_work: of RIFE, per pixel
-    between two frames; flow_seconds: of optical flow, which is the CPU's everywhere.
+    three were measured with; work is proportional to their number, activations to its square root.
+    unet_numbers: activations in memory at once, per latent position, frame and guidance branch.
+    unet_work: FLOP of a matrix product that takes as long as one latent position of one frame;
+    attention_work: additional FLOP for each further position of the frame. reused_share: the share of this
+    work in a step that reuses deep features of an earlier step.
+    decoder_numbers, decoder_work: the same for the decoder, per output pixel. rife_work: of RIFE, per pixel
+    of an interpolated frame; flow_seconds: of optical flow, which always runs on the CPU.
     """
 
     start_seconds: float
@@ -55,7 +55,7 @@ COMPACT_COSTS = Costs(
     decoder_numbers=18.0,
     decoder_work=7.1e3,
 )
-"""The UNet's activations are part of what the whole run was seen to hold."""
+"""unet_numbers is 0: runtime_bytes was measured over a whole run and includes the UNet's activations."""
 FULL_COSTS = Costs(
     start_seconds=7.5,
     runtime_bytes=6.9e8,
@@ -71,11 +71,14 @@ FULL_COSTS = Costs(
 
 @dataclass(frozen=True, kw_only=True)
 class Workload:
-    """What is to be computed. positions: height times width of the latents. predictions: over all steps, of
-    one window by one guidance branch; reusing_predictions: those besides that reuse deep features;
-    `predictions_at_once` of them in one UNet call. drawn_frames: that the decoder makes, of frame_pixels
-    each, chunk_frames at once. frames_between: that are interpolated. bytes_per_number: of the large
-    networks' weights; bytes_per_activation: of what they compute. offload: networks leave the device."""
+    """The work of one animation.
+
+    positions: height times width of the latents. predictions: of one window and one guidance branch, over all
+    steps; reusing_predictions: further ones, which reuse deep features. predictions_at_once: in one UNet
+    call. drawn_frames: frames that the decoder computes, of frame_pixels each, chunk_frames at once.
+    frames_between: interpolated frames. bytes_per_number: of the large networks' weights;
+    bytes_per_activation: of their activations. offload: networks leave the device after their turn.
+    """
 
     window_frames: int
     positions: int
@@ -93,32 +96,37 @@ class Workload:
 
 @dataclass(frozen=True)
 class Prediction:
+    """Peak memory of the device, and wall time."""
+
     memory_bytes: float
     seconds: float
 
 
 def predict(work: Workload, costs: Costs, parameters: Mapping[str, int], rate: float) -> Prediction:
-    """Peak memory of the device and wall time. parameters: of every component. rate: FLOP a second of a
-    matrix product on the device, in the type that computes."""
+    """Peak memory and wall time of `work`.
+
+    parameters: number of each component's, by name. rate: FLOP a second of a matrix product on the device, in
+    the type that the large networks compute in.
+    """
     weights = {
         name: count * (4 if name in AUDIO_NETWORKS else work.bytes_per_number)
         for name, count in parameters.items()
     }
     size = parameters["unet"] / costs.unet_parameters
     in_call = work.predictions_at_once * work.window_frames * work.positions
-    moving = in_call * costs.unet_numbers * math.sqrt(size) * work.bytes_per_activation
-    drawing = work.chunk_frames * work.frame_pixels * costs.decoder_numbers * work.bytes_per_activation
+    sampling_bytes = in_call * costs.unet_numbers * math.sqrt(size) * work.bytes_per_activation
+    decoding_bytes = work.chunk_frames * work.frame_pixels * costs.decoder_numbers * work.bytes_per_activation
     if work.offload:
-        drawers = weights.get("vae", 0) + weights.get("interpolator", 0)
-        listeners = sum(weights.values()) - weights["unet"] - drawers
-        peak = max(weights["unet"] + moving, drawers + drawing, listeners)
+        decoder = weights.get("vae", 0) + weights.get("interpolator", 0)
+        encoders = sum(weights.values()) - weights["unet"] - decoder
+        peak = max(weights["unet"] + sampling_bytes, decoder + decoding_bytes, encoders)
     else:
-        peak = sum(weights.values()) + max(moving, drawing)
+        peak = sum(weights.values()) + max(sampling_bytes, decoding_bytes)
     per_position = (costs.unet_work + costs.attention_work * work.positions) * size
     predictions = work.predictions + costs.reused_share * work.reusing_predictions
-    moves = predictions * work.window_frames * work.positions * per_position
-    draws = work.drawn_frames * work.frame_pixels * costs.decoder_work
-    seconds = costs.start_seconds + (moves + draws) / rate
+    sampling_work = predictions * work.window_frames * work.positions * per_position
+    decoding_work = work.drawn_frames * work.frame_pixels * costs.decoder_work
+    seconds = costs.start_seconds + (sampling_work + decoding_work) / rate
     between = work.frames_between * work.frame_pixels
     seconds += between * (costs.rife_work / rate if "interpolator" in parameters else costs.flow_seconds)
     return Prediction(costs.runtime_bytes + peak, seconds)
@@ -127,10 +135,10 @@ def predict(work: Workload, costs: Costs, parameters: Mapping[str, int], rate: f
 def require_memory(
     prediction: Prediction, available_bytes: float, work: Workload, device: str, *, cropped: bool
 ) -> None:
-    """Raise NotEnoughMemory, with what would help, if the prediction exceeds what the device has free."""
+    """Raise NotEnoughMemory, naming the options that would help, if the device has less free memory."""
     if prediction.memory_bytes <= available_bytes:
         return
-    helps = [
+    options = [
         (work.predictions_at_once > 1, "--sequential-guidance"),
         (work.bytes_per_number > 2, "--dtype bfloat16"),
         (not work.offload and device.startswith("cuda"), "--offload"),
@@ -138,7 +146,7 @@ def require_memory(
         (True, "a smaller --size"),
         (not cropped, "--crop"),
     ]
-    advice = ", ".join(option for useful, option in helps if useful)
+    advice = ", ".join(option for useful, option in options if useful)
     raise NotEnoughMemory(
         f"This would need about {prediction.memory_bytes / 1e9:.1f} GB, but {device} has "
         f"{available_bytes / 1e9:.1f} GB free. Try {advice}."

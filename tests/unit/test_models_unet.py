@@ -10,7 +10,7 @@ from torch.testing import assert_close
 
 from sonimate.errors import InvalidCheckpoint
 from sonimate.models.attention import Context, CrossAttention, GroupNorm, downsample_mask, token_grid
-from sonimate.models.embeddings import MIN_ROWS, rows_alike
+from sonimate.models.embeddings import MIN_ROWS, with_min_rows
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 
 COMPACT = UNetConfig(
@@ -158,7 +158,7 @@ def test_few_rows_are_padded_for_a_layer_and_cut_again(shape):
         seen.append(rows.shape)
         return 2 * rows
 
-    assert_close(rows_alike(double, x), 2 * x)
+    assert_close(with_min_rows(double, x), 2 * x)
     assert seen == [(max(shape[0], MIN_ROWS), *shape[1:])]
 
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonimate.models.embeddings import TimestepEmbedding, rows_alike, sinusoidal_embedding
+from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding, with_min_rows
 
 
 def token_grid(height: int, width: int, n_tokens: int) -> tuple[int, int]:
@@ -40,9 +40,9 @@ def downsample_mask(mask: Tensor, n_tokens: int) -> Tensor:
 
 @dataclass(frozen=True)
 class Context:
-    """What every cross-attention of one forward pass looks at.
+    """Inputs of every cross-attention in one forward pass.
 
-    image: (b, f, 1, c). audio: (b, f, k, c). mask: (1 or b, 1, h, w) or None, which means everywhere.
+    image: (b, f, 1, c). audio: (b, f, k, c). mask: (1 or b, 1, h, w); None is 1 everywhere.
     """
 
     image: Tensor
@@ -75,7 +75,7 @@ class Context:
 def attend(query: Tensor, key: Tensor, value: Tensor, heads: int) -> Tensor:
     """Multi-head scaled dot-product attention, (n, q, c) x (n, k, c) -> (n, q, c).
 
-    On a CPU always in float32: PyTorch's bfloat16 kernel takes up to ten times as long backward.
+    On a CPU always in float32: PyTorch's bfloat16 kernel takes up to ten times as long in the backward pass.
     """
     on_cpu = query.device.type == "cpu"
     q, k, v = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in (query, key, value))
@@ -117,7 +117,7 @@ class CrossAttention(nn.Module):
     part of the checkpoint format only: its gradient is identically zero, and it is frozen.
     """
 
-    hears = True
+    use_audio = True
 
     def __init__(self, channels: int, heads: int, context_dim: int) -> None:
         super().__init__()
@@ -130,25 +130,30 @@ class CrossAttention(nn.Module):
 
     def forward(self, x: Tensor, image: Tensor, audio: Tensor, mask: Tensor | None = None) -> Tensor:
         """x (n, t, c), image (n, 1, context), audio (n, k, context), mask (1 or n, t, 1) -> (n, t, c)."""
-        return self.look(x, *self.project(image, audio), mask)
+        return self.attend(x, *self.project(image, audio), mask)
 
     def project(self, image: Tensor, audio: Tensor) -> tuple[Tensor, Tensor | None, Tensor | None]:
-        """The image's value (n, 1, c), and the audio's keys and values (n, k, c) if it is heard."""
-        seen = rows_alike(self.to_v, image)
-        if not self.hears:
-            return seen, None, None
-        return seen, self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
+        """The image's value (n, 1, c), and the audio's keys and values (n, k, c), or None without audio."""
+        image_value = with_min_rows(self.to_v, image)
+        if not self.use_audio:
+            return image_value, None, None
+        return image_value, self.processor.to_k_ip[0](audio), self.processor.to_v_ip[0](audio)
 
-    def look(
-        self, x: Tensor, seen: Tensor, key: Tensor | None, value: Tensor | None, mask: Tensor | None = None
+    def attend(
+        self,
+        x: Tensor,
+        image_value: Tensor,
+        key: Tensor | None,
+        value: Tensor | None,
+        mask: Tensor | None = None,
     ) -> Tensor:
-        """The attention of x (n, t, c) to what `project` made of its context."""
+        """Attention of x (n, t, c) to the results of `project`."""
         if key is None or value is None:
-            return self.to_out[0](seen).expand_as(x)
-        heard = attend(self.to_q(x), key, value, self.heads)
+            return self.to_out[0](image_value).expand_as(x)
+        audio = attend(self.to_q(x), key, value, self.heads)
         if mask is not None:
-            heard = heard * mask.to(heard.dtype)
-        return self.to_out[0](seen + heard)
+            audio = audio * mask.to(audio.dtype)
+        return self.to_out[0](image_value + audio)
 
 
 class GEGLU(nn.Module):
@@ -178,19 +183,21 @@ class FeedForward(nn.Module):
 
 
 PIECE_TOKENS = 2048
-"""Enough to fill a matrix product, few enough that their 4c channels stay in a processor's cache."""
+"""Enough for a fast matrix product; few enough that their 4c channels fit into a processor's cache."""
 
 
 def in_pieces(
     layer: Callable[..., Tensor], tokens: int, *inputs: Tensor, dim: int = 0, window: int | None = None
 ) -> Tensor:
-    """`layer` of inputs whose rows along `dim`, of `tokens` tokens each, do not depend on one another.
+    """`layer(*inputs)`, computed on a CPU in pieces of rows along `dim`.
 
-    window: rows of a window, if there are several along `dim`; no piece reaches into the next (`rows_alike`).
+    Rows, of `tokens` tokens each, must not depend on one another. window: rows of one window, if there are
+    several along `dim`; no piece holds rows of two windows, so that a window's result is the same alone and
+    in a batch (see `with_min_rows`).
 
-    On a CPU it runs in pieces, for which temporary tensors are small: large ones leave the caches, and the
-    system zeroes new memory for each, which took a third of a transformer's time at 80 channels. In training
-    they are stored anyhow, and a compiler fuses the steps that make them.
+    Pieces keep temporary tensors small. Large ones do not fit into the caches, and the system fills new
+    memory with zeros for each, which took a third of a transformer's time at 80 channels. In training these
+    tensors are stored for the backward pass in any case; a compiler fuses the operations that make them.
     """
     x = inputs[0]
     stored = torch.is_grad_enabled() or torch.compiler.is_compiling()
@@ -204,21 +211,21 @@ def in_pieces(
     return torch.cat([layer(*piece) for piece in pieces], dim)
 
 
-def one_by_one(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """`layer` of each row of x (n, ...) alone: how a CPU's kernels divide sums, and so their rounding,
-    depends on how many rows there are; see `rows_alike`."""
+def row_by_row(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`layer` of x (n, ...), computed on a CPU for each row alone: its kernels round differently for
+    different numbers of rows, see `with_min_rows`."""
     return in_pieces(layer, PIECE_TOKENS, x)
 
 
 LARGE_MAP = 1024
-"""Pixels from which PyTorch's norms divide a map among threads; smaller ones are a thread's each."""
+"""From this many pixels on, PyTorch's norms divide one map among threads; each smaller map has one thread."""
 
 
 class GroupNorm(nn.GroupNorm):
-    """(n, c, ...) -> same, large maps one by one."""
+    """(n, c, ...) -> same; large maps are normed one after the other."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return one_by_one(super().forward, x) if x[0, 0].numel() >= LARGE_MAP else super().forward(x)
+        return row_by_row(super().forward, x) if x[0, 0].numel() >= LARGE_MAP else super().forward(x)
 
 
 class SpatialLayer(nn.Module):
@@ -262,14 +269,14 @@ class TemporalLayer(nn.Module):
         self.norm3 = nn.LayerNorm(channels)
         self.ff = FeedForward(channels)
 
-    def stop_hearing(self) -> None:
-        """Leave the audio out (table 3 of the paper); what only it needs is frozen."""
-        self.attn2.hears = False
+    def disable_audio(self) -> None:
+        """Leave the audio out (table 3 of the paper) and freeze the parameters that only audio needs."""
+        self.attn2.use_audio = False
         for part in (self.norm2, self.attn2.to_q, self.attn2.processor):
             part.requires_grad_(False)
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
-        """(b, h*w, f, c) -> same. Pixels and frames alike are queries of one set of keys per window."""
+        """(b, h*w, f, c) -> same. All pixels and frames of a window attend to the same keys."""
         projected = self.attn2.project(*context.per_window())
 
         def pixels(x: Tensor) -> Tensor:
@@ -278,7 +285,7 @@ class TemporalLayer(nn.Module):
             x = x.flatten(0, 1)
             x = x + self.attn1(self.norm1(x))
             x = x.view(shape[0], -1, shape[-1])
-            x = x + self.attn2.look(self.norm2(x), *projected)
+            x = x + self.attn2.attend(self.norm2(x), *projected)
             x = x + self.ff(self.norm3(x))
             return x.view(shape)
 

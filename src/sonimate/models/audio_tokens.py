@@ -105,7 +105,7 @@ class AudioToTokens(WindowNetwork):
     def null_tokens(self) -> Tensor:
         """(k, c): the tokens of an all-zero (reduced) window, which stand for "no audio" in guidance.
 
-        Deterministic in training too: it carries nothing that dropout could keep from being memorised.
+        No dropout, in training neither: the tokens do not depend on data that could be memorised.
         """
         return self._tokens(F.relu(self.proj2(F.relu(self.proj1.bias))))
 

@@ -21,7 +21,7 @@ EPS_UP = 1e-6
 
 @dataclass(frozen=True, kw_only=True)
 class LevelShape:
-    """What all blocks of one level share. `heads` is None where the level has no attention."""
+    """Settings shared by all blocks of one level. heads: None where the level has no attention."""
 
     channels: int
     time_dim: int
@@ -46,7 +46,7 @@ class LevelShape:
 
 
 class Level(nn.Module):
-    """Base of all levels: runs a resnet and its transformer, storing or recomputing their activations."""
+    """Base of all levels: a resnet and its transformer, whose activations are stored or recomputed."""
 
     attentions: nn.ModuleList
     resnets: nn.ModuleList
@@ -65,7 +65,7 @@ class Level(nn.Module):
 
 
 class DownBlock(Level):
-    """(b*f, in, h, w) -> (b*f, out, h/2, w/2), putting its skip connections at the end of the list."""
+    """(b*f, in, h, w) -> (b*f, out, h/2, w/2), and appends its skip connections to the list."""
 
     def __init__(self, shape: LevelShape, in_channels: int, *, layers: int, downsample: bool) -> None:
         super().__init__()
@@ -101,7 +101,7 @@ class MidBlock(Level):
 
 
 class UpBlock(Level):
-    """(b*f, in, h, w) -> (b*f, out, 2h, 2w), taking its skip connections off the end of the list."""
+    """(b*f, in, h, w) -> (b*f, out, 2h, 2w), and takes its skip connections from the end of the list."""
 
     def __init__(
         self, shape: LevelShape, in_channels: int, skip_channels: Sequence[int], *, upsample: bool

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 MAX_PERIOD = 10_000
 MIN_ROWS = 8
-"""MKL multiplies fewer than five rows with other kernels, which round otherwise."""
+"""MKL uses other kernels for fewer than five rows, and they round differently."""
 
 
 def sinusoidal_embedding(values: Tensor, dim: int) -> Tensor:
@@ -22,10 +22,10 @@ def sinusoidal_embedding(values: Tensor, dim: int) -> Tensor:
     return torch.cat([angles.cos(), angles.sin()], dim=-1)
 
 
-def rows_alike(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-    """`layer` of x (n, ..., c), padded to MIN_ROWS rows where it has fewer, and cut again.
+def with_min_rows(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """`layer` of x (n, ..., c). Fewer than MIN_ROWS rows are padded with zeros before and cut off after.
 
-    So a window's prediction is the same to the bit alone and in a batch, which guidance would else amplify.
+    So a window's prediction is equal to the bit alone and in a batch; guidance would amplify a difference.
     """
     missing = max(MIN_ROWS - len(x), 0)
     return layer(F.pad(x, (0, 0) * (x.ndim - 1) + (0, missing)))[: len(x)]
@@ -40,4 +40,4 @@ class TimestepEmbedding(nn.Module):
         self.linear_2 = nn.Linear(hidden_dim, out_dim)
 
     def forward(self, x: Tensor) -> Tensor:
-        return rows_alike(lambda rows: self.linear_2(F.silu(self.linear_1(rows))), x)
+        return with_min_rows(lambda rows: self.linear_2(F.silu(self.linear_1(rows))), x)

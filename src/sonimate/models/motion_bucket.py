@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from sonimate.models.audio_tokens import WindowConfig, WindowNetwork
 
 BUCKET_UNIT = 16.0
-"""The network works in units of 16 buckets around bucket 16."""
+"""The network's outputs are in units of 16 buckets, and 0 is bucket 16."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 @dataclass(frozen=True, kw_only=True)
 class ReferenceEncoderConfig:
     """latent_size: channels x height x width of the reference latents. output_dim: width of the token.
-    noise: standard deviation added to the latents in training, lest few people become known faces."""
+    noise: standard deviation of noise on the latents in training, against memorising identities."""
 
     latent_size: int
     hidden_dim: int = 128

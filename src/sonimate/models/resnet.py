@@ -1,7 +1,7 @@
 """Convolutional parts of the UNet: residual blocks over space and time, and changes of resolution.
 
-Feature maps are (b*f, c, h, w), kept channels-last in memory, so that views alone lead from pixels to
-tokens, and from frames to a (time x pixels) plane.
+Feature maps are (b*f, c, h, w), channels-last in memory, so that views without a copy turn pixels into
+tokens, and frames into a plane of time and pixels.
 """
 
 from __future__ import annotations
@@ -9,8 +9,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from sonimate.models.attention import GroupNorm, TimeMixer, one_by_one
-from sonimate.models.embeddings import rows_alike
+from sonimate.models.attention import GroupNorm, TimeMixer, row_by_row
+from sonimate.models.embeddings import with_min_rows
 
 
 class SpatialResBlock(nn.Module):
@@ -30,7 +30,7 @@ class SpatialResBlock(nn.Module):
 
     def forward(self, x: Tensor, time: Tensor) -> Tensor:
         """x (b*f, in, h, w), time (b*f, time_dim) after its SiLU -> (b*f, out, h, w)."""
-        y = self.conv1(F.silu(self.norm1(x))) + rows_alike(self.time_emb_proj, time)[:, :, None, None]
+        y = self.conv1(F.silu(self.norm1(x))) + with_min_rows(self.time_emb_proj, time)[:, :, None, None]
         y = self.conv2(F.silu(self.norm2(y)))
         return y + (_per_pixel(x, self.conv_shortcut) if hasattr(self, "conv_shortcut") else x)
 
@@ -49,9 +49,9 @@ class TemporalConv(nn.Conv3d):
         super().__init__(channels, channels, (3, 1, 1), padding=(1, 0, 0))
 
     def forward(self, plane: Tensor, scale: Tensor | float = 1.0) -> Tensor:
-        """(b, c, f, h*w) -> same, times `scale`: applied to the kernel, for it is smaller than the result."""
+        """(b, c, f, h*w) -> same, times `scale`: the kernel is scaled, which is smaller than the result."""
         weight, bias = self.weight.squeeze(-1) * scale, self.bias * scale
-        return one_by_one(lambda window: F.conv2d(window, weight, bias, padding=(1, 0)), plane)
+        return row_by_row(lambda window: F.conv2d(window, weight, bias, padding=(1, 0)), plane)
 
 
 class TemporalResBlock(nn.Module):
@@ -68,7 +68,7 @@ class TemporalResBlock(nn.Module):
     def forward(self, x: Tensor, time: Tensor, share: Tensor, frames: int) -> Tensor:
         """x (b*f, c, h, w), time (b*f, time_dim) -> x + share * residual."""
         plane = x.unflatten(0, (-1, frames)).flatten(3).transpose(1, 2)
-        shift = rows_alike(self.time_emb_proj, time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
+        shift = with_min_rows(self.time_emb_proj, time).unflatten(0, (-1, frames)).transpose(1, 2)[..., None]
         y = self.conv1(F.silu(self.norm1(plane))) + shift
         y = self.conv2(F.silu(self.norm2(y)), share)
         return x + y.transpose(1, 2).flatten(0, 1).view_as(x)

@@ -17,7 +17,7 @@ SCALES = (4, 2, 1)
 """Each block estimates motion at 1/scale of the frames' size, coarse to fine."""
 
 STRIDE = 4
-"""Of a block's features against its input; both sides of what it sees must be multiples of this."""
+"""Downsampling inside a block; both sides of its input must be multiples of this."""
 
 FLOW_CHANNELS = 4
 """x, y in px from the middle frame to the first, then to the second."""
@@ -31,7 +31,7 @@ class IFNetConfig:
 
 
 class Interpolation(NamedTuple):
-    """The frame between two and how it was made.
+    """The frame between two, with the flow and the mask that made it.
 
     frame: (b, 3, h, w), not clamped. flow: (b, 4, h, w) in px from its pixels into the first frame (x, y)
     and into the second. mask: (b, 1, h, w) in [0, 1], the first frame's share.
@@ -71,19 +71,19 @@ class IFNet(nn.Module):
     def __init__(self, config: IFNetConfig) -> None:
         super().__init__()
         self.config = config
-        seen = 2 * 3 + 1 + FLOW_CHANNELS
-        self.block0 = IFBlock(seen, config.channels)
-        self.block1 = IFBlock(seen, config.channels)
-        self.block2 = IFBlock(seen, config.channels)
-        # The teacher of paper section 3.4 sees the true middle frame too. Kept for strict loading only.
-        self.block_tea = IFBlock(seen + 3, config.channels)
+        inputs = 2 * 3 + 1 + FLOW_CHANNELS
+        self.block0 = IFBlock(inputs, config.channels)
+        self.block1 = IFBlock(inputs, config.channels)
+        self.block2 = IFBlock(inputs, config.channels)
+        # The teacher (paper section 3.4) also gets the true middle frame; only there for strict loading.
+        self.block_tea = IFBlock(inputs + 3, config.channels)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Frames (b, 3, h, w) float32 in [0, 1], of any size -> the frame between, not clamped."""
         return self.motion(first, second).frame
 
     def motion(self, first: Tensor, second: Tensor) -> Interpolation:
-        """`forward` with the motion that it found."""
+        """`forward`, with flow and mask."""
         height, width = first.shape[-2:]
         multiple = SCALES[0] * STRIDE
         padding = (0, -width % multiple, 0, -height % multiple)
@@ -97,7 +97,7 @@ class IFNet(nn.Module):
         mask = first.new_zeros(b, 1, height, width)
         warped = first, second
         for block, scale in zip((self.block0, self.block1, self.block2), SCALES, strict=True):
-            # Both orders of time in one batch: the mean of the answers favours neither (NOTES 5.1).
+            # Both orders of the frames in one batch; their mean favours neither direction (NOTES 5.1).
             frames = torch.cat([torch.cat(warped, dim=1), torch.cat(warped[::-1], dim=1)])
             both_flows = torch.cat([flow, _swap(flow)])
             flow_steps, mask_steps = block(frames, torch.cat([mask, -mask]), both_flows, scale)

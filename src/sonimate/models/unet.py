@@ -1,4 +1,4 @@
-"""The denoising network: a spatio-temporal UNet that sees the portrait and hears the voice.
+"""The denoising network: a spatio-temporal UNet conditioned on the portrait and the voice.
 
 The layout and parameter names are those of Stable Video Diffusion's UNet with Sonic's audio adapters, so
 that released weights load strictly; small configurations of the same class make the compact model.
@@ -23,10 +23,10 @@ TIME_IDS = 3
 """Scalars given beside the timestep: frames per second, head motion bucket, expression motion bucket."""
 
 TEMPORAL_AUDIO, MOTION_CONTROLLER = "temporal_audio", "motion_controller"
-"""What a UNet may be without (table 3 of the paper)."""
+"""Parts that a UNet may be trained without (table 3 of the paper)."""
 
 FIXED_BUCKET = 64.0
-"""What a UNet without motion controller sees for both buckets: the middle of their range."""
+"""Both motion buckets of a UNet without motion controller: the middle of their range."""
 
 _DESCRIPTIVE_KEYS = {"sample_size", "num_frames"}
 _SUFFIX = "SpatioTemporal"
@@ -39,9 +39,9 @@ class UNetConfig:
     Block types are "DownBlock" or "CrossAttnDownBlock" (with audio attention), and, from the lowest
     resolution up, "UpBlock" or "CrossAttnUpBlock"; diffusers' suffix "SpatioTemporal" is accepted.
     norm_num_groups must divide every channel count.
-    without: parts that the network was trained without, TEMPORAL_AUDIO (temporal attention hears nothing) or
+    without: parts that the network was trained without, TEMPORAL_AUDIO (no audio in temporal attention) or
     MOTION_CONTROLLER (both motion buckets are always FIXED_BUCKET).
-    audio_guidance: guidance by the voice that a distilled network's own prediction has (Meng et al. 2023).
+    audio_guidance: guidance by the voice, learnt by distillation (Meng et al. 2023); 1 is none.
     """
 
     in_channels: int = 8
@@ -109,7 +109,7 @@ class UNetConfig:
 
 @dataclass
 class DeepFeatures:
-    """Features that enter the last up level, kept from one call for the next (Ma et al. 2023, DeepCache).
+    """Input features of the last up level, kept from one call for the next (DeepCache, Ma et al. 2023).
 
     features: (b*f, channels of the second level, h, w), or None until a call fills it. Valid for calls with
     the same windows and branches only.
@@ -139,7 +139,7 @@ class SpatioTemporalUNet(nn.Module):
         if TEMPORAL_AUDIO in config.without:
             for module in self.modules():
                 if isinstance(module, TemporalLayer):
-                    module.stop_hearing()
+                    module.disable_audio()
 
     def enable_gradient_checkpointing(self, enabled: bool = True) -> None:
         """Trade time for memory in training: recompute each resnet and transformer in the backward pass."""
@@ -159,14 +159,14 @@ class SpatioTemporalUNet(nn.Module):
     ) -> Tensor:
         """One window of f frames, or a batch of them.
 
-        sample: (b, f, in_channels, h, w), noisy latents scaled to unit variance, then the reference's.
+        sample: (b, f, in_channels, h, w), noisy latents scaled to unit variance, then the reference latents.
             h and w are multiples of 2^(levels - 1).
         timestep: scalar or (b,), ln(sigma) / 4.
         image_embeds: (b, f, 1, c). audio_tokens: (b, f, k, c).
         added_time_ids: (b, 3), frames per second, head and expression motion buckets in [0, 128].
         mask: (1 or b, 1, H, W) of any size and the latents' aspect ratio, 1 on the face; None is everywhere.
-        cache: filled by this call if empty; if filled, stands for all levels but the highest resolution's,
-            which saves most of the time and is not exact.
+        cache: filled by this call if empty. If filled, its features replace all levels but the one of the
+            highest resolution: most of the time is saved, and the result is not exact.
         Returns v, (b, f, out_channels, h, w).
         """
         batch, frames = sample.shape[:2]
@@ -183,13 +183,15 @@ class SpatioTemporalUNet(nn.Module):
         cache = cache or DeepFeatures()
         if cache.features is None:
             cache.features = self._deep_features(x, skips, time, context)
-        del skips[self.config.layers_per_block + 1 :]  # the level below's, which a filled cache does without
+        del skips[
+            self.config.layers_per_block + 1 :
+        ]  # the skip of the level below; a filled cache leaves it there
         x = self.up_blocks[-1](cache.features, skips, time, context)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
         return x.unflatten(0, (batch, frames))
 
     def _deep_features(self, x: Tensor, skips: list[Tensor], time: Tensor, context: Context) -> Tensor:
-        """All levels below the highest resolution; of `skips`, that one's own are left."""
+        """All levels below the highest resolution; takes their skips and leaves that level's own."""
         for block in self.down_blocks[1:]:
             x = block(x, skips, time, context)
         x = self.mid_block(x, time, context)
@@ -236,7 +238,7 @@ def _down_blocks(config: UNetConfig) -> list[DownBlock]:
 
 
 def _up_blocks(config: UNetConfig) -> list[UpBlock]:
-    """A level consumes the skips that its counterpart produced, and the one that entered it, last first."""
+    """A level takes the skips of the down level of its resolution, and the one before them, last first."""
     channels = config.block_out_channels
     inputs = (channels[0], *channels[:-1])
     below = (*channels[1:], channels[-1])

@@ -1,4 +1,4 @@
-"""The full model's codec: Stable Video Diffusion's autoencoder, whose frames come in chunks without seams."""
+"""The full model's codec: Stable Video Diffusion's autoencoder, decoding in chunks without visible seams."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
 ENCODE_FRAMES = 8
-"""Encoded at once; the encoder sees every frame by itself, so that only memory depends on it."""
+"""Frames encoded in one call. The encoder treats each frame alone, so only memory depends on this."""
 
 _log = logging.getLogger("sonimate")
 
@@ -36,8 +36,8 @@ _log = logging.getLogger("sonimate")
 class SVDCodec:
     """Latents (n, 4, h / 8, w / 8) at `latent_fps`, scaled to unit variance.
 
-    vae: computes where and in the precision that it is in; one that overflows in half precision is turned to
-    float32 for good, since its next chunks would overflow too, and a second copy would only cost memory.
+    vae: computes on its own device and in its own type. If it overflows in half precision, it becomes float32
+    and stays so: the next chunks would overflow too.
     middle: makes the frame between two, for videos of twice `latent_fps`.
     decoding: the default of `decode`.
     """
@@ -70,7 +70,7 @@ class SVDCodec:
         return latents
 
     def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
-        """What the networks see of a portrait (NOTES 2.1-2.3, 4.1), float32 on the CPU.
+        """The networks' inputs for a portrait (NOTES 2.1-2.3, 4.1), float32 on the CPU.
 
         The portrait is resized, and so is the mask, which is drawn around the face on the original picture.
         size: px of the shorter side, before both are rounded to multiples of 64 (NOTES 2.1); by default 512.
@@ -118,7 +118,7 @@ class SVDCodec:
 
         decoding: by default the codec's own.
 
-        Raises NonFiniteOutput: latents or frames hold infinities or no numbers, the latter even in float32.
+        Raises NonFiniteOutput: latents, or frames even in float32, are not finite.
         """
         if not latents.isfinite().all():
             raise NonFiniteOutput("The latents are not finite. Sample in float32, or with less guidance.")
@@ -132,7 +132,7 @@ class SVDCodec:
         return self._finite(lambda x: self.vae.encode(x, return_dict=False)[0].mean, images)
 
     def _finite(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """What the VAE's `network` makes of x, float32 on the CPU."""
+        """`network`, a part of the VAE, applied to x; float32 on the CPU."""
         y = network(x.to(self.vae.device, self.vae.dtype))
         if y.isfinite().all():
             return y.float().cpu()
@@ -142,7 +142,7 @@ class SVDCodec:
                 "the model again."
             )
         _log.warning(
-            "The autoencoder overflowed in %s; it goes on in float32, which takes more time and memory.",
+            "The autoencoder overflowed in %s and continues in float32, which takes more time and memory.",
             str(self.vae.dtype).removeprefix("torch."),
         )
         self.vae.float()
@@ -150,7 +150,7 @@ class SVDCodec:
 
 
 class Chunk(NamedTuple):
-    """Frames start to stop are decoded together; of these `keep` is shown."""
+    """Frames start to stop are decoded together; `keep`, a slice of them, is shown."""
 
     start: int
     stop: int
@@ -158,7 +158,7 @@ class Chunk(NamedTuple):
 
 
 def chunk_plan(frame_count: int, options: DecodeOptions) -> Iterator[Chunk]:
-    """Chunks that together show every frame once, in order; neighbours change over mid-overlap."""
+    """Chunks that show every frame once, in order; neighbours switch in the middle of their overlap."""
     start, shown = 0, 0
     while shown < frame_count:
         stop = min(start + options.chunk_frames, frame_count)

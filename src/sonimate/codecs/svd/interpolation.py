@@ -13,22 +13,22 @@ from torch import Tensor
 from sonimate.models.rife import IFNet
 
 Middle = Callable[[Tensor, Tensor], Tensor]
-"""Two frames (3, h, w), float32 in [0, 1] -> the one between, of the same kind and on the first's device."""
+"""Two frames (3, h, w), float32 in [0, 1] -> the frame between them, on the device of the first."""
 
 UNSEEN_CHANGE = 2 / 255
-"""No one sees a pixel change by this much in one frame."""
+"""A change of a pixel by up to this much from one frame to the next is invisible."""
 
 FLOW_SIDE_PX = 16
-"""Two of the flow's 8 px patches: on wide frames lower than this, OpenCV 5.0 crashed."""
+"""Two patches of 8 px, the smallest side for optical flow: OpenCV 5.0 crashed on wide frames below it."""
 
 _log = logging.getLogger("sonimate")
 
 
 def double_rate(frames: Iterable[Tensor], middle: Middle) -> Iterator[Tensor]:
-    """n frames -> 2n: each as it is, then the one between it and the next; the last is shown twice.
+    """n frames -> 2n: each frame, then the one between it and the next; the last frame twice.
 
-    So a video lasts as long as before, where the reference's 2n - 1 frames (NOTES 5.2) end one earlier.
-    Reads no frame before it is due and holds two at a time.
+    The video keeps its length; the reference's 2n - 1 frames (NOTES 5.2) are one frame shorter.
+    Frames are read when they are needed, and two are in memory at a time.
     """
     previous = None
     for frame in frames:
@@ -43,7 +43,7 @@ def double_rate(frames: Iterable[Tensor], middle: Middle) -> Iterator[Tensor]:
 class RifeMiddle:
     """The frame between two by a trained network, on the network's device.
 
-    Where that computes infinities or no numbers, which would be shown as black, it is `FlowMiddle`'s.
+    Where its output is not finite, which would be drawn black, `FlowMiddle` makes the frame.
     """
 
     name = "RIFE"
@@ -57,16 +57,18 @@ class RifeMiddle:
         """As `Middle`."""
         device = next(self.network.parameters()).device
         found = self.network.motion(first[None].to(device), second[None].to(device))
-        if not all(part.isfinite().all() for part in found):  # the frame alone may be finite, but one colour
+        if not all(
+            part.isfinite().all() for part in found
+        ):  # with a broken flow the frame is finite, but of one colour
             return self._flow(first, second)
         return found.frame[0].clamp(0, 1).to(first.device)
 
 
 class FlowMiddle:
-    """Both frames follow the optical flow between them halfway, on the CPU, and are averaged there.
+    """The frame between two by optical flow, on the CPU: both are warped halfway, and averaged.
 
-    Pixels farther from any change than motion reaches stay as they are. What one frame hides is blended.
-    reason: why it stands in for RIFE, a warning with the first frame.
+    Pixels that no motion reaches stay as they are. Where one frame hides what the other shows, they blend.
+    reason: why RIFE is not used, for the warning that comes with the first frame.
     """
 
     name = "optical flow (DIS)"
@@ -77,20 +79,20 @@ class FlowMiddle:
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """As `Middle`."""
         if self._reason is not None:
-            _log.warning("%s: frames between two are made by optical flow, which blends lips.", self._reason)
+            _log.warning("%s: frames are interpolated by optical flow, which blurs lips.", self._reason)
             self._reason = None
         start, end = (np.ascontiguousarray(frame.permute(1, 2, 0).cpu().numpy()) for frame in (first, second))
-        half = _motion(start, end) / 2
-        # Cubic: bilinear sampling would blur every second frame.
+        half = _halfway_motion(start, end) / 2
+        # Bilinear sampling would blur every second frame.
         middle = (_sample(start, -half, cv2.INTER_CUBIC) + _sample(end, half, cv2.INTER_CUBIC)) / 2
         return torch.from_numpy(middle).clamp(0, 1).permute(2, 0, 1).to(first.device)
 
 
-def _motion(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Motion (h, w, 2) in px, from the first to the second of two frames (h, w, 3), of what each pixel shows
-    halfway: the mean of what both directions of time say; zero where nothing changes."""
+def _halfway_motion(first: np.ndarray, second: np.ndarray) -> np.ndarray:
+    """Motion (h, w, 2) in px between two frames (h, w, 3), for each pixel of the frame halfway: the mean of
+    the flow forward and the reversed flow backward; zero where nothing changes."""
     start, end = _gray(first), _gray(second)
-    # What is here halfway set out half its motion away, and that place, not this one, knows its motion.
+    # The flow is given where motion starts; a pixel of the frame halfway started half a flow away.
     forward, backward = (
         _sample(flow, -flow / 2, cv2.INTER_LINEAR) for flow in (_flow(start, end), _flow(end, start))
     )
@@ -107,14 +109,14 @@ def _flow(start: np.ndarray, end: np.ndarray) -> np.ndarray:
 
 
 def _gray(frame: np.ndarray) -> np.ndarray:
-    """uint8, continued to the right and below if too small for the flow."""
+    """uint8 (h, w), extended to the right and below to at least FLOW_SIDE_PX."""
     gray = np.rint(255 * cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)).astype(np.uint8)
     missing = [max(FLOW_SIDE_PX - side, 0) for side in gray.shape]
     return cv2.copyMakeBorder(gray, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
 
 
 def _sample(image: np.ndarray, offset: np.ndarray, interpolation: int) -> np.ndarray:
-    """The image (h, w, c) at each pixel plus its offset (h, w, 2) in px; edges held."""
+    """The image (h, w, c) sampled at each pixel plus its offset (h, w, 2) in px; edges are repeated."""
     height, width = image.shape[:2]
     x = offset[..., 0] + np.arange(width, dtype=np.float32)
     y = offset[..., 1] + np.arange(height, dtype=np.float32)[:, None]

@@ -1,4 +1,4 @@
-"""Pictures and face boxes become what the full model was trained on (NOTES 2.1-2.3)."""
+"""Pictures and face boxes -> inputs of the full model (NOTES 2.1-2.3)."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 def resize_to_multiple_of_64(pixels: np.ndarray, image_size: int) -> np.ndarray:
     """Scale uint8 (h, w) or (h, w, 3) to a shorter side of about `image_size`, both sides multiples of 64.
 
-    Lanczos; the aspect ratio gives way to the rounding (half to even), nothing is cropped (NOTES 2.1).
+    Lanczos, nothing is cropped; rounding (half to even) changes the aspect ratio a little (NOTES 2.1).
     """
     height, width = pixels.shape[:2]
     return _resized(pixels, *rounded_size(width, height, image_size))
 
 
 def box_mask(box: Box, *, width: int, height: int, area: float = MASK_AREA) -> np.ndarray:
-    """uint8 (height, width): 255 inside the enlarged face `box` (x0, y0, x1, y1), 0 elsewhere.
+    """Face mask, uint8 (height, width): 255 inside the enlarged face `box` (x0, y0, x1, y1), 0 elsewhere.
 
-    Resize it with the image; the resampling softens its edges.
+    It is resized together with the image, which softens its edges.
     """
     mask = np.zeros((height, width), np.uint8)
     x0, y0, x1, y1 = face_mask_box(box, width=width, height=height, area=area)
@@ -47,7 +47,7 @@ def unit_mask(mask: np.ndarray) -> Tensor:
 def clip_input(pixels: np.ndarray) -> Tensor:
     """uint8 (h, w, 3), already resized for the VAE -> (3, 224, 224), CLIP's input.
 
-    Squashed without regard to the aspect ratio, and twice resampled, as the weights were used (NOTES 2.2).
+    The aspect ratio is not kept and the picture is resampled twice, as for the released weights (NOTES 2.2).
     """
     image = _channels_first(_resized(pixels, CLIP_SIZE_PX, CLIP_SIZE_PX)) / 255
     mean, std = (torch.tensor(values)[:, None, None] for values in (CLIP_MEAN, CLIP_STD))
