@@ -10,10 +10,9 @@ from pathlib import Path
 import pytest
 from media_samples import EXAMPLES
 from packaging.requirements import Requirement
+from safetensors.numpy import save_file
 
-from sonimate.apps.cli import main
-from sonimate.checkpoints.registry import VAE
-from sonimate.errors import ExtraMissing
+from sonimate.checkpoints.registry import CONFIG, INDEX, VAE
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
 BLOCK = """
@@ -64,16 +63,25 @@ def test_the_compact_model_needs_no_package_of_an_extra(tmp_path: Path) -> None:
     assert not loaded & absent
 
 
-def test_the_full_model_without_its_extra_says_what_to_install(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("package", "arguments"),
+    [
+        ("huggingface_hub", ("models", "download", "-o", "files")),
+        ("diffusers", ("models", "verify", "full")),
+    ],
+)
+def test_commands_of_the_full_model_say_what_to_install(
+    tmp_path: Path, package: str, arguments: tuple[str, ...]
 ) -> None:
-    for name in [name for name in sys.modules if name.partition(".")[0] in ("diffusers", "huggingface_hub")]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.delitem(sys.modules, "sonimate.checkpoints.download", raising=False)
-    for name in ("diffusers", "huggingface_hub"):
-        monkeypatch.setitem(sys.modules, name, None)
-    lines = r"\.venv/bin/pip install -e '\.\[full\]' .* pip install 'sonimate\[full\]'"
-    with pytest.raises(ExtraMissing, match=rf"diffusers is not installed.*{lines}"):
-        VAE.network_class()
-    assert main(["models", "download", "-o", str(tmp_path / "files")]) == 2
-    assert "The package huggingface_hub is not installed" in capsys.readouterr().err
+    vae = tmp_path / "full/vae"
+    vae.mkdir(parents=True)
+    (vae.parent / INDEX).write_text(json.dumps({VAE.name: [VAE.library, VAE.class_name]}))
+    (vae / CONFIG).write_text("{}")
+    save_file({}, vae / VAE.weights)
+    code = BLOCK.format(names=[package]) + f"from sonimate.apps.cli import main; sys.exit(main({arguments}))"
+    line = [sys.executable, "-c", code]
+    done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
+    assert done.returncode == 2, done.stderr
+    assert f"sonimate: error: The package {package} is not installed" in done.stderr
+    assert ".venv/bin/pip install -e '.[full]'" in done.stderr
+    assert "pip install 'sonimate[full]'" in done.stderr
