@@ -1,4 +1,4 @@
-"""The UNet's conditions, from a sound and an encoded portrait (NOTES 1)."""
+"""The UNet's conditions, from a sound and an encoded portrait (NOTES 1), and the initial noise."""
 
 from __future__ import annotations
 
@@ -111,3 +111,15 @@ def audio_conditions(
     tokens = torch.cat([audio_to_tokens(windows) for windows in tokens_of_windows])
     buckets = torch.cat([audio_to_bucket(w[None], image_embed[None])[0] for w in buckets_of_windows])
     return AudioConditions(tokens, audio_to_tokens.null_tokens().expand_as(tokens), buckets)
+
+
+def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
+    """Standard normal (n, c, h, w), float32, from the CPU's generator: a seed gives the same noise on every
+    device.
+
+    The reference implementation first draws pixel noise that it then scales to nothing (NOTES 4.3).
+    """
+    generator = torch.Generator().manual_seed(options.fixed_seed)
+    if options.as_reference:
+        torch.randn((3, reference.height, reference.width), generator=generator)
+    return torch.randn((frames, *reference.latents.shape), generator=generator)

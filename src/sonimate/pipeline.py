@@ -18,7 +18,7 @@ from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.checkpoints.store import Components, load_components, save_components
 from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.base import EncodedReference
-from sonimate.conditioning import make_conditions
+from sonimate.conditioning import initial_noise, make_conditions
 from sonimate.configs import (
     AUTOMATIC,
     COMPACT,
@@ -293,18 +293,6 @@ class SonicPipeline:
         if motion.head_motion is not None:
             latents = self.components.codec.enlarge_head(latents, motion.head_motion)
         return latents, reference
-
-
-def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
-    """Standard normal (n, c, h, w), float32, from the CPU's generator: a seed gives the same noise on every
-    device.
-
-    The reference implementation first draws pixel noise that it then scales to nothing (NOTES 4.3).
-    """
-    generator = torch.Generator().manual_seed(options.fixed_seed)
-    if options.as_reference:
-        torch.randn((3, reference.height, reference.width), generator=generator)
-    return torch.randn((frames, *reference.latents.shape), generator=generator)
 
 
 def hold_last(latents: Tensor, count: int) -> Tensor:

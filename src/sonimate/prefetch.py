@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -16,7 +16,7 @@ AHEAD = 2
 
 
 @contextmanager
-def prefetched(make: Callable[[K], T], keys: Iterable[K], *, ahead: int = AHEAD) -> Iterator[Iterator[T]]:
+def prefetched(make: Callable[[K], T], keys: Iterable[K], *, ahead: int = AHEAD) -> Generator[Iterator[T]]:
     """Yield an iterator over make(key) for all keys, in their order; one thread calls `make`, at most `ahead`
     calls before their results are asked for.
 

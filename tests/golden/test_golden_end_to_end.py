@@ -18,13 +18,14 @@ from transformers.models.clip.configuration_clip import CLIPVisionConfig
 from sonimate.checkpoints.store import Components, load_audio_encoder
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
+from sonimate.conditioning import initial_noise
 from sonimate.configs import FULL, REFERENCE_DECODE
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
 from sonimate.models.clip import ClipImageEncoder
 from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
-from sonimate.pipeline import SonicPipeline, initial_noise
+from sonimate.pipeline import SonicPipeline
 from sonimate.types import Face, Portrait, Waveform
 
 HERE = Path(__file__).parent

@@ -83,6 +83,25 @@ def test_the_seed_decides_the_frames(words: Path, tmp_path: Path, capsys: pytest
     assert "x real time" in summary[0]
 
 
+def test_every_report_prints_the_seed_that_makes_the_same_video(
+    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Derived from portrait and sound by default; given to --seed, it makes the same frames."""
+    arguments = (PORTRAIT, words, *QUICK)
+    assert animate(*arguments, "-o", tmp_path / "a.mp4", "--dry-run", "--json") == 0
+    plan = json.loads(capsys.readouterr().out)
+    seed = plan["seed"]
+    assert plan["options"]["seed"] == seed
+    assert animate(*arguments, "-o", tmp_path / "a.mp4") == 0
+    assert capsys.readouterr().out.rstrip().endswith(f"seed {seed}")
+    assert animate(*arguments, "-o", tmp_path / "b.mp4", "--seed", seed, "--json") == 0
+    assert json.loads(capsys.readouterr().out)["seed"] == seed
+    derived, given = (np.stack(list(read_frames(tmp_path / f"{name}.mp4"))) for name in "ab")
+    np.testing.assert_array_equal(derived, given)
+    assert animate(*arguments, "-o", tmp_path / "c.mp4", "--dry-run", "--as-reference") == 0
+    assert "seed: 72589" in capsys.readouterr().out
+
+
 def test_half_the_frame_rate(words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert animate(PORTRAIT, words, "-o", tmp_path / "a.mp4", *QUICK, "--fps", "12.5", "--json") == 0
     assert json.loads(capsys.readouterr().out)["frames"] == 16
