@@ -47,5 +47,5 @@ def test_scripts_answer_help(script: str, capsys: pytest.CaptureFixture[str]):
 
 
 def test_scripts_run_by_their_path_from_any_folder(tmp_path: Path):
-    line = [sys.executable, BENCHMARKS / "prepare_again.py", "--help"]
+    line = [sys.executable, BENCHMARKS / "against.py", "--help"]
     assert "usage" in subprocess.run(line, cwd=tmp_path, check=True, capture_output=True, text=True).stdout
