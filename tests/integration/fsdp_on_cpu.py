@@ -1,5 +1,5 @@
-"""`sonimate` as accelerate would run it under FSDP on GPUs, on a CPU: accelerate divides nothing there unless
-it is told that it does."""
+"""Runs `sonimate` on a CPU under FSDP, as accelerate runs it on GPUs. On a CPU, accelerate would not divide
+the networks without these changes."""
 
 import sys
 from typing import Any

@@ -61,7 +61,7 @@ def add_clip(
 
 @pytest.fixture(scope="module")
 def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two talking clips; of the rejected, one shows a stranger's face and one is of no use."""
+    """Two talking clips; of the rejected clips, one shows another speaker's face, and one cannot be used."""
     folder, out = tmp_path_factory.mktemp("clips"), tmp_path_factory.mktemp("shards")
     sounds = {name: voice(speech) for name, speech in SPEECH.items()}
     clips = [add_clip(folder, name, acted(opening(sound)), sound, None) for name, sound in sounds.items()]
@@ -104,10 +104,10 @@ def derived(tmp_path_factory: pytest.TempPathFactory, make: Callable) -> tuple[P
     return out, make(out)
 
 
-def test_the_basis_knows_only_strangers(derived):
-    out, told = derived
-    assert told.clips == [str(ClipId("collins.mp4")), str(ClipId("vigee.mp4"))]
-    assert told.basis_fitted_on == [str(ClipId("singer.mp4"))]
+def test_the_basis_is_fitted_to_unseen_speakers_only(derived):
+    out, report = derived
+    assert report.clips == [str(ClipId("collins.mp4")), str(ClipId("vigee.mp4"))]
+    assert report.basis_fitted_on == [str(ClipId("singer.mp4"))]
     assert json.loads((out / "derived.json").read_text())["synthetic"] == 1
 
 
@@ -139,10 +139,10 @@ def test_features_are_those_of_the_reducers(derived, shards):
 
 
 def test_deriving_again_over_the_same_folder_changes_no_sample(derived, make):
-    out, told = derived
+    out, report = derived
     before = {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())}
     (out / "samples" / "stale.npz").write_bytes(before[f"{ClipId('00000.npz').key}.npz"])
-    assert make(out) == told
+    assert make(out) == report
     assert {path.name: path.read_bytes() for path in sorted((out / "samples").iterdir())} == before
 
 
@@ -154,7 +154,7 @@ def test_shards_without_an_accepted_clip_are_refused(shards, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["missing", "empty"])
-def test_speech_that_was_asked_for_and_is_not_there_is_told(shards, tmp_path, name, capsys):
+def test_missing_speech_is_an_error_for_users(shards, tmp_path, name, capsys):
     (tmp_path / "empty").mkdir()
     arguments = [str(shards), "-o", str(tmp_path / "out"), "--speech", str(tmp_path / name)]
     assert main(["features", *arguments]) == 2

@@ -100,7 +100,7 @@ def test_two_processes_have_the_losses_of_one(prepared, alone, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_run_that_was_killed_has_the_losses_of_one_that_was_not(prepared, alone, tmp_path):
+def test_a_killed_run_has_the_losses_of_an_uninterrupted_one(prepared, alone, tmp_path):
     with start(prepared, tmp_path) as (process,):
         while len(RunFolder(tmp_path).losses()) < DIES_AT:
             assert process.poll() is None
@@ -134,7 +134,7 @@ def test_both_stages_run_in_several_processes_and_under_fsdp(prepared, tmp_path)
 
 
 @pytest.mark.slow
-def test_a_gradient_of_one_process_that_is_no_number_ends_all(prepared, tmp_path):
+def test_a_gradient_that_is_not_finite_in_one_process_ends_all(prepared, tmp_path):
     program = (str(HERE / "gradient_of_one_process.py"),)
     for errors in run(prepared, tmp_path, 2, program=program, settings=("accumulation=2",), code=2):
         assert "gradient's norm is nan at step 3, of a batch of " in errors

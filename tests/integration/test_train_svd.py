@@ -124,7 +124,7 @@ def test_training_starts_as_stable_video_diffusion(svd: tuple[Path, Path], start
     SonicPipeline.from_pretrained(start, device="cpu")
 
 
-def test_a_missing_unet_is_told(svd: tuple[Path, Path], tmp_path: Path) -> None:
+def test_a_missing_unet_is_named(svd: tuple[Path, Path], tmp_path: Path) -> None:
     for part in ("vae", "image_encoder"):
         (tmp_path / part).symlink_to(svd[0] / part)
     (tmp_path / "unet").mkdir()
@@ -134,7 +134,7 @@ def test_a_missing_unet_is_told(svd: tuple[Path, Path], tmp_path: Path) -> None:
     assert not (tmp_path / "model").exists()
 
 
-def test_features_are_what_the_frozen_networks_say(shards: Path, data: Path, start: Path) -> None:
+def test_features_are_the_results_of_the_frozen_networks(shards: Path, data: Path, start: Path) -> None:
     frozen = FrozenNetworks.load(start, CPU)
     assert isinstance(frozen.codec, SVDCodec)
     clips: list[LatentClip] = read_latents(data, start)
@@ -155,7 +155,9 @@ def test_features_are_what_the_frozen_networks_say(shards: Path, data: Path, sta
         np.testing.assert_array_equal(clip.shard.landmarks(), source.landmarks())
 
 
-def test_features_are_made_once_and_left_over_shards_only(shards: Path, data: Path, start: Path) -> None:
+def test_features_are_computed_once_and_for_missing_shards_again(
+    shards: Path, data: Path, start: Path
+) -> None:
     assert write_latents(shards, data, start, device=CPU, size_px=None) == 0
     last = data / "latents-000001.tar"
     before = last.read_bytes()
@@ -190,7 +192,7 @@ def test_a_trained_model_animates(data: Path, start: Path, words: Path, tmp_path
     assert torch.equal(still, lively)
 
 
-def test_training_says_that_motion_buckets_have_another_unit(
+def test_training_warns_that_motion_buckets_have_another_unit(
     data: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     recipe = tmp_path / "recipe.yaml"

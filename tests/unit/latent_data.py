@@ -25,16 +25,16 @@ def opening(frames: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def pattern() -> np.ndarray:
-    """(4, SIDE, SIDE): what an open mouth looks like."""
-    shown = np.random.default_rng(99).normal(size=(4, SIDE, SIDE))
-    return shown / np.sqrt((shown**2).mean())
+    """(4, SIDE, SIDE): the change that an open mouth makes."""
+    change = np.random.default_rng(99).normal(size=(4, SIDE, SIDE))
+    return change / np.sqrt((change**2).mean())
 
 
 def write_latent_data(
     folder: Path, *, count: int = 2, frames: int = 14, width: int = 8, model: Path | None = None
 ) -> list[LatentClip]:
     """Clips "clip0", "clip1", ... of speakers "s0", "s1", ...; `width` of the image embedding. Hidden states
-    tell the opening, and latents are each clip's own base plus the opening times the pattern."""
+    are proportional to the opening; latents are a base of each clip plus the opening times the pattern."""
     folder.mkdir(parents=True, exist_ok=True)
     with tarfile.open(folder / f"{LATENTS}-000000.tar", "w", format=tarfile.USTAR_FORMAT) as tar:
         for index in range(count):

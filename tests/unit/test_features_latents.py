@@ -1,4 +1,4 @@
-"""Features are those of the clips that lie in the shards now, whatever lay there before."""
+"""Features belong to the clips that are in the shards now, not to earlier ones."""
 
 import io
 import json
@@ -18,7 +18,7 @@ CPU = torch.device("cpu")
 
 
 class Frozen:
-    """In the place of the networks: features tell the speaker."""
+    """Replaces the networks: the features are the number of the speaker."""
 
     def features(self, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
         return {".image.npy": np.full((1, 1), clip.record["speaker"], np.float16)}
@@ -53,40 +53,40 @@ def write(folder: Path) -> int:
     return write_latents(folder / "shards", folder / "data", folder / "model", device=CPU, size_px=None)
 
 
-def told(clips: list[LatentClip]) -> list[tuple[int, float]]:
-    """Of every clip: who speaks, and what its features tell."""
+def contents(clips: list[LatentClip]) -> list[tuple[int, float]]:
+    """Of every clip: its speaker, and the value of its features."""
     return [(int(clip.speaker), float(clip.image[0, 0])) for clip in clips]
 
 
-def test_features_of_clips_prepared_anew_are_made_anew_and_no_others(tmp_path):
+def test_features_of_changed_shards_alone_are_computed_again(tmp_path):
     write_clips(tmp_path / "shards", 1, 2)
     assert write(tmp_path) == 2
     assert write(tmp_path) == 0
     write_clips(tmp_path / "shards", 1, 3)
     assert write(tmp_path) == 1
-    assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1), (3, 3)]
+    assert contents(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1), (3, 3)]
 
 
-def test_features_of_shards_that_are_gone_go_too(tmp_path):
+def test_features_of_removed_shards_are_removed(tmp_path):
     write_clips(tmp_path / "shards", 1, 2)
     write(tmp_path)
     write_clips(tmp_path / "shards", 1)
     assert write(tmp_path) == 0
-    assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
+    assert contents(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
 
 
-def test_features_whose_clips_nobody_noted_are_made_again(tmp_path):
-    """As earlier versions left them: they can be trained on, but not be trusted to be of these clips."""
+def test_features_without_a_record_of_their_clips_are_computed_again(tmp_path):
+    """As earlier versions wrote them: training can use them, but their clips may have changed."""
     write_clips(tmp_path / "shards", 1)
     write(tmp_path)
     about = json.loads((tmp_path / "data" / RECORD).read_text())
     del about["shards"]
     (tmp_path / "data" / RECORD).write_text(json.dumps(about))
-    assert told(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
+    assert contents(read_latents(tmp_path / "data", tmp_path / "model")) == [(1, 1)]
     assert write(tmp_path) == 1
 
 
-def test_a_stopped_run_goes_on_with_what_is_left(tmp_path, monkeypatch):
+def test_a_stopped_run_continues_with_the_shards_that_are_left(tmp_path, monkeypatch):
     write_clips(tmp_path / "shards", 1, 2)
 
     def stop(self: Frozen, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:

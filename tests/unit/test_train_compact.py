@@ -1,4 +1,4 @@
-"""The compact model as a task: who is drawn, what is judged, what is saved; and recipes."""
+"""Training of the compact model: its samples, its validation, the model it saves; and recipes."""
 
 from dataclasses import replace
 
@@ -42,7 +42,7 @@ def test_saved_networks_load_as_components_and_as_a_start(tmp_path):
 
 
 @pytest.mark.parametrize("switch", ["temporal_audio", "motion_controller"])
-def test_what_is_left_out_has_no_effect_and_is_remembered(switch, tmp_path):
+def test_a_part_that_is_left_out_has_no_effect_and_is_recorded(switch, tmp_path):
     """Table 3 of the paper: without temporal audio attention, without motion controller."""
     task = CompactTask(replace(CONFIG, **{switch: False}), DATA)
     task.save(task.networks, tmp_path)
@@ -62,7 +62,7 @@ def test_what_is_left_out_has_no_effect_and_is_remembered(switch, tmp_path):
         ids = torch.cat([torch.full((2, 1), 12.5), buckets], dim=1)
         return network.eval()(sample, torch.zeros(2), image, tokens(features), ids, mask)
 
-    nowhere = torch.zeros_like(batch.mask)  # only temporal attention hears
+    nowhere = torch.zeros_like(batch.mask)  # only temporal attention uses the sound
     if switch == "temporal_audio":
         changes = [(batch.features, batch.buckets, nowhere), (2 * other_sound, batch.buckets, nowhere)]
     else:
@@ -75,7 +75,7 @@ def test_what_is_left_out_has_no_effect_and_is_remembered(switch, tmp_path):
 
 @pytest.mark.parametrize("switch", ["temporal_audio", "motion_controller"])
 def test_every_trained_parameter_has_a_gradient(switch):
-    """Else data-parallel training would wait for it for ever."""
+    """Otherwise data-parallel training would wait for the gradient for ever."""
     for config in (CONFIG, replace(CONFIG, **{switch: False})):
         networks = CompactTask(config, DATA).networks
         networks(CompactTask(config, DATA).batch(0, range(2))).sum().backward()
@@ -83,7 +83,7 @@ def test_every_trained_parameter_has_a_gradient(switch):
         assert idle == []
 
 
-def test_samples_are_animated_and_judged():
+def test_samples_are_animated_and_measured():
     networks = CompactTask(CONFIG, DATA).networks
     options = replace(COMPACT, steps=2, window_frames=5, shift_offset=2)
     made = animate_sample(networks, codec(), SAMPLES[0], DATA.silence_rows[0], options)
@@ -125,7 +125,7 @@ def test_recipes_are_read_and_changed():
         ("real_share: 2", "real_share = 2.0; give a share from 0 to 1"),
     ],
 )
-def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
+def test_wrong_recipes_are_refused_naming_the_key(line, message, tmp_path):
     recipe = tmp_path / "wrong.yaml"
     lines = find_recipe("compact").read_text().splitlines()
     key = line.partition(":")[0] + ":"
@@ -136,8 +136,8 @@ def test_wrong_recipes_are_refused_by_key(line, message, tmp_path):
         read_recipe(tmp_path / "absent.yaml")
 
 
-def test_settings_of_the_command_line_are_read_as_meant():
-    """YAML makes a truth value of no, and letters of a name that is alone."""
+def test_settings_of_the_command_line_are_converted():
+    """YAML reads no as false, and a single name must not become a list of letters."""
     changes = read_changes(["mixed_precision=no", "held_out=id01", "sampling={audio_guidance: [1, 5]}"])
     config = read_recipe("compact", **changes)
     assert (config.mixed_precision, config.held_out) == ("no", ("id01",))

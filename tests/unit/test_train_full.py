@@ -83,7 +83,7 @@ def task(start: Path, folder: Path, **changes) -> FullTask:
     return FullTask(replace(CONFIG, **changes), clips, start, folder / "validation")
 
 
-def test_a_batch_shows_stretches_of_clips_and_what_was_heard_then(start, tmp_path):
+def test_a_batch_holds_windows_of_clips_and_of_their_sound(start, tmp_path):
     drawn = task(start, tmp_path)
     clips = {str(clip.clip_id): clip for clip in write_latent_data(tmp_path / "again", width=WIDTH)}
     batch = drawn.batch(3, range(8))
@@ -111,7 +111,7 @@ def test_a_batch_shows_stretches_of_clips_and_what_was_heard_then(start, tmp_pat
     assert torch.equal(part.draws.noise, batch.draws.noise[5:7])
 
 
-def test_held_out_speakers_are_never_drawn_and_too_short_clips_told(start, tmp_path):
+def test_held_out_speakers_are_never_drawn_and_too_short_clips_refused(start, tmp_path):
     held = task(start, tmp_path, held_out=("s0",))
     assert {name for step in range(5) for name in held.batch(step, range(4)).names} == {"clip1.mp4#0@1.0v0"}
     held = task(start, tmp_path, held_out=("s1",), validation_clips=4)
@@ -147,7 +147,7 @@ def test_checkpointed_gradients_are_the_same(start, tmp_path):
         torch.testing.assert_close(one, other)
 
 
-def test_the_model_that_is_saved_is_whole_and_remembers_what_it_lacks(start, tmp_path):
+def test_the_saved_model_is_complete_and_records_the_parts_left_out(start, tmp_path):
     trained = task(start, tmp_path, temporal_audio=False, motion_controller=False)
     trained.save(trained.networks, tmp_path)
     names = {path.name for path in (tmp_path / "model").iterdir()}

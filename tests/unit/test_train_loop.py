@@ -1,4 +1,4 @@
-"""A tiny training run learns, goes on after a kill as if nothing had happened, and says when it fails."""
+"""A tiny training run learns, continues exactly after a kill, and says why it fails."""
 
 import json
 import math
@@ -24,7 +24,7 @@ CALM = replace(
     audio_tokens=CONFIG.audio_tokens | {"dropout": 0.0},
     reference_encoder=CONFIG.reference_encoder | {"dropout": 0.0, "noise": 0.0},
 )
-"""Without chance that processes draw for themselves."""
+"""Without dropout and noise, which each process draws for its own rows."""
 
 
 @pytest.fixture(autouse=True)
@@ -58,7 +58,7 @@ def kill(out: Path, step: int) -> None:
 
 
 def test_the_loss_falls_on_one_batch(tmp_path):
-    """At much noise the network must know the batch by heart."""
+    """At this much noise, only a network that has memorised the batch can predict it."""
     learn = replace(CONFIG, steps=60, checkpoint_every=1000, sigma_mean=3.0, sigma_std=0.1, drop_both=0.0)
     run = trainer(tmp_path, replace(learn, drop_audio=0.0, drop_image=0.0, learning_rate=1e-2))
     batch = run.task.batch(0, range(2))
@@ -68,7 +68,7 @@ def test_the_loss_falls_on_one_batch(tmp_path):
     assert np.mean(losses[-10:]) < 0.3 * np.mean(losses[:5])
 
 
-def test_a_killed_run_goes_on_as_if_it_had_not_been(tmp_path):
+def test_a_killed_run_continues_exactly(tmp_path):
     whole = trainer(tmp_path / "whole")
     whole.run()
     kill(tmp_path / "killed", 6)
@@ -102,7 +102,7 @@ def test_a_finished_run_trains_no_further(tmp_path):
     assert (tmp_path / LOSSES).read_text() == before
 
 
-def test_losses_of_steps_to_be_done_again_are_forgotten(tmp_path):
+def test_losses_of_steps_to_be_done_again_are_removed(tmp_path):
     lines = [json.dumps({"step": step, "loss": step / 2, "rate": 1.0}) for step in range(5)]
     (tmp_path / LOSSES).write_text("\n".join(lines) + '\n{"step": 5, "lo')
     assert RunFolder(tmp_path).losses() == {step: step / 2 for step in range(5)}
@@ -127,7 +127,7 @@ def test_a_batch_that_does_not_divide_is_refused(tmp_path):
 
 
 def test_divergence_stops_with_the_samples_name(tmp_path):
-    """One sample is broken; the first batch that holds it tells its name and no other."""
+    """One sample is broken; the error of the first batch that holds it names this sample only."""
     broken = replace(SAMPLES[2], token_rows=np.full_like(SAMPLES[2].token_rows, np.nan))
     data = replace(DATA, samples=[*SAMPLES[:2], broken, *SAMPLES[3:]])
     config = replace(CALM, batch_size=32)
@@ -139,7 +139,7 @@ def test_divergence_stops_with_the_samples_name(tmp_path):
 
 
 @pytest.mark.parametrize("accumulation", [1, 2])
-def test_a_gradient_that_is_not_finite_spoils_nothing(tmp_path, accumulation):
+def test_a_gradient_that_is_not_finite_changes_no_parameter(tmp_path, accumulation):
     """The loss is finite; the run ends before the step, and names the whole batch."""
     run = trainer(tmp_path, replace(CONFIG, batch_size=4, accumulation=accumulation))
     parameter = next(p for p in run.networks.parameters() if p.requires_grad)
@@ -147,8 +147,8 @@ def test_a_gradient_that_is_not_finite_spoils_nothing(tmp_path, accumulation):
     with pytest.raises(TrainingDiverged, match=r"gradient's norm is nan at step 5, of a batch of ") as error:
         run.run()
     assert run.step == 5
-    told = str(error.value).partition("a batch of ")[2].partition(". ")[0].split(", ")
-    assert set(told) == set(run.task.batch(5, range(4)).names)
+    named = str(error.value).partition("a batch of ")[2].partition(". ")[0].split(", ")
+    assert set(named) == set(run.task.batch(5, range(4)).names)
     assert all(p.isfinite().all() for p in run.networks.parameters())
     assert all(value.isfinite().all() for value in run.average.values.values())
 

@@ -69,7 +69,7 @@ def test_rows_beyond_the_sound_are_the_outside_ones():
 
 
 def sample(name: str, *, kind: str = "real", frames: int = 40, seed: int = 0) -> MotionSample:
-    """Rows count the time, so that a window tells where it was cut."""
+    """Each row is its own time, so that a window shows where it was cut."""
     rng = np.random.default_rng(seed)
     pose = poses(frames, rng, turn=0.1)
     rows = np.arange(2.0 * frames)[:, None]
@@ -141,7 +141,7 @@ def test_conditions_are_dropped_as_often_as_configured():
 
 
 def test_a_batch_shows_what_a_sample_did_against_one_of_its_frames():
-    """Up to a mirror, and a gain on the expression that its bucket tells."""
+    """Up to a mirror, and a factor on the expression that its bucket shows."""
     taken = sample("a", seed=1)
     batch = sampler([taken]).batch(0, range(32))
     assert batch.latents.shape == (32, FRAMES, *codec().latent_shape)
@@ -186,7 +186,7 @@ def test_real_and_synthetic_samples_come_in_their_shares():
     assert (batch.buckets[:, 0] == 1).float().mean().item() == pytest.approx(0.25, abs=0.08)
 
 
-def test_a_kind_of_sample_that_is_asked_for_must_be_there():
+def test_a_kind_of_sample_with_a_share_must_exist():
     """A share is never filled up with samples of the other kind."""
     real, synthetic = sample("a", seed=1), sample("b", kind="synthetic", seed=2)
     assert (sampler([real, synthetic], real_share=0.0).batch(0, range(9)).buckets[:, 0] == 2).all()
@@ -209,7 +209,7 @@ def test_a_kind_of_sample_that_is_asked_for_must_be_there():
         (("bob", "ann"), TooFewClips, "all 2 speakers"),
     ],
 )
-def test_held_out_speakers_are_known_and_not_all(held_out, error, message):
+def test_held_out_speakers_must_exist_and_not_be_all(held_out, error, message):
     samples = [sample("ann"), sample("bob")]
     assert split_speakers(samples, ()) == (samples, [])
     assert split_speakers(samples, ("bob",)) == (samples[:1], samples[1:])

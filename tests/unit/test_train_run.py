@@ -1,4 +1,4 @@
-"""A run's folder goes on as the run that it is of, through both stages, and as no other."""
+"""The folder of a run continues this run only, through both stages."""
 
 import json
 from collections.abc import Iterator
@@ -56,7 +56,7 @@ def test_a_run_repeated_is_the_same_run(data, recipe, done):
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "named"),
     [
         ({"learning_rate": 1.0}, r"learning_rate \(0\.003 there, 1\.0 here\)"),
         ({"steps": 3, "seed": 4}, r"steps \(2 there, 3 here\), seed \(0 there, 4 here\)"),
@@ -65,9 +65,9 @@ def test_a_run_repeated_is_the_same_run(data, recipe, done):
         ({"bucket_steps": 1}, "bucket_steps"),
     ],
 )
-def test_other_settings_are_another_run(data, recipe, done, changes, told):
+def test_other_settings_are_another_run(data, recipe, done, changes, named):
     before = (done / RECORD).read_text()
-    with pytest.raises(FolderOfAnotherRun, match=f"{told}.* Choose another RUN folder"):
+    with pytest.raises(FolderOfAnotherRun, match=f"{named}.* Choose another RUN folder"):
         train(recipe, data, done, changes=changes)
     assert (done / RECORD).read_text() == before
 
@@ -149,9 +149,7 @@ def test_a_run_killed_between_its_stages_does_the_second_when_repeated(
         (["--hold-out", "a,b,c,d,e,f"], "all 6 speakers"),
     ],
 )
-def test_what_the_user_can_mend_is_told_in_a_line(
-    data, recipe, tmp_path, monkeypatch, capsys, arguments, message
-):
+def test_errors_for_users_are_one_line(data, recipe, tmp_path, monkeypatch, capsys, arguments, message):
     monkeypatch.chdir(tmp_path)
     command = ["train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]
     assert main([*command, *arguments]) == 2

@@ -1,4 +1,4 @@
-"""Guidance distillation: what the student is told, and how it is sampled."""
+"""Guidance distillation: the target of the student, and how it is sampled."""
 
 from dataclasses import replace
 
@@ -33,7 +33,7 @@ def student_of(teacher, **changes):
     return CompactTask(replace(CONFIG, **quiet, distil_guidance=GUIDANCE, **changes), DATA, teacher)
 
 
-def test_it_learns_the_guided_velocity_where_sound_is_heard(teacher):
+def test_it_learns_the_guided_velocity_where_the_sound_is_given(teacher):
     task = student_of(teacher, drop_audio=0.4, drop_both=0.0, drop_image=0.0)
     batch = task.batch(0, range(12))
     dropped = batch.draws.drop_audio

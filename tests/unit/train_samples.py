@@ -60,7 +60,7 @@ REDUCERS = (
 
 
 def sample(name: str, seed: int) -> MotionSample:
-    """A face that moves with its sound; the liveliness of its head shows in its bucket features."""
+    """A face that moves with its sound; its bucket features are a function of its head bucket."""
     rng = np.random.default_rng(seed)
     pose = poses(30, rng, turn=0.05)
     pose = replace(pose, scale=np.full(30, 10.0), translation=0.02 * pose.translation)
