@@ -9,13 +9,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib.resources import files
-from io import BytesIO
+from typing import Any
 from zipfile import ZipFile
 
 import cv2
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter  # pyright: ignore[reportMissingTypeStubs]
+
+from sonimate.face.canonical import TASK_FILE
 
 TILE_PX = 128
 """Side of the detector's input."""
@@ -88,19 +89,29 @@ class Detection:
     score: float
 
 
-def load_face_network(name: str, num_threads: int) -> Interpreter:
-    """A network of the bundled `face_landmarker.task` (MediaPipe, Apache-2.0), ready to invoke."""
-    task = files("sonimate").joinpath("bundled/face/face_landmarker.task").read_bytes()
-    with ZipFile(BytesIO(task)) as archive:
-        network = Interpreter(model_content=archive.read(name), num_threads=num_threads)
-    network.allocate_tensors()
-    return network
+class BundledNetwork:
+    """A network of the bundled `face_landmarker.task` (MediaPipe, Apache-2.0). Not safe to share between
+    threads."""
+
+    def __init__(self, name: str, outputs: Sequence[str], num_threads: int) -> None:
+        with ZipFile(TASK_FILE) as task:
+            self._network: Any = Interpreter(model_content=task.read(name), num_threads=num_threads)
+        self._network.allocate_tensors()
+        self._input: int = self._network.get_input_details()[0]["index"]
+        found = {output["name"]: output["index"] for output in self._network.get_output_details()}
+        self._outputs = [found[output] for output in outputs]
+
+    def __call__(self, image: np.ndarray) -> list[np.ndarray]:
+        """The outputs, float32, for an image float32 (h, w, 3)."""
+        self._network.set_tensor(self._input, image[None])
+        self._network.invoke()
+        return [self._network.get_tensor(output) for output in self._outputs]
 
 
 @cache
 def anchor_centres() -> np.ndarray:
     """Anchor centres (896, 2) in input pixels, row by row, stride 8 before stride 16."""
-    layers = []
+    layers: list[np.ndarray] = []
     for stride, count in ANCHOR_LAYERS:
         axis = (np.arange(TILE_PX // stride) + 0.5) * stride
         x, y = np.meshgrid(axis, axis)
@@ -119,7 +130,7 @@ def overlap(box: np.ndarray, boxes: np.ndarray) -> np.ndarray:
 def merge(detections: Sequence[Detection]) -> list[Detection]:
     """Weighted non-maximum suppression: each cluster becomes its score-weighted mean, best first."""
     rest = sorted(detections, key=lambda d: -d.score)
-    merged = []
+    merged: list[Detection] = []
     while rest:
         near = overlap(rest[0].box, np.stack([d.box for d in rest])) > MIN_OVERLAP
         near[0] = True
@@ -179,21 +190,17 @@ class FaceDetector:
     """BlazeFace short range. Not safe to share between threads."""
 
     def __init__(self, num_threads: int = 2) -> None:
-        self._network = load_face_network("face_detector.tflite", num_threads)
-        self._input = self._network.get_input_details()[0]["index"]
-        outputs = {d["name"]: d["index"] for d in self._network.get_output_details()}
-        self._regressors, self._scores = outputs["regressors"], outputs["classificators"]
+        self._network = BundledNetwork("face_detector.tflite", ["regressors", "classificators"], num_threads)
 
     def detect_tile(self, tile: np.ndarray) -> list[Detection]:
         """Faces in one uint8 (128, 128, 3) input, in its own pixels, merged, best first."""
-        self._network.set_tensor(self._input, tile[None].astype(np.float32) / 127.5 - 1)
-        self._network.invoke()
-        logits = self._network.get_tensor(self._scores)[0, :, 0].astype(np.float64)
+        regressors, classificators = self._network(tile.astype(np.float32) / 127.5 - 1)
+        logits = classificators[0, :, 0].astype(np.float64)
         scores = 1 / (1 + np.exp(-np.clip(logits, -SCORE_CLIP, SCORE_CLIP)))
         keep = np.flatnonzero(scores >= MIN_SCORE)
         if len(keep) == 0:
             return []
-        values = self._network.get_tensor(self._regressors)[0, keep].reshape(-1, 8, 2).astype(np.float64)
+        values = regressors[0, keep].reshape(-1, 8, 2).astype(np.float64)
         centres = anchor_centres()[keep]
         middle, half = values[:, 0] + centres, values[:, 1] / 2
         boxes = np.concatenate([middle - half, middle + half], axis=1)
@@ -209,7 +216,7 @@ class FaceDetector:
         shrunk = (width // factor, height // factor)
         whole = pixels[: shrunk[1] * factor, : shrunk[0] * factor]
         reduced = whole if factor == 1 else cv2.resize(whole, shrunk, interpolation=cv2.INTER_AREA)
-        found = []
+        found: list[Detection] = []
         for roi in rois:
             tile = Roi(roi.x / factor, roi.y / factor, roi.size / factor, angle).crop(reduced, TILE_PX)
             found += [transform(face, roi.to_image(TILE_PX)) for face in self.detect_tile(tile)]

@@ -14,11 +14,11 @@ from sonimate.face.detect import (
     TILE_PX,
     TURNS_DEGREES,
     USUAL_LEVELS,
+    BundledNetwork,
     Detection,
     FaceDetector,
     Roi,
     finer_levels,
-    load_face_network,
     overlap,
     transform,
 )
@@ -64,10 +64,8 @@ class FaceMesh:
 
     def __init__(self, num_threads: int = 2) -> None:
         self._detector = FaceDetector(num_threads)
-        self._network = load_face_network("face_landmarks_detector.tflite", num_threads)
-        self._input = self._network.get_input_details()[0]["index"]
-        outputs = {d["name"]: d["index"] for d in self._network.get_output_details()}
-        self._points, self._presence = outputs["Identity"], outputs["Identity_1"]
+        outputs = ["Identity", "Identity_1"]  # landmarks and the logit of a face's presence
+        self._network = BundledNetwork("face_landmarks_detector.tflite", outputs, num_threads)
 
     def find(self, pixels: np.ndarray) -> list[Face]:
         """All faces of an image, left to right; none gives an empty list.
@@ -150,10 +148,9 @@ class FaceMesh:
 
     def _measure(self, pixels: np.ndarray, roi: Roi) -> Face:
         crop = roi.crop(pixels, CROP_PX)
-        self._network.set_tensor(self._input, crop[None].astype(np.float32) / 255)
-        self._network.invoke()
-        points = self._network.get_tensor(self._points).reshape(-1, 3).astype(np.float64)
-        logit = float(self._network.get_tensor(self._presence).item())
+        points, presence = self._network(crop.astype(np.float32) / 255)
+        points = points.reshape(-1, 3).astype(np.float64)
+        logit = float(presence.item())
         matrix = roi.to_image(CROP_PX)
         xy = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         landmarks = np.concatenate([xy, points[:, 2:] * (roi.size / CROP_PX)], axis=1).astype(np.float32)

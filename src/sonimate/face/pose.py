@@ -119,7 +119,7 @@ def _large_rotation_vector(
     symmetric = (rotation + np.swapaxes(rotation, 1, 2)) / 2
     outer = symmetric - cosine[:, None, None] * np.eye(3)
     longest = np.diagonal(outer, axis1=1, axis2=2).argmax(1)
-    axis = outer[np.arange(len(outer)), longest]
+    axis: np.ndarray = outer[np.arange(len(outer)), longest]
     axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)
     axis = np.where((axis * twice_sine_axis).sum(1, keepdims=True) < 0, -axis, axis)
     angle = np.arctan2(np.linalg.norm(twice_sine_axis, axis=1) / 2, cosine)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import av
 import numpy as np
-import soxr
+import soxr  # pyright: ignore[reportMissingTypeStubs]
 from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer

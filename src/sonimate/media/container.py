@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import overload
+from typing import Any, overload
 
 import av
 from av.audio.frame import AudioFrame
@@ -40,7 +40,7 @@ READ_OPTIONS = {
 @contextmanager
 def open_container(
     path: str | Path, *, unreadable: type[SonimateError], format: str | None = None
-) -> Iterator[InputContainer]:
+) -> Generator[InputContainer, None, None]:
     """Open a sound or video file of SOUND_FORMATS or VIDEO_FORMATS.
 
     format: FFmpeg's name of it, for files without a header. Raises FileMissing; every failure to decode the
@@ -48,7 +48,10 @@ def open_container(
     """
     file = require_file(path)
     try:
-        with file.open("rb") as stream, av.open(stream, format=format, options=READ_OPTIONS) as container:
+        with (
+            file.open("rb") as opened,
+            av.open(opened, "r", format=format, options=READ_OPTIONS) as container,
+        ):
             yield container
     except ArgumentError as error:
         raise unreadable(
@@ -72,7 +75,8 @@ def decoded(
     damaged = 0
     for packet in container.demux(stream):
         try:
-            yield from packet.decode()
+            frames: Any = packet.decode()
+            yield from frames
         except InvalidDataError:
             damaged += 1
     if damaged:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -24,7 +24,7 @@ def require_file(path: str | Path) -> Path:
 
 
 @contextmanager
-def write_errors(path: Path) -> Iterator[None]:
+def write_errors(path: Path) -> Generator[None, None, None]:
     """Turn failures of writing `path` (no such folder, no permission, full disk) into OutputNotWritable."""
     try:
         yield
@@ -49,7 +49,7 @@ def require_writable(path: str | Path) -> Path:
 
 
 @contextmanager
-def replacing(path: str | Path) -> Iterator[Path]:
+def replacing(path: str | Path) -> Generator[Path, None, None]:
     """Yield a hidden path beside `path` to write to; rename it to `path` on success, delete it on failure.
 
     Raises OutputNotWritable if `path` is a folder or its folder is missing or not writable.

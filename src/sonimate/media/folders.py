@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from sonimate.errors import FolderInUse, FolderOfAnotherRun
 from sonimate.media.files import replacing, write_errors
@@ -55,11 +55,11 @@ class FolderRecord:
 
 def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
     """The names whose values differ, followed by both values where they are short; enters nested settings."""
-    found = []
+    found: list[str] = []
     for name in {**old, **new}:
         one, other = old.get(name), new.get(name)
         if isinstance(one, dict) and isinstance(other, dict):
-            nested = differences(one, other)
+            nested = differences(cast(dict[str, Any], one), cast(dict[str, Any], other))
             found += nested if name == "settings" else [name] * bool(nested)
         elif one != other:
             values = f" ({one!r} there, {other!r} here)"
@@ -68,7 +68,7 @@ def differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path) -> Generator[None, None, None]:
     """Let one process at a time write to a folder, which is created; the lock ends with the process.
 
     Raises FolderInUse while another process holds the lock, and OutputNotWritable.
@@ -97,7 +97,7 @@ def files_fingerprint(folder: Path, pattern: str) -> str:
 
     Quick for large weights; no two trained networks agree in all of these.
     """
-    parts = []
+    parts: list[tuple[str, int, bytes]] = []
     for path in sorted(folder.glob(pattern)):
         with path.open("rb") as file:
             size = file.seek(0, 2)

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 import av
 import numpy as np
 from av.audio.frame import AudioFrame
 from av.codec.context import Flags
 from av.error import FFmpegError
-from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.reformatter import ColorPrimaries, ColorRange, Colorspace, ColorTrc
 
@@ -113,12 +112,12 @@ class VideoWriter:
         self._write_sound(until_seconds=self._frames_written / self._fps)
 
     @contextmanager
-    def _write_session(self) -> Iterator[None]:
+    def _write_session(self) -> Generator[None, None, None]:
         generated = {"movflags": "+faststart+use_metadata_tags"}
         options = {"fflags": "+bitexact"} if self._same_bytes else generated
         with replacing(self._path) as partial:
             with write_errors(self._path):
-                self._container = av.open(str(partial), "w", format="mp4", options=options)
+                self._container: Any = av.open(str(partial), "w", format="mp4", options=options)
             try:
                 self._add_streams()
                 yield
@@ -139,7 +138,7 @@ class VideoWriter:
         if not self._same_bytes:
             self._container.metadata.update(SYNTHETIC_METADATA)
         options = H264_OPTIONS | (SAME_BYTES if self._same_bytes else {})
-        self._video = self._container.add_stream("libx264", rate=self._fps, options=options)
+        self._video: Any = self._container.add_stream("libx264", rate=self._fps, options=options)
         self._video.height, self._video.width = self._shape[:2]
         self._video.pix_fmt = "yuv420p"
         codec = self._video.codec_context
@@ -155,7 +154,7 @@ class VideoWriter:
             self._sound = self._sound.at_rate(FALLBACK_RATE_HZ)
         rate_hz, channels = self._sound.rate_hz, self._sound.channels
         self._layout = "mono" if channels == 1 else "stereo"
-        self._audio = self._container.add_stream("aac", rate=rate_hz, layout=self._layout)
+        self._audio: Any = self._container.add_stream("aac", rate=rate_hz, layout=self._layout)
         if self._same_bytes:
             self._audio.codec_context.flags |= Flags.bitexact
         self._audio.bit_rate = channels * min(MAX_AAC_BIT_RATE, AAC_BITS_PER_SAMPLE * rate_hz)
@@ -174,6 +173,6 @@ class VideoWriter:
             self._samples_written += len(block)
             self._mux(self._audio.encode(frame))
 
-    def _mux(self, packets: Sequence[Packet]) -> None:
+    def _mux(self, packets: Any) -> None:
         with write_errors(self._path):
             self._container.mux(packets)

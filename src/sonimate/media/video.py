@@ -141,7 +141,7 @@ def _measured_seconds(path: str | Path) -> float:
         stream = _video_stream(container, path)
         step = 1 / _frame_rate(stream)
         for packet in container.demux(stream):
-            if packet.pts is not None and packet.time_base is not None:
+            if packet.pts is not None:
                 time = float(packet.pts * packet.time_base)
                 start, end = min(start, time), max(end, time + step)
     return max(end - start, 0.0)
@@ -155,7 +155,7 @@ def _timed_frames(
     last = None
     for frame in decoded(container, stream, path):
         expected = 0.0 if last is None else last + step
-        time = expected if frame.time is None else frame.time
+        time = expected if frame.pts is None else frame.time
         if last is None or time > last:
             yield time, frame
             last = time
