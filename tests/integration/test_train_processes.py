@@ -59,7 +59,7 @@ def start(
 ) -> Iterator[list[subprocess.Popen[str]]]:
     """`sonimate train` in one process, or in several as `accelerate launch` and torchrun start them."""
     command = [sys.executable, *program, "train", str(prepared / "recipe.yaml")]
-    command += ["--data", str(prepared), "--out", str(out), *(["--set", *settings] if settings else [])]
+    command += ["--data", str(prepared), "--output", str(out), *(["--set", *settings] if settings else [])]
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

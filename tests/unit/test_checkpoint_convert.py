@@ -246,10 +246,10 @@ def test_training_wrappers_are_looked_through_only_where_the_key_map_says_so(
     }
     replace(folder / file, {"epoch": 3, "state_dict": tensors})
     if wrapped:
-        assert [part.component.name for part in conversion.plan(release(folder), torch.float16)]
+        assert [part.component.name for part in conversion.plan_parts(release(folder), torch.float16)]
     else:
         with pytest.raises(InvalidCheckpoint, match="'epoch'"):
-            conversion.plan(release(folder), torch.float16)
+            conversion.plan_parts(release(folder), torch.float16)
 
 
 def test_without_rife_the_model_has_no_interpolator(folder: Path) -> None:

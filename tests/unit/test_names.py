@@ -112,5 +112,5 @@ def test_paths_that_the_documents_quote_exist(path: Path) -> None:
     """`face/crop.py` is below src/sonimate; other paths start at the repository."""
     planned = path.read_text().partition("\n## 8. Planned")[0]
     for code in re.findall(r"`([\w./-]+/[\w.-]+\.(?:py|md|yaml|tsv|json))`", planned):
-        if not re.match(r"(SHARDS|RUN|OUT|MODEL|FILES|DATA|out|unet|vae|image_encoder)/", code):
+        if not re.match(r"(SHARDS|RUN|OUT|MODEL|FILES|DATA|out|unet|vae|image_encoder|audio_encoder)/", code):
             assert (ROOT / code).exists() or (PACKAGE / code).exists(), code

@@ -35,11 +35,15 @@ def _add_picture_options(parser: argparse.ArgumentParser) -> None:
         "--size",
         type=whole(64, 8192),
         metavar="PX",
-        help="compact model: shrink a longer side to this (default: 1024); full model: bring the shorter "
-        "side to about this, and both to multiples of 64 (default: 512)",
+        help="compact model: limit of the longer side (default: 1024); full model: approximate shorter "
+        "side, both sides in multiples of 64 (default: 512)",
     )
     add("--crop", action="store_true", help="animate the face and its surroundings only")
-    add("--paste-back", action="store_true", help="lay the frames back into the picture, at its own size")
+    add(
+        "--paste-back",
+        action="store_true",
+        help="put the frames back into the whole picture, at its own size",
+    )
     which = group.add_mutually_exclusive_group()
     which.add_argument(
         "--face",
@@ -68,12 +72,12 @@ def _add_picture_options(parser: argparse.ArgumentParser) -> None:
 def _add_output_options(parser: argparse.ArgumentParser) -> None:
     add = parser.add_argument_group("output").add_argument
     add("-o", "--output", required=True, metavar="OUT.mp4", help="the video to write")
-    add("--fps", type=frame_rate, default=25.0, help="25 (default), or 12.5: no frames interpolated")
+    add("--fps", type=frame_rate, default=25.0, help="25 (default), or 12.5 without interpolated frames")
     add("--json", action="store_true", help="print one JSON object about the run to standard output")
     add(
         "--dry-run",
         action="store_true",
-        help="check everything, print the plan with the time and memory it would take, write nothing",
+        help="check everything, print the plan with the predicted time and memory, write nothing",
     )
 
 
@@ -83,7 +87,7 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
         "--model",
         default="compact",
         metavar="NAME|DIR",
-        help="a bundled one (default: %(default)s) or a folder",
+        help="a bundled model or the folder of a model (default: %(default)s)",
     )
     add(
         "--seed",
@@ -98,21 +102,21 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
         type=number(),
         default=OMIT,
         metavar="X",
-        help=f"pull of the portrait; but 1, it costs time ({_both('image_guidance')})",
+        help=f"guidance scale of the portrait; every value except 1 costs time ({_both('image_guidance')})",
     )
     add(
         "--audio-guidance",
         type=number(),
         default=OMIT,
         metavar="X",
-        help=f"pull of the voice; more moves the mouth more ({_both('audio_guidance')})",
+        help=f"guidance scale of the voice; higher values open the mouth wider ({_both('audio_guidance')})",
     )
     add(
         "--guidance-interval",
         type=interval,
         default=OMIT,
         metavar="LOW,HIGH",
-        help="guide only at noise levels between these: faster, not the same video (default: always)",
+        help="guidance only at noise levels between these: faster, but the video differs (default: at all)",
     )
     add(
         "--shift",
@@ -120,14 +124,14 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
         type=whole(0, 1_000_000),
         default=OMIT,
         metavar="N",
-        help=f"frames by which windows move each step ({_both('shift_offset')})",
+        help=f"frames by which the windows move from step to step ({_both('shift_offset')})",
     )
     add(
         "--reuse",
         type=whole(1, 100),
         default=OMIT,
         metavar="N",
-        help="compute the deep layers every Nth step only: faster, not the same video (default: 1)",
+        help="compute the deep layers only in every Nth step: faster, but the video differs (default: 1)",
     )
     add(
         "--as-reference",
@@ -151,7 +155,7 @@ def _add_motion_options(parser: argparse.ArgumentParser) -> None:
             type=number(0, MAX_BUCKET),
             default=OMIT,
             metavar="X",
-            help=f"how much {what}, 0 to 128 (default: as the voice asks)",
+            help=f"how much {what}, 0 to 128 (default: predicted from the voice)",
         )
 
 
@@ -162,18 +166,24 @@ def _add_machine_options(parser: argparse.ArgumentParser) -> None:
         "--dtype",
         choices=get_args(Precision),
         default="auto",
-        help="of the large networks (default: float16 for the full model on a GPU, else float32)",
+        help="numbers of the large networks (default: float16 for the full model on a GPU, else float32)",
     )
-    add("--sequential-guidance", action="store_true", help="one guidance branch at a time: less memory")
+    add(
+        "--sequential-guidance",
+        action="store_true",
+        help="compute one guidance branch at a time: less memory",
+    )
     add(
         "--decode-chunk",
         type=whole(1, 1000),
         default=OMIT,
         metavar="FRAMES",
-        help="full model: frames decoded at once; fewer need less memory (default: 16, as reference: 8)",
+        help="full model: frames decoded at once; fewer need less memory (default: 16, --as-reference: 8)",
     )
-    add("--offload", action="store_true", help="keep networks out of the GPU's memory until their turn")
-    add("--compile", action="store_true", help="torch.compile the UNet: slow to start, then faster")
+    add("--offload", action="store_true", help="keep each network out of the GPU's memory until it is needed")
+    add(
+        "--compile", action="store_true", help="compile the UNet by torch.compile: slow to start, then faster"
+    )
 
 
 def _both(name: str) -> str:

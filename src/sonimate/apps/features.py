@@ -19,12 +19,12 @@ def add_parser(commands: Subparsers) -> None:
         "model, or, with --model, latents and embeddings for a full model.",
     )
     add = parser.add_argument
-    add("shards", type=Path, metavar="SHARDS", help="a folder of sonimate prepare")
-    add("-o", "--out", type=Path, required=True, metavar="DATA", help="the folder to write")
+    add("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
+    add("-o", "--output", type=Path, required=True, metavar="DATA", help="the folder to write")
     compact = parser.add_argument_group("compact model")
-    compact.add_argument("--speech", type=Path, metavar="SPEECH", help="a folder of sonimate speech")
+    compact.add_argument("--speech", type=Path, metavar="SPEECH", help="folder that `sonimate speech` wrote")
     compact.add_argument(
-        "--seed", type=whole(0, 2**31 - 1), metavar="N", help="of the synthetic faces (default: 0)"
+        "--seed", type=whole(0, 2**31 - 1), metavar="N", help="seed of the synthetic faces (default: 0)"
     )
     full = parser.add_argument_group("full model")
     full.add_argument("--model", metavar="MODEL", help="folder of the full model to train from")
@@ -65,8 +65,8 @@ def _compact(args: Namespace, watch: Watch) -> str:
         raise ExtraMissing.of("train", error) from error
 
     seed = args.seed or 0
-    written = write_compact_features(args.shards, args.out, args.speech, seed=seed, progress=watch)
-    return f"{len(written.clips)} clips and {written.synthetic} utterances; see {args.out}/derived.json"
+    written = write_compact_features(args.shards, args.output, args.speech, seed=seed, progress=watch)
+    return f"{len(written.clips)} clips and {written.synthetic} utterances; see {args.output}/derived.json"
 
 
 def _full(args: Namespace, watch: Watch) -> str:
@@ -79,7 +79,7 @@ def _full(args: Namespace, watch: Watch) -> str:
         raise ExtraMissing.of("full", error) from error
 
     device, model = choose_device(args.device or "auto"), model_folder(args.model)
-    written = write_latents(args.shards, args.out, model, device=device, size_px=args.size, progress=watch)
+    written = write_latents(args.shards, args.output, model, device=device, size_px=args.size, progress=watch)
     if args.calibrate_buckets:
-        calibrate_buckets(args.out, model)
-    return f"{written} shards written to {args.out}"
+        calibrate_buckets(args.output, model)
+    return f"{written} shards written to {args.output}"

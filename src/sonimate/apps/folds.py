@@ -22,11 +22,17 @@ def add_parser(commands: Subparsers) -> None:
     )
     add = parser.add_argument
     add("recipe", metavar="RECIPE", help='a YAML file, or "compact", which the package holds')
-    add("--data", type=Path, required=True, metavar="DATA", help="a folder of sonimate features")
-    add("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for all runs")
+    add("--data", type=Path, required=True, metavar="DATA", help="folder that `sonimate features` wrote")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for all runs")
     add("--init", required=True, metavar="RUN", help="model or run folder that has seen none of the speakers")
     add("--folds", type=int, default=4, metavar="N", help="number of folds (default: %(default)s)")
-    add("--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="of training (default: %(default)s)")
+    add(
+        "--seed",
+        type=whole(0, 2**31 - 1),
+        default=0,
+        metavar="N",
+        help="seed of training (default: %(default)s)",
+    )
     add("--stages", nargs="+", default=list(STAGES), choices=STAGES, help="stages to train (default: all)")
 
 
@@ -38,5 +44,5 @@ def run(args: Namespace) -> None:
         raise ExtraMissing.of("train", error) from error
 
     train_folds(
-        args.recipe, args.data, args.out, args.init, folds=args.folds, seed=args.seed, stages=args.stages
+        args.recipe, args.data, args.output, args.init, folds=args.folds, seed=args.seed, stages=args.stages
     )

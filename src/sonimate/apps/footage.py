@@ -1,4 +1,4 @@
-"""`sonimate footage`: public footage to train on, and the reader of mouths that judges the sound of footage.
+"""`sonimate footage`: public footage to train on, and the mouth reader that judges the sound of footage.
 
 Heavy modules are imported when the command runs.
 """
@@ -18,8 +18,8 @@ def add_parser(commands: Subparsers) -> None:
     """Add `footage` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "footage",
-        help="fetch public footage; fit the reader of mouths that `prepare` uses",
-        description="Steps before and after `sonimate prepare`.",
+        help="fetch public footage; fit the mouth reader that `prepare` uses",
+        description="Steps before and after `sonimate prepare`. STEP --help describes each.",
     )
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
     fetch = steps.add_parser(
@@ -32,14 +32,16 @@ def add_parser(commands: Subparsers) -> None:
     fetch.add_argument("clips", type=Path, metavar="CLIPS", help="the folder to write")
     reader = steps.add_parser(
         "mouth-reader",
-        help="fit and judge the reader of mouths on prepared shards",
-        description="Fit the prediction of mouth openings from sound, by which `sonimate prepare` finds "
-        "clips with a wrong sound. Prints how it judges clips of speakers on whom it was not fitted, with "
-        "their own sound, with that shifted, and with the sounds of others. The judgement of each clip with "
-        "its own sound is also written to FILE's name with .json.",
+        help="fit the mouth reader on prepared shards, and judge it",
+        description="Fit the mouth reader, which predicts the mouth opening from the sound, and with which "
+        "`sonimate prepare` rejects clips with a wrong sound. Print how readers that were fitted without a "
+        "clip's speaker judge the clip: with its own sound, with that sound shifted, and with the sounds of "
+        "others. FILE's name with .json gets the results with the clips' own sounds.",
     )
     reader.add_argument("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
-    reader.add_argument("-o", "--output", type=Path, required=True, metavar="FILE.safetensors")
+    reader.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="FILE.safetensors", help="the file to write"
+    )
 
 
 def run(args: Namespace) -> None:

@@ -22,7 +22,11 @@ BYTES_PER_MB = 1e6
 
 def add_parser(commands: Subparsers) -> None:
     """Add `models` and its actions to the command line. Loads nothing heavy."""
-    parser = commands.add_parser("models", help="fetch, convert, list and check models")
+    parser = commands.add_parser(
+        "models",
+        help="fetch, convert, list and check models",
+        description="Models are folders; the package holds one, compact. ACTION --help describes an action.",
+    )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     add_list(actions)
     add_info(actions)
@@ -117,7 +121,7 @@ def add_convert(actions: Subparsers) -> None:
     )
     parser.set_defaults(perform=_convert)
     parser.add_argument(
-        "--sonic", type=Path, required=True, metavar="DIR", help="with unet.pth and the audio networks"
+        "--sonic", type=Path, required=True, metavar="DIR", help="folder with unet.pth and the audio networks"
     )
     _add_sources(parser, "default: looked for below --sonic, and in the folder RIFE beside it")
 
@@ -146,7 +150,9 @@ def add_initialise(actions: Subparsers) -> None:
         "adapters, whisper-tiny, and audio networks with random weights.",
     )
     parser.set_defaults(perform=_initialise)
-    parser.add_argument("--seed", type=int, default=0, help="of the random weights (default: %(default)s)")
+    parser.add_argument(
+        "--seed", type=int, default=0, help="seed of the random weights (default: %(default)s)"
+    )
     _add_sources(parser, "without it, videos use optical flow")
 
 
@@ -229,15 +235,27 @@ def megabytes(size_bytes: float) -> str:
 def _add_sources(parser: ArgumentParser, rife: str) -> None:
     """Options of the actions that write a full model. rife: what happens without --rife."""
     add = parser.add_argument
-    add("--svd", type=Path, required=True, metavar="DIR", help="Stable Video Diffusion XT, diffusers' form")
-    add("--whisper", type=Path, required=True, metavar="DIR", help="whisper-tiny, transformers' form")
+    add(
+        "--svd",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of Stable Video Diffusion XT, in diffusers' format",
+    )
+    add(
+        "--whisper",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder of whisper-tiny, in transformers' format",
+    )
     add("--rife", type=Path, metavar="FILE", help=f"flownet.pkl ({rife})")
     add("-o", "--output", type=Path, required=True, metavar="DIR", help="the model folder to write")
     add(
         "--dtype",
         choices=DTYPES,
         default=DTYPES[0],
-        help="of UNet, VAE and image encoder (default: %(default)s); the others stay float32",
+        help="numbers of UNet, VAE and image encoder (default: %(default)s); the others stay float32",
     )
     _add_json(parser)
 

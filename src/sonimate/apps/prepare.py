@@ -24,12 +24,17 @@ def add_parser(commands: Subparsers) -> None:
     """Add `prepare` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "prepare",
-        help="make training data of footage",
+        help="make training clips from footage",
         description="Find talking faces in all videos of FOOTAGE and write them as WebDataset shards. "
-        "A run that was stopped goes on where it was; a finished one gives the same shards again.",
+        "A stopped run continues when it is repeated; the same footage gives the same shards.",
     )
     add = parser.add_argument
-    add("footage", type=Path, metavar="FOOTAGE", help="folder of videos; a MANIFEST.tsv may name speakers")
+    add(
+        "footage",
+        type=Path,
+        metavar="FOOTAGE",
+        help="folder of videos; its MANIFEST.tsv, if any, names the speakers",
+    )
     add("-o", "--output", type=Path, required=True, metavar="SHARDS", help="the folder to write")
     add(
         "--size",

@@ -36,20 +36,26 @@ def add_parser(commands: Subparsers) -> None:
         metavar="FOOTAGE",
         help="folder of videos of talking people (default: the public clips, which are fetched)",
     )
-    add("-o", "--out", type=Path, required=True, metavar="OUT", help="folder for all results")
+    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for all results")
     add(
         "--config",
         default="compact",
         metavar="RECIPE",
         help="settings of training (default: %(default)s)",
     )
-    add("--seed", type=whole(0, 2**31 - 1), default=0, metavar="N", help="of training (default: %(default)s)")
+    add(
+        "--seed",
+        type=whole(0, 2**31 - 1),
+        default=0,
+        metavar="N",
+        help="seed of training (default: %(default)s)",
+    )
     add(
         "--jobs",
         type=whole(1, 1024),
         default=1,
         metavar="N",
-        help="processes that make speech (default: %(default)s)",
+        help="number of processes that make speech (default: %(default)s)",
     )
 
 
@@ -65,12 +71,12 @@ def run(args: Namespace) -> None:
     from sonimate.media.folders import locked
     from sonimate.train.stages import check_recipe, recipe_commands, run_commands
 
-    check_recipe(args.footage, args.out, args.config)
-    with locked(args.out):
+    check_recipe(args.footage, args.output, args.config)
+    with locked(args.output):
         footage = args.footage
         if footage is None:
-            footage = args.out / "clips"
+            footage = args.output / "clips"
             with Watch(args.started) as watch:
                 fetch_clips(footage, progress=watch)
-        run_commands(recipe_commands(footage, args.out, args.config, seed=args.seed, jobs=args.jobs))
-    print(f"The model is {args.out / 'student' / 'model'}")
+        run_commands(recipe_commands(footage, args.output, args.config, seed=args.seed, jobs=args.jobs))
+    print(f"The model is {args.output / 'student' / 'model'}")

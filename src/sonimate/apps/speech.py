@@ -19,9 +19,9 @@ def add_parser(commands: Subparsers) -> None:
         "speech",
         help="make synthetic speech for training",
         description="Write synthetic utterances and the motion of mouth, lids, brows and head that goes with "
-        "them, to train the compact model on. The voices are speech engines and recordings that Debian "
-        "packages; an error names the packages that are missing. A run that was stopped goes on when it is "
-        "repeated; one with more minutes adds utterances.",
+        "them, to train the compact model on. The voices are speech engines and recordings from Debian's "
+        "packages; an error names the packages that are missing. A stopped run continues when it is "
+        "repeated; a run with more minutes adds utterances.",
     )
     add = parser.add_argument
     add("-o", "--output", type=Path, required=True, metavar="SPEECH", help="the folder to write")
@@ -39,7 +39,13 @@ def add_parser(commands: Subparsers) -> None:
         metavar="N",
         help="another seed gives another corpus (default: %(default)s)",
     )
-    add("--jobs", type=whole(1, 1024), default=1, metavar="N", help="processes (default: %(default)s)")
+    add(
+        "--jobs",
+        type=whole(1, 1024),
+        default=1,
+        metavar="N",
+        help="number of processes (default: %(default)s)",
+    )
     add(
         "--recordings",
         type=Path,
@@ -52,7 +58,7 @@ def add_parser(commands: Subparsers) -> None:
         type=Path,
         metavar="DIR",
         default=Path("/usr/share/doc"),
-        help="folder in which they put their texts (default: %(default)s)",
+        help="folder with the texts of these packages (default: %(default)s)",
     )
     add(
         "--testdata",

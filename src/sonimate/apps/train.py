@@ -19,14 +19,21 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "train",
         help="train a model",
-        description="Train a model by a recipe. A run that was stopped continues from its last checkpoint.",
+        description="Train a model by a recipe. A stopped run, when repeated, continues from its checkpoint.",
     )
     add = parser.add_argument
     add("recipe", metavar="RECIPE", help='a YAML file, or "compact" or "full", which the package holds')
-    add("--data", type=Path, required=True, metavar="DATA", help="a folder of sonimate features")
-    add("-o", "--out", type=Path, required=True, metavar="RUN", help="run folder; the model is in RUN/model")
+    add("--data", type=Path, required=True, metavar="DATA", help="folder that `sonimate features` wrote")
+    add(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="RUN",
+        help="run folder; the model is in RUN/model",
+    )
     add("--init", metavar="MODEL", help="model or run folder to start from; the full size needs one")
-    add("--hold-out", metavar="SPEAKER,...", help="speakers to leave out of training and to validate on")
+    add("--hold-out", metavar="SPEAKER,...", help="speakers that are not trained on, but validated on")
     add(
         "--set",
         nargs="+",
@@ -77,5 +84,5 @@ def run(args: Namespace) -> None:
         changes["held_out"] = args.hold_out.split(",")
     first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
     with Watch(args.started, silent=not first_process) as watch:
-        model = train(args.recipe, args.data, args.out, init=args.init, changes=changes, progress=watch)
+        model = train(args.recipe, args.data, args.output, init=args.init, changes=changes, progress=watch)
     print(f"The model is {model}")
