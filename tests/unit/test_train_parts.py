@@ -11,7 +11,6 @@ from train_samples import CONFIG
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE, token_windows
 from sonimate.diffusion.draws import draw, sample_sigmas
-from sonimate.diffusion.precondition import denoised, velocity_target
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
 from sonimate.features.audio_features import cut_windows
@@ -21,22 +20,6 @@ from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, mirror_mat
 from sonimate.train.task import split_speakers
 
 TOKEN_DIM, BUCKET_DIM, FRAMES = 3, 2, 5
-
-
-@pytest.mark.parametrize("sigma", [0.002, 0.5, 1.0, 30.0])
-def test_the_sampler_recovers_the_clean_latents_from_the_target(sigma):
-    generator = torch.Generator().manual_seed(0)
-    clean, noise = (torch.randn(2, 3, 4, 5, 5, generator=generator, dtype=torch.float64) for _ in range(2))
-    velocity = velocity_target(clean, noise, torch.tensor(sigma, dtype=torch.float64))
-    torch.testing.assert_close(denoised(clean + sigma * noise, velocity, sigma), clean)
-
-
-def test_the_velocity_error_is_the_weighted_error_of_the_clean_latents():
-    clean, wrong, noise = torch.randn(3, 100, dtype=torch.float64, generator=torch.Generator().manual_seed(1))
-    sigma = torch.tensor(2.0, dtype=torch.float64)
-    noisy = clean + sigma * noise
-    error = velocity_target(clean, noise, sigma) - velocity_target(wrong, (noisy - wrong) / sigma, sigma)
-    torch.testing.assert_close(error**2, (clean - wrong) ** 2 * (1 + sigma**2) / sigma**2)
 
 
 def test_noise_levels_are_log_normal():

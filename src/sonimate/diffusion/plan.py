@@ -1,4 +1,4 @@
-"""Which frames the UNet sees together: a plan for every denoising step, as pure functions."""
+"""Windows of frames that the UNet sees together, for every denoising step."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from sonimate.types import Plan
 
 
 def step_plan(options: SamplingOptions, frames: int, step: int) -> Plan:
-    """The windows of denoising step `step` (from 0) over `frames` frames, for sampling them jointly."""
+    """The windows of denoising step `step` (from 0) over `frames` frames, denoised jointly."""
     if options.windows == "shift":
         return shifted_windows(
             frames,
@@ -28,8 +28,8 @@ def shifted_windows(
 ) -> Plan:
     """Time-aware position shift (paper alg. 1, NOTES 4.7): windows start at k * hop - step * shift_offset.
 
-    Frames are a circle, so every window is full: it wraps, and holds frames twice where there are fewer
-    frames than its length. Over the steps every frame meets every neighbour inside some window.
+    Frame indices wrap around at the end, so every window is full; with fewer frames than its length it holds
+    frames twice. Over the steps, any two neighbouring frames are together in some window.
     """
     hop = window_frames - overlap
     shift = step * shift_offset
@@ -40,9 +40,9 @@ def shifted_windows(
 
 
 def overlapping_windows(frames: int, *, window_frames: int, overlap: int) -> Plan:
-    """The same windows at every step, `overlap` frames shared by neighbours; the last ends with the video.
+    """The same windows at every step; neighbours share `overlap` frames, the last two more if needed.
 
-    One shorter window where there are fewer frames than its length.
+    The last window ends with the video. With fewer frames than a window's length there is one shorter window.
     """
     last = max(frames - window_frames, 0)
     starts = [*range(0, last, window_frames - overlap), last]
@@ -50,7 +50,7 @@ def overlapping_windows(frames: int, *, window_frames: int, overlap: int) -> Pla
 
 
 def independent_windows(frames: int, *, window_frames: int) -> Plan:
-    """Windows that share no frame, as few as possible and of equal length but for one frame."""
+    """Windows that share no frame: as few as possible, their lengths equal or one frame apart."""
     count = -(-frames // window_frames)
     bounds = [frames * index // count for index in range(count + 1)]
     return [list(range(start, stop)) for start, stop in pairwise(bounds)]

@@ -15,7 +15,7 @@ from sonimate.diffusion.precondition import add_noise
 from sonimate.diffusion.schedule import euler_step, sampling_sigmas
 from sonimate.types import Conditions, Plan
 
-Progress = Callable[[int, int], None]
+StepProgress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
@@ -31,7 +31,7 @@ def sample_latents(
     options: SamplingOptions,
     *,
     initial_mean: Tensor | float = 0.0,
-    progress: Progress = ignore_progress,
+    progress: StepProgress = ignore_progress,
 ) -> Tensor:
     """Latents (n, c, h, w) of n frames, float32.
 
@@ -126,7 +126,7 @@ def _sample_sequentially(
     latents: Tensor,
     steps: list[Step],
     options: SamplingOptions,
-    progress: Progress,
+    progress: StepProgress,
 ) -> Tensor:
     """The motion-frames baseline (paper table 4): one window after the other, each continues the last.
 
