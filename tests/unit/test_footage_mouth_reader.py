@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from media_samples import EXAMPLES
 
 from sonimate.apps.cli import main
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.footage import mouth_reader
-from sonimate.footage.mouth_reader import OWN, cross_validate
+from sonimate.footage.mouth_reader import OWN, MouthReader, cross_validate
 from sonimate.footage.shards import CLIPS, write_shards
+from sonimate.media.audio import read_audio
 from sonimate.media.wav import write_wav
 from sonimate.types import Waveform
 
@@ -93,3 +96,12 @@ def test_a_folder_that_cannot_be_judged_is_an_error(tmp_path, capsys):
     write_shards(tmp_path, CLIPS, [add_clip(tmp_path / "clips", "a", np.zeros(FRAMES))], max_bytes=1 << 30)
     assert main(["footage", "mouth-reader", str(tmp_path), "-o", reader]) == 2
     assert "1 clips of 1 speakers" in capsys.readouterr().err
+
+
+def test_the_reader_pads_sounds_to_30_seconds_as_it_was_fitted():
+    """A sound's end is read alike whether silence follows it in the file or not."""
+    sound = read_audio(EXAMPLES / "speech" / "jfk_inaugural.wav").samples[: 2 * SAMPLE_RATE_HZ]
+    longer = np.pad(sound, (0, 20 * SAMPLE_RATE_HZ))
+    reader = MouthReader.load()
+    short = reader(sound)
+    np.testing.assert_allclose(reader(longer)[: len(short) - 6], short[:-6], atol=1e-3 * np.abs(short).max())

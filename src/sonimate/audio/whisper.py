@@ -67,11 +67,15 @@ def log_mel(samples: Tensor, n_mels: int = 80) -> Tensor:
 
 
 class WhisperHiddenStates:
-    """The Whisper encoder as a function from sound to all its hidden states."""
+    """The Whisper encoder as a function from sound to all its hidden states.
 
-    def __init__(self, encoder: WhisperEncoder) -> None:
+    own_length: whether sounds keep their own length, instead of being padded to 30 s; by default as the
+    encoder's config says.
+    """
+
+    def __init__(self, encoder: WhisperEncoder, *, own_length: bool | None = None) -> None:
         self.encoder = encoder.eval().requires_grad_(False)
-        self.own_length = encoder.config.own_length
+        self.own_length = encoder.config.own_length if own_length is None else own_length
         self.piece_rows: int = encoder.config.max_source_positions
         if self.piece_rows <= 2 * MARGIN_ROWS + FADE_ROWS:
             raise InvalidCheckpoint(
