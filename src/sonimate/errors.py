@@ -6,17 +6,20 @@ from typing import Self
 
 
 class SonimateError(Exception):
-    """Base of every user-fixable error."""
+    """Base of every error that a user can fix."""
 
     exit_code = 2
 
 
+# Inputs: pictures, sounds, videos, options.
+
+
 class FileMissing(SonimateError):
-    """An input file does not exist."""
+    """An input file does not exist, or is a folder."""
 
 
 class UnreadableImage(SonimateError):
-    """The image cannot be decoded: truncated, or not an image."""
+    """The image cannot be decoded: it is damaged, or not an image of a known format."""
 
 
 class ImageTooLarge(SonimateError):
@@ -32,19 +35,41 @@ class FaceTooSmall(SonimateError):
 
 
 class UnreadableAudio(SonimateError):
-    """The file holds no decodable sound, or its samples are not finite."""
-
-
-class UnreadableVideo(SonimateError):
-    """The file holds no decodable moving picture."""
+    """The file holds no sound that can be decoded, or samples that are not finite."""
 
 
 class AudioTooShort(SonimateError):
     """The recording is shorter than the shortest that can be animated (0.2 s)."""
 
 
+class UnreadableVideo(SonimateError):
+    """The file holds no moving picture that can be decoded."""
+
+
+class OptionOutOfRange(SonimateError):
+    """An option's value lies outside its documented range."""
+
+
+# Outputs and folders.
+
+
 class OutputNotWritable(SonimateError):
     """The output folder is missing, not writable, or the disk is full."""
+
+
+class FolderInUse(SonimateError):
+    """Another run is writing the folder."""
+
+
+class FolderOfAnotherRun(SonimateError):
+    """The folder holds results that depend on other settings or data than those of this run."""
+
+
+class OutdatedData(SonimateError):
+    """The folder was written by an earlier version in a form that this one does not read."""
+
+
+# Models and downloads.
 
 
 class UnknownModel(SonimateError):
@@ -55,96 +80,31 @@ class InvalidCheckpoint(SonimateError):
     """A checkpoint's tensors do not match the architecture."""
 
 
-class OptionOutOfRange(SonimateError):
-    """An option's value lies outside its documented range."""
-
-
-class InvalidManifest(SonimateError):
-    """The table of footage is not UTF-8, or lacks a column."""
-
-
-class OutdatedData(SonimateError):
-    """The folder was written by an earlier version in a form that this one does not read."""
-
-
-class FolderInUse(SonimateError):
-    """Another run is writing the folder."""
-
-
-class LibraryFailed(SonimateError):
-    """A library failed on a file of footage in a way of its own; `reason` names its exception."""
-
-    def __init__(self, error: Exception):
-        super().__init__(f"{' '.join(str(error).split())}. Check that the file plays, or convert it to mp4.")
-        self.reason = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
-
-
-class RecordingsMissing(SonimateError):
-    """Recordings of people, from which synthetic speech takes phrases, are not installed."""
-
-
-class FolderOfAnotherRun(SonimateError):
-    """The folder holds results that depend on other settings or data than those of this run."""
-
-
-class EngineMissing(SonimateError):
-    """A speech engine is not installed; the message names the package."""
-
-
-class SynthesisFailed(SonimateError):
-    """A speech engine did not speak the text."""
-
-
-class UnknownVoice(SonimateError):
-    """espeak-ng has no voice of that name; `espeak-ng --voices` lists them."""
-
-
-class UnknownPhone(SonimateError):
-    """A speech engine named a phone that no table holds; add it to the table in speech/phones.py."""
-
-
-class TooFewClips(SonimateError):
-    """The footage holds too few usable clips to train on."""
-
-
-class UnusableClip(SonimateError):
-    """A training clip was rejected; the message is the reason counted in the report."""
-
-
 class LicencesNotAccepted(SonimateError):
-    """Files were asked for whose licences the user has not accepted yet."""
+    """The user has not yet accepted the licences of the files to download."""
 
 
 class HubUnreachable(SonimateError):
-    """The Hugging Face hub does not answer, or broke off."""
+    """The Hugging Face hub does not answer, or ended the connection."""
 
 
 class HubRefused(SonimateError):
-    """The hub does not hand a file over: terms not accepted, a bad token, no such repository or file."""
+    """The hub refuses a file: terms not accepted, a wrong token, or no such repository or file."""
 
 
 class DownloadCorrupted(SonimateError):
-    """What arrived is not the file that was promised."""
+    """A downloaded file differs from the published one."""
 
 
-class NonFiniteOutput(SonimateError):
-    """A network computed infinities or no numbers at all; no black frame is ever written silently."""
-
-
-class CompilationFailed(SonimateError):
-    """torch.compile cannot compile a network here: most often a compiler is missing."""
-
-
-class NotEnoughMemory(SonimateError):
-    """The run would need more memory than the device has free."""
+# This machine and its installation.
 
 
 class ExtraMissing(SonimateError):
-    """A command needs packages that this installation was made without."""
+    """A command needs packages of an extra that is not installed."""
 
     @classmethod
     def of(cls, extra: str, error: ModuleNotFoundError) -> Self:
-        """The error for a package of an extra. Raises `error` itself if what is missing is our own."""
+        """The error for a package of an extra. Raises `error` itself if a module of this package is missing."""
         if not error.name or error.name.startswith("sonimate"):
             raise error
         package = error.name.partition(".")[0]
@@ -163,13 +123,74 @@ class InstallationBroken(SonimateError):
     """A part of the installation that every video needs does not work."""
 
 
+class CompilationFailed(SonimateError):
+    """torch.compile cannot compile a network on this machine: most often a compiler is missing."""
+
+
+class NotEnoughMemory(SonimateError):
+    """The run would need more memory than the device has free."""
+
+
 class ClusterUnreachable(SonimateError):
     """No Ray cluster answers at the address."""
 
 
+# Computing and training.
+
+
+class NonFiniteOutput(SonimateError):
+    """A network computed NaN or infinity; such a result is never written to a video."""
+
+
 class TrainingDiverged(SonimateError):
-    """The loss is no longer a finite number."""
+    """The loss is NaN or infinite."""
 
 
 class StepFailed(SonimateError):
-    """A command that runs several others ended, because one of these failed."""
+    """One of the commands that a command runs failed."""
+
+
+# Footage.
+
+
+class InvalidManifest(SonimateError):
+    """The table of footage is not UTF-8, or lacks a column."""
+
+
+class UnusableClip(SonimateError):
+    """A training clip was rejected; the message is the reason that the report counts."""
+
+
+class TooFewClips(SonimateError):
+    """The footage holds too few usable clips for training."""
+
+
+class LibraryFailed(SonimateError):
+    """A library failed on a file of footage in a way of its own; `reason` names its exception."""
+
+    def __init__(self, error: Exception):
+        super().__init__(f"{' '.join(str(error).split())}. Check that the file plays, or convert it to mp4.")
+        self.reason = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
+
+
+# Synthetic speech.
+
+
+class RecordingsMissing(SonimateError):
+    """Recordings of people, from which synthetic speech takes phrases, are not installed."""
+
+
+class EngineMissing(SonimateError):
+    """A speech engine is not installed; the message names the package."""
+
+
+class SynthesisFailed(SonimateError):
+    """A speech engine did not speak the text."""
+
+
+class UnknownVoice(SonimateError):
+    """espeak-ng has no voice of that name; `espeak-ng --voices` lists them."""
+
+
+class UnknownPhone(SonimateError):
+    """A speech engine named a phone that no table holds; add it to the table in speech/phones.py."""

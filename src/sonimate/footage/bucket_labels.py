@@ -15,6 +15,7 @@ import numpy as np
 from sonimate.codecs.mesh.codec import canonical_expression
 from sonimate.configs import MAX_BUCKET
 from sonimate.face.pose import fit_pose, to_canonical
+from sonimate.face.regions import face_height
 from sonimate.footage.sample import Sample, each
 
 STAGE = "buckets"
@@ -49,7 +50,7 @@ def bucket_labels(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
 
     landmarks: (n, v, 3) px. expression: (n, v, 3) cm, pose-normalised vertices (relative to any fixed face).
     With var over the clip's frames, (cx, cy) the centre and (w, h) the sides of the box around the landmarks
-    in px, and H the median distance from forehead to chin (landmarks 10 and 152, with depth) in px:
+    in px, and H the median distance from forehead to chin (`face_height`, with depth) in px:
 
     m_t = sqrt(var cx + var cy + (var w + var h) / 2) / H / HEAD_UNIT
     m_e = sqrt(mean over vertices of (var x + var y + var z)) / FACE_HEIGHT_CM / EXPRESSION_UNIT
@@ -60,7 +61,7 @@ def bucket_labels(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:
     """
     low, high = landmarks[:, :, :2].min(1), landmarks[:, :, :2].max(1)
     box = np.concatenate([(low + high) / 2, high - low], axis=1)
-    height = np.median(np.linalg.norm(landmarks[:, 10] - landmarks[:, 152], axis=1))
+    height = np.median(face_height(landmarks))
     head = np.sqrt(box.var(0)[:2].sum() + box.var(0)[2:].mean()) / height
     face = np.sqrt(expression.var(0).sum(1).mean()) / FACE_HEIGHT_CM
     return np.array([head / HEAD_UNIT, face / EXPRESSION_UNIT])
