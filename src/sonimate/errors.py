@@ -104,7 +104,7 @@ class ExtraMissing(SonimateError):
 
     @classmethod
     def of(cls, extra: str, error: ModuleNotFoundError) -> Self:
-        """The error for a package of an extra. Raises `error` itself if a module of this package is missing."""
+        """The error for a package of an extra. Raises `error` itself if a module of sonimate is missing."""
         if not error.name or error.name.startswith("sonimate"):
             raise error
         package = error.name.partition(".")[0]
