@@ -160,3 +160,15 @@ def test_missing_speech_is_an_error_for_users(shards, tmp_path, name, capsys):
     assert main(["features", *arguments]) == 2
     assert f"{tmp_path / name} holds no utterances" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_the_verb_computes_every_clip_at_every_speed_and_each_utterance(shards, utterances, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["features", str(shards), "-o", str(out), "--speech", str(utterances)]) == 0
+    assert f"2 clips and 1 utterances; see {out}/derived.json" in capsys.readouterr().out
+    samples = load_samples(out / "samples")
+    real = [sample.clip_id for sample in samples if sample.kind == "real"]
+    assert {(clip.speed, clip.version) for clip in real} == {(s, v) for s in (0.9, 1.0, 1.1) for v in (0, 1)}
+    assert len(samples) == len(real) + 1
+    report = json.loads((out / "derived.json").read_text())
+    assert len(real) + len(report["dropped"]) == 2 * 3 * 2

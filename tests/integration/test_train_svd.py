@@ -168,6 +168,17 @@ def test_features_are_computed_once_and_for_missing_shards_again(
         write_latents(shards, data, start, device=CPU, size_px=128)
 
 
+def test_the_verb_computes_features_of_a_size(
+    shards: Path, start: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["features", str(shards), "-o", str(tmp_path / "data"), "--model", str(start), "--size", "128"]
+    assert main([*command, "--device", "cpu"]) == 0
+    assert "2 shards written" in capsys.readouterr().out
+    assert [clip.latents.shape[2:] for clip in read_latents(tmp_path / "data", start)] == [(16, 16)] * 2
+    assert main([*command, "--calibrate-buckets"]) == 2
+    assert "2 clips; a calibration needs 8 or more" in capsys.readouterr().err
+
+
 def test_a_trained_model_animates(data: Path, start: Path, words: Path, tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(yaml.safe_dump(RECIPE))
