@@ -1,4 +1,4 @@
-"""The command line of `sonimate animate`; sampling that it leaves out is the model's own. Loads no torch."""
+"""The command line of `sonimate animate`. Options that are not given are the model's own."""
 
 from __future__ import annotations
 
@@ -6,7 +6,15 @@ import argparse
 from typing import get_args
 
 from sonimate.apps.arguments import Subparsers, face_box, frame_rate, interval, mask_box, number, whole
-from sonimate.configs import COMPACT, FULL, MAX_BUCKET, Precision, SamplingOptions
+from sonimate.configs import (
+    COMPACT,
+    FULL,
+    MAX_BUCKET,
+    MAX_SIZE_PX,
+    MIN_SIZE_PX,
+    Precision,
+    SamplingOptions,
+)
 
 MAX_SEED = 2**63 - 1
 OMIT = argparse.SUPPRESS
@@ -33,7 +41,7 @@ def _add_picture_options(parser: argparse.ArgumentParser) -> None:
     add = group.add_argument
     add(
         "--size",
-        type=whole(64, 8192),
+        type=whole(MIN_SIZE_PX, MAX_SIZE_PX),
         metavar="PX",
         help="compact model: limit of the longer side (default: 1024); full model: approximate shorter "
         "side, both sides in multiples of 64 (default: 512)",
@@ -94,7 +102,7 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
         type=whole(0, MAX_SEED),
         default=OMIT,
         metavar="N",
-        help="another seed gives other motion (default: derived from the picture and the sound, and printed)",
+        help="another seed gives other motion (default: derived from picture and sound; see the report)",
     )
     add("--steps", type=whole(1, 1000), default=OMIT, metavar="N", help=f"denoising steps ({_both('steps')})")
     add(
@@ -136,7 +144,7 @@ def _add_sampling_options(parser: argparse.ArgumentParser) -> None:
     add(
         "--as-reference",
         action="store_true",
-        help="treat sound, frame count, noise and decoding as the authors' implementation does",
+        help="sound, number of frames, noise and decoding as in the authors' implementation",
     )
 
 

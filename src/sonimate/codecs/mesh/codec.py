@@ -78,7 +78,7 @@ class MeshCodec:
         self.expression_std = expression_std.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
         self._gap_of = self.basis[:, UPPER_LIP_INNER, 1] - self.basis[:, LOWER_LIP_INNER, 1]
-        maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis)
+        maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis, optimize=True)
         self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
         normal = self._write @ self._write.T
         self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
