@@ -1,5 +1,5 @@
 """One denoising step of the full-size UNet on this machine, in float32 with random weights: its time and peak
-memory, beside one call of diffusers' UNet of the same size, which hears nothing. Both predict three guidance
+memory, beside one call of diffusers' UNet of the same size without audio. Both predict three guidance
 branches of 5 frames of 256 x 256 px. One after another, each in a process of its own; needs 14 GB free.
 """
 
@@ -55,7 +55,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def in_own_process(network: str, channels: int) -> dict:
-    """What `measure` tells, with the memory of nothing else."""
+    """The result of `measure` from a process of its own, whose memory holds nothing else."""
     line = [sys.executable, __file__, "--network", network, "--channels", str(channels)]
     return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
 

@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def in_a_process(minutes: float) -> dict:
-    """What `draw` tells, its memory being no other video's."""
+    """The result of `draw` from a process of its own, whose memory holds no other video."""
     line = [sys.executable, __file__, "--draw", str(minutes)]
     return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
 

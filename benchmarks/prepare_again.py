@@ -1,7 +1,7 @@
-"""Does `sonimate prepare` give the same bytes, whatever happens? Prepares footage four times from nothing:
-undisturbed, again, killed half-way and started again, and on a local Ray cluster of two workers.
+"""Does `sonimate prepare` write the same bytes each time? Prepares footage four times from the start: twice
+undisturbed, once killed half-way and started again, and once on a local Ray cluster of two workers.
 
-Folders of these names in OUT are removed first.
+Removes the folders here, again, killed and ray of OUT first.
 """
 
 from __future__ import annotations

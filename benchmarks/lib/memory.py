@@ -1,4 +1,4 @@
-"""How much memory a computation holds beside what was there before it: its activations."""
+"""Memory of a computation's activations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch.profiler import ProfilerActivity, profile
 
 
 def peak_activation_bytes(compute: Callable[[], object]) -> int:
-    """Most bytes that PyTorch's CPU allocator held during `compute`, over those that it held before."""
+    """Peak bytes of PyTorch's CPU allocator during `compute`, minus those that it held before."""
     with torch.no_grad(), profile(activities=[ProfilerActivity.CPU], profile_memory=True) as profiled:
         compute()
     assert profiled.profiler is not None

@@ -1,4 +1,4 @@
-"""Is a video what it promises: H.264 and AAC that decode to the end, 25 fps, as long as its sound."""
+"""Does a video play: H.264 and AAC that decode to the end, 25 fps, as long as the sound it was made for?"""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PICTURE_PX = 64
 
 
 def faults(video: Path, sound: Path) -> list[str]:
-    """What is wrong with `video`, made for the sound file `sound`: nothing, or what was expected and found.
+    """The faults of `video`, made for the sound file `sound`, each with the expected and the found value.
 
     Every packet is decoded. Raises the errors of `read_audio` when there is no sound to read.
     """

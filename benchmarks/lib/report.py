@@ -1,4 +1,4 @@
-"""Numbers -> what people read and machines compare: a markdown table, verdicts, a JSON file."""
+"""Numbers -> a printed table, checks against targets, and a JSON file."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def publish(
     checks: Sequence[Check] = (),
     summary: Mapping[str, Any] | None = None,
 ) -> Path:
-    """Print a table, the summary and the verdicts, and write them to OUT/name.json; returns that path."""
+    """Print a table, the summary and the checks, and write them to OUT/name.json; returns that path."""
     summary = summary or {}
     print(markdown_table(rows), end="\n\n")
     for key, value in summary.items():

@@ -120,8 +120,8 @@ def state_bytes(counts: Counts, *, processes: int) -> dict[str, float]:
 
 
 def validation_bytes(counts: Counts, *, processes: int, frames: int, side: int) -> dict[str, float]:
-    """Bytes of the first GPU while it validates, by scheme: what state is left without gradients, a whole
-    float32 copy of the average, the autoencoder, and the more that sampling or decoding hold in float32."""
+    """Bytes of the first GPU while it validates, by scheme: the state without gradients, a whole float32 copy
+    of the average, the autoencoder, and the activations of sampling or of decoding, whichever are more."""
     everything = counts.trained + counts.frozen
     sampling = BRANCHES * frames * side**2 * FULL_COSTS.unet_numbers
     decoding = SEAMLESS_DECODE.chunk_frames * (8 * side) ** 2 * FULL_COSTS.decoder_numbers
@@ -140,7 +140,7 @@ def activation_bytes(networks: Denoiser, *, frames: int, side: int) -> int:
 
     networks: on the meta device.
     """
-    networks = networks.bfloat16()  # lest copies for autocast count as activations
+    networks = networks.bfloat16()  # so that copies for autocast do not count as activations
     with FakeTensorMode(allow_non_fake_inputs=True), _as_on_a_gpu():
         networks = networks.to_empty(device="cpu").requires_grad_(True)  # the tracker expects all trained
         for parameter in networks.parameters():

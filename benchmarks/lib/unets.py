@@ -63,7 +63,7 @@ def random_conditions(config: UNetConfig, frames: int, side: int) -> Conditions:
 
 
 def stock_inputs(inputs: dict[str, Tensor]) -> dict:
-    """The same for diffusers' UNet, which knows no audio."""
+    """The same for diffusers' UNet, which has no audio inputs."""
     return {
         "sample": inputs["sample"],
         "timestep": inputs["timestep"],

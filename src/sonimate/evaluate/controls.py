@@ -60,7 +60,8 @@ def measure_control(
     """Animate all cases at each of `values` of one of CONTROLS; all other controls stay automatic."""
     default = {(case.name, seed): _animate(pipeline, case, seed)[0] for case in cases for seed in seeds}
     for value in values:
-        rows, r_real = [], []
+        rows: list[tuple[float, ...]] = []
+        r_real: list[float] = []
         for case in cases:
             for seed in seeds:
                 curves, expression = _animate(pipeline, case, seed, **{control: value})
@@ -69,7 +70,7 @@ def measure_control(
                         spread(curves.rotation),
                         spread(curves.translation),
                         expression,
-                        curves.mouth.std(),
+                        float(curves.mouth.std()),
                         correlation(curves.mouth, default[case.name, seed].mouth),
                     )
                 )

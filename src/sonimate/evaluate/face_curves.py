@@ -20,7 +20,7 @@ from sonimate.face.regions import (
 )
 
 EYES = ((RIGHT_EYE, LID_PAIRS[:2]), (LEFT_EYE, LID_PAIRS[2:]))
-"""Contour of each eye, and the pairs of lid points whose distance tells how open it is."""
+"""Contour of each eye, and the pairs of lid points whose distance measures how open it is."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def face_curves(landmarks: np.ndarray) -> FaceCurves:
 
 def eye_opening(landmarks: np.ndarray) -> np.ndarray:
     """Eye aspect ratio (Soukupova and Cech 2016), mean of both eyes: (n, 478, 3) px -> (n,)."""
-    ratios = []
+    ratios: list[np.ndarray] = []
     for contour, lids in EYES:
         opening = sum(_distance(landmarks, upper, lower) for upper, lower in lids)
         ratios.append(opening / (len(lids) * _distance(landmarks, contour[0], contour[EYE_CORNER_COUNT])))

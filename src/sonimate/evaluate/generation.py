@@ -1,4 +1,8 @@
-"""What a pipeline generates, measured: from its motion without drawing it, or from the video it writes."""
+"""What a pipeline generates, measured: from its motion without drawing it, or from the video it writes.
+
+Both give the same ratios between settings. Turns of the head are larger in the motion: a tracker finds about
+0.6 of their angle in the video, since the warp flattens the depth of the face.
+"""
 
 from __future__ import annotations
 

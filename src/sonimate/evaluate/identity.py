@@ -1,5 +1,5 @@
-"""Is it still the same person: dlib's face descriptors (He et al. 2016, trained by King 2017). Needs the
-`eval` extra."""
+"""Does a face stay the same person's: distances of dlib's face descriptors (He et al. 2016, trained by King
+2017). Needs the extra `eval`."""
 
 from __future__ import annotations
 
@@ -11,30 +11,34 @@ from typing import Any
 import cv2
 import numpy as np
 
+from sonimate.errors import ExtraMissing
 from sonimate.types import Face
 
 LANDMARKS_FILE = "shape_predictor_5_face_landmarks.dat"
 DESCRIPTOR_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 SURROUNDINGS = 2.0
-"""The detector looks at a crop this many times as large as the face box."""
+"""Side of the crop in which dlib looks for the face, divided by the longer side of the face box."""
 CROP_PX = 320
-"""Its side: faces of 160 px, twice the smallest that dlib's detector finds."""
+"""Side of the scaled crop. A face then has 160 px, twice the smallest that dlib's detector finds."""
 
 
 class FaceIdentity:
-    """Descriptors of one person's face in pictures that all show it at about the same place."""
+    """Face descriptors. Raises ExtraMissing when dlib or its models are not installed."""
 
     def __init__(self) -> None:
         folder = models_folder()
-        self._dlib: Any = import_module("dlib")
+        try:
+            self._dlib: Any = import_module("dlib")
+        except ModuleNotFoundError as error:
+            raise ExtraMissing.of("eval", error) from error
         self._detect = self._dlib.get_frontal_face_detector()
         self._points = self._dlib.shape_predictor(str(folder / LANDMARKS_FILE))
         self._network = self._dlib.face_recognition_model_v1(str(folder / DESCRIPTOR_FILE))
 
     def __call__(self, pixels: np.ndarray, face: Face) -> np.ndarray:
-        """Descriptor (128,) of the face in uint8 RGB (h, w, 3) that lies near `face`.
+        """Descriptor (128,) of the face that lies near `face` in pixels, uint8 RGB (h, w, 3).
 
-        Where dlib's own detector sees nothing (paintings, turned heads) the box of `face` itself is aligned.
+        Where dlib's own detector finds no face (paintings, turned heads), the box of `face` is used.
         """
         x0, y0, x1, y1 = face.box
         half = SURROUNDINGS * max(x1 - x0, y1 - y0) / 2
@@ -57,11 +61,11 @@ class FaceIdentity:
 
 
 def models_folder() -> Path:
-    """Where face-recognition-models keeps its files; the package itself is not imported, for that warns.
+    """Folder of the files of face-recognition-models, whose own import would warn.
 
-    Raises ModuleNotFoundError when it is not installed.
+    Raises ExtraMissing when it is not installed.
     """
     spec = find_spec("face_recognition_models")
     if spec is None or not spec.submodule_search_locations:
-        raise ModuleNotFoundError("Measuring identity needs pip install 'sonimate[eval]'.")
+        raise ExtraMissing.of("eval", ModuleNotFoundError(name="face_recognition_models"))
     return Path(spec.submodule_search_locations[0]) / "models"

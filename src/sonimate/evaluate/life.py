@@ -20,14 +20,17 @@ from sonimate.evaluate.statistics import (
 )
 
 SETTLING_SECONDS = 0.5
-"""Lips take this long to come to rest after the last word."""
+"""Time that the lips have to close after the last word; it does not count as silence."""
 
 
 @dataclass(frozen=True)
 class LifeScore:
-    """head_degrees, head_heights: spread of rotation and translation. drift_*: last five seconds against
-    the first; slope_*: a minute. acceleration: median over landmarks, face heights per frame squared.
-    silent_opening: mean mouth opening in the silence after the speech."""
+    """One face that speaks and then is silent.
+
+    head_degrees, head_heights: spread of the head's rotation and translation. drift_*: how far its mean pose
+    in the last five seconds is from the first five. slope_*: its drift a minute. acceleration: median over
+    landmarks, face heights per frame squared. silent_opening: mean mouth opening in the silence.
+    """
 
     source: str
     seconds: float

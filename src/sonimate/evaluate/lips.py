@@ -150,7 +150,8 @@ def compare_settings(
     portraits = [portrait_from_pixels(clip.pixels) for clip in clips]
     for values in product(*settings.values()):
         chosen = dict(zip(settings, values, strict=True))
-        r, ratio = [], []
+        r: list[float] = []
+        ratio: list[float] = []
         for clip, portrait in zip(clips, portraits, strict=True):
             pipeline = pipeline_for(clip)
             options = replace(pipeline.sampling, **chosen)

@@ -32,7 +32,8 @@ class Drift:
 def blink_frames(eyes: np.ndarray) -> list[int]:
     """The most closed frame of every blink in an eye-opening curve (n,)."""
     level = eyes / open_level(eyes)
-    blinks, start = [], None
+    blinks: list[int] = []
+    start: int | None = None
     for frame, value in enumerate(level):
         if start is None and value < CLOSING:
             start = frame
