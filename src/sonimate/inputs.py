@@ -1,4 +1,4 @@
-"""The two files that a user gives, read and checked. Loads no torch, so that bad ones are refused at once."""
+"""Reads and checks the two files that a user gives, without torch, so that errors are reported at once."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ _log = logging.getLogger("sonimate")
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an animation starts from. waveform: 16 kHz. sound_path: whose sound the video will carry.
-    canvas: what the frames are to be laid into with `PasteBack`, where that was asked for."""
+    """What an animation starts from. waveform: 16 kHz. sound_path: the file with the sound for the video.
+    canvas: with paste_back, the picture into which `PasteBack` pastes the frames."""
 
     portrait: Portrait
     waveform: Waveform
@@ -36,7 +36,7 @@ class Inputs:
 
     @property
     def face_box(self) -> Box:
-        """Where the face is in the picture that the video shows, px; before the full model's resizing."""
+        """The face's box in the picture that the video shows, px; before the full model's resizing."""
         if self.canvas is None:
             return self.portrait.face.box
         left, top, right, _ = self.canvas.box
@@ -60,12 +60,12 @@ def read_inputs(
     """Read a sound file and a portrait file; the other options are those of `read_portrait`.
 
     paste_back: the video shows the whole picture at its own size, at most MAX_SIZE_PX, with even sides; the
-    portrait, the part of it that moves, then needs no even ones.
+    portrait, the part that moves, may then have odd sides.
     Raises the errors of `read_audio` and `read_portrait`; a silent sound is only a logged warning.
     """
     waveform = read_audio(audio)
     if is_silent(waveform):
-        _log.warning("%s is silent: the portrait will live but not speak.", audio)
+        _log.warning("%s is silent: the head will move, but the mouth will not speak.", audio)
     choice = _Choice(Path(portrait), face, face_box, mask_box, mesh)
     found, canvas = _read(choice, size, crop=crop, paste_back=paste_back)
     return Inputs(found, waveform, Path(audio), canvas)
@@ -88,7 +88,7 @@ def read_portrait(
     crop: the picture is first cut to the face's surroundings: `crop_box`, or for the full model
     `reference_crop`. mask_box: full model only; the box for the face mask and the crop, in place of the
     landmarks' box: a number from 0.5 to 3 scales that one about its centre, four numbers are a box in pixels
-    of the file's picture. mesh: one that is already loaded.
+    of the file's picture. mesh: a `FaceMesh` that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
     return _read(_Choice(Path(path), face, face_box, mask_box, mesh), size, crop=crop, paste_back=False)[0]
@@ -112,7 +112,7 @@ def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
 
 @dataclass(frozen=True)
 class _Choice:
-    """Which face of which file is meant, and which box the full model takes for it."""
+    """The face that the user chose in a file, and the box that the full model takes for it."""
 
     path: Path
     index: int | None
@@ -165,7 +165,7 @@ def _check_options(size: int | None, mask_box: MaskBox | None) -> None:
 def _read(
     choice: _Choice, size: int | None, *, crop: bool, paste_back: bool
 ) -> tuple[Portrait, Canvas | None]:
-    """The portrait, and what to paste it back into; even sides for whichever becomes the video's frame."""
+    """The portrait and, with paste_back, its canvas; what becomes the video's frame has even sides."""
     _check_options(size, choice.mask_box)
     picture = read_image(choice.path)
     file_width = picture.shape[1]

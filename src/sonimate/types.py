@@ -1,4 +1,4 @@
-"""Data contracts that cross module boundaries: plain, frozen, framework-free where possible."""
+"""Data types that several packages share: plain, frozen, without torch where possible."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class Face:
 class Portrait:
     """The image to animate: `pixels` uint8 RGB (h, w, 3) and the face in it.
 
-    mask_box: (x0, y0, x1, y1) in pixels, the box that the full model's face mask is drawn around; None: the
-        face's own.
+    mask_box: (x0, y0, x1, y1) in pixels, the box around which the full model draws its face mask; None:
+        the face's own box.
     """
 
     pixels: np.ndarray
@@ -68,7 +68,7 @@ class Portrait:
 
 @dataclass(frozen=True)
 class Conditions:
-    """All that steers the UNet, per generated frame (n frames at `fps`).
+    """All inputs that control the UNet, per generated frame (n frames at `fps`).
 
     image_embeds: (n, 1, c). audio_tokens, null_audio_tokens: (n, k, c).
     motion_buckets: (n, 2), head then expression, nominally in [0, 128], the dynamic scale included.

@@ -51,7 +51,7 @@ def canonical_face() -> CanonicalFace:
 
 @lru_cache(maxsize=1)
 def canonical_vertices() -> np.ndarray:
-    """(478, 3) cm: the canonical face's vertices, and for each iris five times the middle of its eye."""
+    """(478, 3) cm: the canonical face's vertices, and for all points of an iris the middle of its eye."""
     face = canonical_face().vertices.astype(np.float64)
     eyes = [face[list(contour)].mean(0) for contour in (RIGHT_EYE, LEFT_EYE)]
     return np.concatenate([face, np.repeat(eyes, 5, axis=0)])
@@ -59,7 +59,7 @@ def canonical_vertices() -> np.ndarray:
 
 @lru_cache(maxsize=1)
 def mirror_partners() -> np.ndarray:
-    """(478,) each landmark's counterpart on the other side of the face; those in the middle are their own."""
+    """(478,) each landmark's counterpart on the other side; a landmark in the middle is its own."""
     face = canonical_face().vertices
     away = np.linalg.norm((face * [-1, 1, 1])[:, None] - face, axis=2)
     return np.concatenate([away.argmin(1), MIRRORED_IRISES])

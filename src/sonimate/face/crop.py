@@ -1,4 +1,4 @@
-"""The part of a picture around a face: cut out to be animated, and laid back into the picture afterwards."""
+"""The part of a picture around a face: cut out for the animation, and pasted back into the picture."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ WIDER_RATIOS = (0.6, 0.75, 1.0)
 """Tried one after another until the face has room."""
 
 ROOM = 0.15
-"""Share of the crop's side that a face needs beyond it: a head that moves nearer to the border drags along
-what must stay in place there."""
+"""Share of the crop's side that must be free around the face: a head that moves near the border would move
+the border too."""
 
 FEATHER = 0.1
 """Share of the crop's side over which frames fade into the picture."""
@@ -28,19 +28,19 @@ FEATHER = 0.1
 
 @dataclass(frozen=True)
 class Canvas:
-    """Where frames belong. pixels: uint8 (h, w, 3), the whole picture with even sides. box: px of it that
-    the frames show."""
+    """The picture into which frames are pasted. pixels: uint8 (h, w, 3), the whole picture, with even sides.
+    box: the part that the frames show, px."""
 
     pixels: np.ndarray
     box: PixelBox
 
 
 def crop_box(face: Box, *, width: int, height: int) -> PixelBox:
-    """What the compact model is shown of an image (height, width) around a face box: `reference_crop`, but
-    for faces that are narrow or at the image's edge.
+    """The compact model's crop of an image (height, width) around a face box: `reference_crop`, unless the
+    face is narrow or at the image's edge.
 
-    Around these the square is enlarged until there is room; where the image is too narrow for that, it gives
-    way to the expanded box.
+    Around such a face the square grows until it leaves ROOM; where the image is too narrow for that, the
+    expanded box replaces the square.
     """
     for ratio in (REFERENCE_RATIO, *WIDER_RATIOS):
         square = process_bbox(face, expand_ratio=ratio, width=width, height=height)
@@ -51,7 +51,7 @@ def crop_box(face: Box, *, width: int, height: int) -> PixelBox:
 
 
 def reference_crop(face: Box, *, width: int, height: int) -> PixelBox:
-    """What the full model is shown: the released weights were tuned on exactly this square (NOTES 2.4)."""
+    """The full model's crop: the released weights were trained on exactly this square (NOTES 2.4)."""
     return process_bbox(face, expand_ratio=REFERENCE_RATIO, width=width, height=height)
 
 
@@ -64,10 +64,10 @@ def move_face(face: Face, box: PixelBox, *, width: int, height: int) -> Face:
 
 
 class PasteBack:
-    """Lays frames into a still picture: `map(PasteBack(canvas), frames)` streams whole pictures.
+    """Pastes frames into a still picture: `map(PasteBack(canvas), frames)` streams whole pictures.
 
-    Toward the sides of the box that lie inside the picture the frame fades out along a cosine, so that it is
-    the picture itself at the border. Outside the box the picture's pixels stay as they are.
+    At sides of the box that lie inside the picture the frame fades into the picture along a cosine. Pixels
+    outside the box do not change.
     """
 
     def __init__(self, canvas: Canvas):
@@ -96,7 +96,7 @@ class PasteBack:
 
 
 def _has_room(face: Sequence[float], crop: Sequence[int], image_end: int) -> bool:
-    """Whether a crop leaves a face ROOM along one axis; at the image's own edge it needs none."""
+    """Whether a crop leaves ROOM beside a face along one axis; at the edge of the image none is needed."""
     start, end = crop
     room = ROOM * (end - start)
     return (start == 0 or start + room <= face[0]) and (end == image_end or face[1] <= end - room)

@@ -1,4 +1,4 @@
-"""Where faces are: MediaPipe's short-range BlazeFace (Bazarevsky et al. 2019), over scales, tiles and turns.
+"""Face detection: MediaPipe's short-range BlazeFace (Bazarevsky et al. 2019), at several scales and turns.
 
 Image coordinates are continuous: pixel (0, 0) covers [0, 1) x [0, 1), so resizing multiplies them.
 """
@@ -25,18 +25,18 @@ ANCHOR_LAYERS = ((8, 2), (16, 6))
 """(stride in input pixels, anchors per cell): 16 x 16 x 2 + 8 x 8 x 6 = 896 anchors."""
 
 SCORE_CLIP = 100.0
-"""Logits are clipped here before the sigmoid, as in MediaPipe, so that exp cannot overflow."""
+"""Logits are clipped to this before the sigmoid, as in MediaPipe, so that exp cannot overflow."""
 
 MIN_SCORE = 0.35
-"""A candidate's score. Below MediaPipe's 0.5 because `FaceMesh` confirms every candidate twice."""
+"""Lowest score of a candidate. Below MediaPipe's 0.5, because `FaceMesh` confirms each candidate twice."""
 
 MIN_OVERLAP = 0.3
-"""MediaPipe's intersection over union above which two detections are one face."""
+"""Two detections with a larger intersection over union than this are one face, as in MediaPipe."""
 
 USUAL_LEVELS = (-1, 0, 1, 2)
-"""Pyramid levels always searched: the image with a margin, whole, in halves and in quarters (at most 60
-tiles), which finds any face taller than about 5 % of the longer side. Finer ones only when
-these find none."""
+"""Pyramid levels that are always searched: the image with a margin, whole, in halves and in quarters (at most
+60 tiles), which finds any face taller than about 5 % of the longer side. Finer levels are searched only when
+these find no face."""
 
 FINEST_LEVEL = 5
 """At most 4,000 tiles, some 5 s: a 48 px face in an image of 8,000 px."""
@@ -148,7 +148,7 @@ def merge(detections: Sequence[Detection]) -> list[Detection]:
 
 
 def transform(detection: Detection, matrix: np.ndarray) -> Detection:
-    """The detection mapped by an affine (2, 3); its box stays a square-on box of the same relative size."""
+    """The detection mapped by an affine (2, 3); its box stays upright, of the same relative size."""
     scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
     half = (detection.box[2:] - detection.box[:2]) / 2 * scale
     centre = matrix[:, :2] @ ((detection.box[2:] + detection.box[:2]) / 2) + matrix[:, 2]
@@ -160,13 +160,13 @@ def transform(detection: Detection, matrix: np.ndarray) -> Detection:
 
 
 def finer_levels(height: int, width: int) -> range:
-    """Levels beyond the usual, until a detector pixel is at most 1.5 image pixels: a 40 px face spans 27."""
+    """Levels after the usual, until a detector pixel is at most 1.5 image pixels: a 40 px face has 27."""
     finest = math.ceil(math.log2(max(height, width) / (1.5 * TILE_PX)))
     return range(USUAL_LEVELS[-1] + 1, min(finest, FINEST_LEVEL) + 1)
 
 
 def tiles(height: int, width: int, level: int, angle: float = 0.0) -> Iterator[Roi]:
-    """The squares that the detector looks at: half overlapping, over an image turned by `angle` radians.
+    """The squares that the detector reads: half overlapping, over an image turned by `angle` radians.
 
     At level k a tile is the longer side of the (turned) image over 2**k, so that level 0 is one tile and
     level -1 one with a margin, for faces that fill the frame.

@@ -10,15 +10,15 @@ MaskBox = float | Box
 """The box that the full model takes for the face: the landmarks' own box scaled by a number, or this box."""
 
 SIZE_UNIT_PX = 64
-"""The VAE shrinks by 8 and the UNet by 8 again."""
+"""The VAE shrinks each side by 8, and the UNet by 8 again."""
 
 MASK_AREA = 1.1
 """The face mask is wider and higher than the face by this factor."""
 
 
 def rounded_size(width: int, height: int, image_size: int) -> tuple[int, int]:
-    """Width and height, scaled to a shorter side of about `image_size`, in whole multiples of 64 px: half to
-    even, the aspect ratio gives way (NOTES 2.1)."""
+    """Width and height, scaled to a shorter side of about `image_size` and rounded to multiples of 64 px,
+    halves to even, so that the aspect ratio may change a little (NOTES 2.1)."""
     scale = image_size / min(width, height)
     columns, rows = round(width * scale / SIZE_UNIT_PX), round(height * scale / SIZE_UNIT_PX)
     return columns * SIZE_UNIT_PX, rows * SIZE_UNIT_PX
@@ -40,7 +40,7 @@ def moved_box(box: Box, crop: PixelBox, *, width: int, height: int) -> Box:
 
 
 def face_mask_box(box: Box, *, width: int, height: int, area: float = MASK_AREA) -> PixelBox:
-    """The rectangle of an image (height, width) in which the voice acts: `box` scaled by `area`, clipped.
+    """The rectangle of an image (height, width) in which the sound acts: `box` scaled by `area`, clipped.
 
     Halves are floored before and after adding them to the centre, as in the reference: weights were
     trained on masks rounded so.
@@ -66,8 +66,8 @@ def expanded_box(box: Box, *, expand_ratio: float, width: int, height: int) -> B
 def process_bbox(box: Box, *, expand_ratio: float, width: int, height: int) -> PixelBox:
     """The square crop around a face: `expanded_box`, then made square.
 
-    The square has the shorter side of the expanded box. Along the longer one it moves toward
-    the face's centre as far as the expanded box allows.
+    The square has the shorter side of the expanded box. Along the longer side it lies as close to the face's
+    centre as the expanded box allows.
     """
     x0, y0, x1, y1 = box
     left, top, right, bottom = expanded_box(box, expand_ratio=expand_ratio, width=width, height=height)
@@ -84,16 +84,16 @@ def process_bbox(box: Box, *, expand_ratio: float, width: int, height: int) -> P
 
 def _centred(centre: float, length: float, low: float, high: float) -> float:
     """Start of a stretch of `length` as near to `centre` as fits into [low, high]."""
-    slack = (high - low - length) / 2
+    free = (high - low - length) / 2
     middle = (low + high) / 2
-    return middle + min(max(centre - middle, -slack), slack) - length / 2
+    return middle + min(max(centre - middle, -free), free) - length / 2
 
 
 def reference_face_choice(boxes: Sequence[Box]) -> Box:
-    """The face that the reference implementation takes, for parity; sonimate itself takes the largest.
+    """The face that the reference implementation takes, for comparison; sonimate itself takes the largest.
 
-    It never updates the running maximum, so that the last box larger than the first one wins (NOTES 2.5).
-    `boxes` come by descending score and are not empty.
+    The reference never updates its maximum, so that the last box larger than the first one wins (NOTES 2.5).
+    `boxes` come by descending score and contain at least one.
     """
     first, *others = boxes
     return next((box for box in reversed(others) if _area(box) > _area(first)), first)

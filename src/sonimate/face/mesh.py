@@ -22,6 +22,7 @@ from sonimate.face.detect import (
     overlap,
     transform,
 )
+from sonimate.face.regions import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
 from sonimate.types import Face
 
 CROP_PX = 256
@@ -34,29 +35,26 @@ MIN_PRESENCE = 0.5
 """MediaPipe's own threshold on the probability that the crop holds a face."""
 
 MIN_CONFIRMATION = 0.7
-"""Score the detector must give when it looks again, upright and well scaled, at what the mesh calls a
-face. The mesh alone calls a bearded neck a face with a presence of 0.9998. On 17 portraits, also shrunk to
-a face of 24 px, noisy, dark or compressed, faces score 0.77 and more; all else 0.62 and less, but for one
-blurred sign with windows for eyes, seen only once the real face was painted over."""
+"""Lowest score of a second detection, upright and well scaled, of what the mesh takes for a face. The mesh
+alone gives a bearded neck a presence of 0.9998. On 17 portraits, also shrunk to a face of 24 px, noisy, dark
+or compressed, faces score 0.77 and more, and everything else 0.62 and less, except one blurred sign with
+windows like eyes, found only after the real face was painted over."""
 
 SURE_PRESENCE = 0.9999
-"""Presence above which tracking does not look again (22 of 24 real clips never fall below it)."""
+"""Presence above which tracking needs no second detection (22 of 24 real clips are always above it)."""
 
 CROP_GAIN = 0.25
-"""Share of a small move that the crop follows in one frame. The network answers a new crop of the same
-face with slightly moved landmarks; fed back whole, a still face shimmers by up to 2 px in 300."""
+"""Share of a small move that the crop follows in one frame. From a new crop of the same face the network
+reads slightly other landmarks; if the crop followed them fully, a still face would shimmer by 2 px in 300."""
 
 SETTLING_FRAMES = 8
-"""Times the first frame of a track is measured, to start from where the damped crop comes to rest."""
+"""Times that the first frame of a track is measured, so that the damped crop starts at rest."""
 
 CROP_LEEWAY = 0.08
-"""Move, over the side of the crop, from which the crop follows fully, so that fast heads stay inside."""
+"""Move, in sides of the crop, from which the crop follows fully, so that fast heads stay inside."""
 
 MIN_FACE_PX = 48
-"""Shortest face that can be animated: its mouth is some 16 pixels wide and its lips 2 pixels thick."""
-
-RIGHT_EYE_OUTER, LEFT_EYE_OUTER = 33, 263
-"""Landmarks whose line is level in the crop."""
+"""Smallest face that can be animated: its mouth is some 16 pixels wide and its lips 2 pixels thick."""
 
 
 class FaceMesh:
@@ -68,10 +66,10 @@ class FaceMesh:
         self._network = BundledNetwork("face_landmarks_detector.tflite", outputs, num_threads)
 
     def find(self, pixels: np.ndarray) -> list[Face]:
-        """All faces of an image, left to right; none gives an empty list.
+        """All faces of an image, left to right; an empty list if there is none.
 
-        pixels: uint8 RGB (h, w, 3) of any size. Looks for upright faces, then turned ones, then ever
-        smaller ones; each only when the steps before found nothing.
+        pixels: uint8 RGB (h, w, 3) of any size. Searches upright faces, then turned ones, then ever
+        smaller ones; each step only when the steps before found nothing.
         """
         faces = self._search(pixels, USUAL_LEVELS)
         steps = [(USUAL_LEVELS, math.radians(turn)) for turn in TURNS_DEGREES]
@@ -85,7 +83,7 @@ class FaceMesh:
         return self._measure(pixels, roi_from_landmarks(face.landmarks))
 
     def track(self, frames: Iterable[np.ndarray], *, start: Face | None = None) -> Iterator[Face | None]:
-        """One face through a video: per frame uint8 RGB (h, w, 3) the face, or None where no face is seen.
+        """One face through a video: of each frame, uint8 RGB (h, w, 3), the face or None.
 
         Follows `start` (a face of the first frame), by default the largest; when it is lost, the largest
         found again. Only the crop depends on the frames before: landmarks are not smoothed.
@@ -102,7 +100,7 @@ class FaceMesh:
             yield face
 
     def _settle(self, pixels: np.ndarray, face: Face) -> Face:
-        """The face as tracking a still video of `pixels` would come to see it."""
+        """The face as tracking measures it after some frames of a still video of `pixels`."""
         roi = roi_from_landmarks(face.landmarks)
         for _ in range(SETTLING_FRAMES):
             face = self._measure(pixels, roi)
@@ -125,26 +123,26 @@ class FaceMesh:
         return faces
 
     def _upright(self, pixels: np.ndarray, face: Face) -> Face:
-        """The face refined from its own crop or from where the detector, looking again from four sides, sees
-        it best: whichever has more presence. BlazeFace often reads an upside-down face as upright."""
+        """The face refined from its own crop, or from the best of second detections in four turns: the one
+        with more presence. BlazeFace often takes an upside-down face for an upright one."""
         faces = [self.refine(pixels, face)]
-        looks = [look for turn in range(4) for look in self._look(pixels, face, turn * math.pi / 2)]
-        if looks:
-            best = roi_from_detection(max(looks, key=lambda look: look.score))
+        again = [found for turn in range(4) for found in self._detect_again(pixels, face, turn * math.pi / 2)]
+        if again:
+            best = roi_from_detection(max(again, key=lambda found: found.score))
             faces.append(self.refine(pixels, self.refine(pixels, self._measure(pixels, best))))
         return max(faces, key=lambda face: face.presence)
 
     def _is_confirmed(self, pixels: np.ndarray, face: Face) -> bool:
-        return face.presence >= MIN_PRESENCE and bool(self._look(pixels, face))
+        return face.presence >= MIN_PRESENCE and bool(self._detect_again(pixels, face))
 
-    def _look(self, pixels: np.ndarray, face: Face, turn: float = 0.0) -> list[Detection]:
-        """What the detector sees at the face, looking at twice its box with the eyes level plus `turn`."""
+    def _detect_again(self, pixels: np.ndarray, face: Face, turn: float = 0.0) -> list[Detection]:
+        """Detections at the face in a crop of twice its box, with the eyes level plus `turn` radians."""
         near = roi_from_landmarks(face.landmarks)
         wide = replace(near, size=near.size * 2 / ROI_SCALE, angle=near.angle + turn)
-        seen = self._detector.detect_tile(wide.crop(pixels, TILE_PX))
-        looks = [transform(look, wide.to_image(TILE_PX)) for look in seen if look.score >= MIN_CONFIRMATION]
+        found = self._detector.detect_tile(wide.crop(pixels, TILE_PX))
+        sure = [transform(face, wide.to_image(TILE_PX)) for face in found if face.score >= MIN_CONFIRMATION]
         box = np.array([face.box])
-        return [look for look in looks if overlap(look.box, box)[0] > MIN_OVERLAP]
+        return [detection for detection in sure if overlap(detection.box, box)[0] > MIN_OVERLAP]
 
     def _measure(self, pixels: np.ndarray, roi: Roi) -> Face:
         crop = roi.crop(pixels, CROP_PX)
@@ -174,7 +172,7 @@ def roi_from_detection(detection: Detection) -> Roi:
 def roi_from_landmarks(landmarks: np.ndarray) -> Roi:
     """The crop of landmarks (478, 3): their box along the line of the eyes.
 
-    MediaPipe takes the box along the image's axes; along the eyes it does not grow as the head rolls.
+    MediaPipe takes the box along the image's axes; along the eyes the box does not grow when the head rolls.
     """
     across = landmarks[LEFT_EYE_OUTER, :2] - landmarks[RIGHT_EYE_OUTER, :2]
     angle = math.atan2(across[1], across[0])
@@ -242,7 +240,7 @@ def select_face(
 
 
 def _is_inside_one(box: np.ndarray, faces: Sequence[Face]) -> bool:
-    """Whether the middle of `box` lies in a known face: the same face again, or a part of it."""
+    """Whether the middle of `box` lies in a known face: then it is the same face, or a part of it."""
     middle = (box[:2] + box[2:]) / 2
     boxes = np.array([face.box for face in faces]).reshape(-1, 4)
     return bool(((boxes[:, :2] < middle) & (boxes[:, 2:] > middle)).all(1).any())

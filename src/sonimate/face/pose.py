@@ -1,6 +1,6 @@
 """Head pose: the similarity transform between the canonical face and landmarks in an image.
 
-The camera is taken as orthographic, which is how the landmark network's depth behaves:
+The camera model is orthographic, as the depth of the landmark network is:
 image = scale * rotation @ canonical + translation, with y flipped so that it points down in images.
 """
 
@@ -17,7 +17,7 @@ FLIP = np.array([1.0, -1.0, -1.0])
 """Canonical axes (y up, z to the viewer) to image axes (y down, z away)."""
 
 JAW_HEIGHT_CM = -1.2
-"""Rigid landmarks below this canonical height follow the jaw, so they do not vote on the head's pose."""
+"""Rigid landmarks below this canonical height follow the jaw, so the fit of the head's pose ignores them."""
 
 LARGE_ANGLE = 2.5
 """Rotations from this angle on, in radians, are read from their symmetric part."""
@@ -88,7 +88,7 @@ def relative_motion(pose: Pose, reference: Pose) -> np.ndarray:
 
 
 def apply_motion(reference: Pose, motion: np.ndarray) -> Pose:
-    """The poses (n) that `relative_motion` would describe as `motion` (n, 6)."""
+    """The poses (n) whose `relative_motion` against `reference` is `motion` (n, 6)."""
     rotation = rotation_matrix(motion[:, :3]) @ reference.rotation[0]
     translation = np.repeat(reference.translation[:1], len(motion), axis=0)
     translation[:, :2] += motion[:, 3:5] * reference.scale[0]
@@ -115,7 +115,8 @@ def rotation_vector(rotation: np.ndarray) -> np.ndarray:
 def _large_rotation_vector(
     rotation: np.ndarray, cosine: np.ndarray, twice_sine_axis: np.ndarray
 ) -> np.ndarray:
-    """The same from the symmetric part, cos 1 + (1 - cos) axis axis^T, since the sine vanishes at pi."""
+    """The vectors of rotations near pi, where the sine vanishes, from the symmetric part of the matrices:
+    cos 1 + (1 - cos) axis axis^T."""
     symmetric = (rotation + np.swapaxes(rotation, 1, 2)) / 2
     outer = symmetric - cosine[:, None, None] * np.eye(3)
     longest = np.diagonal(outer, axis1=1, axis2=2).argmax(1)

@@ -1,5 +1,5 @@
-"""Where things are in MediaPipe's face mesh: every landmark index of this project, by name, and the lengths
-that all measures are built on.
+"""MediaPipe's face mesh: the name of every landmark index that this project uses, and the basic lengths of a
+face.
 
 "Right" and "left" are the subject's. Landmarks 0 to 467 are the mesh, 468 to 477 the irises.
 """
@@ -26,6 +26,7 @@ LOWER_LIP_INNER_EDGE = (14, 87, 317, 178, 402, 88, 318, 95, 324)
 RIGHT_EYE = (33, 246, 161, 160, 159, 158, 157, 173, 133, 155, 154, 153, 145, 144, 163, 7)
 """Contour of the eye: outer corner, upper lid, inner corner, lower lid."""
 LEFT_EYE = (263, 466, 388, 387, 386, 385, 384, 398, 362, 382, 381, 380, 374, 373, 390, 249)
+RIGHT_EYE_OUTER, LEFT_EYE_OUTER = RIGHT_EYE[0], LEFT_EYE[0]
 EYE_CORNER_COUNT = 8
 """Steps along an eye's contour from its outer to its inner corner."""
 RIGHT_UPPER_LID, RIGHT_LOWER_LID = 159, 145

@@ -28,8 +28,8 @@ SILENCE_RMS = 1e-3
 """-60 dB of full scale, below the room tone of any usable voice recording."""
 
 MIN_GAP_SECONDS, MAX_GAP_SECONDS = 0.1, 30.0
-"""Missing stretches that are filled with silence to keep lips and voice aligned: longer than the rounding
-of timestamps, shorter than the jump of a broken clock."""
+"""Gaps between these lengths are filled with silence, which keeps lips and voice aligned: shorter ones are
+rounding of timestamps, longer ones are errors in them."""
 
 CLOCKLESS_FORMATS = ("aac", "ac3", "amr", "dts", "eac3", "gsm", "loas", "mp3", "truehd")
 """FFmpeg's names of formats that store no times: it counts packets at the first one's rate, so that the times
@@ -66,8 +66,8 @@ class Sound:
 def read_audio(path: str | Path, rate_hz: int = SAMPLE_RATE_HZ) -> Waveform:
     """Read a sound file, or a video's sound track, as the mean of its channels at `rate_hz`.
 
-    The formats are those of `open_container`. Time 0 is the first sample; stretches missing from the file are
-    silent. Raises FileMissing, UnreadableAudio (no sound in it, damaged, NaN or infinite samples), or
+    The formats are those of `open_container`. Time 0 is the first sample; gaps in the file become
+    silence. Raises FileMissing, UnreadableAudio (no sound in it, damaged, NaN or infinite samples), or
     AudioTooShort (under 0.2 s).
     """
     sound = stream_sound(path, mono=True)
@@ -113,7 +113,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
 
 
 def is_silent(waveform: Waveform) -> bool:
-    """Whether even the loudest 50 ms stay below SILENCE_RMS."""
+    """Whether the loudest 50 ms have an RMS below SILENCE_RMS."""
     window = max(1, waveform.rate_hz // 20)
     padded = np.pad(waveform.samples, (0, -len(waveform.samples) % window))
     power = np.square(padded, dtype=np.float64).reshape(-1, window).mean(axis=1)
@@ -121,7 +121,7 @@ def is_silent(waveform: Waveform) -> bool:
 
 
 def first_sound_time(container: InputContainer) -> float | None:
-    """Seconds, on the container's clock, at the first sample that `read_audio` returns; None if mute."""
+    """Seconds, on the container's clock, at the first sample of `read_audio`; None without sound."""
     if not container.streams.audio:
         return None
     stream = container.streams.audio[0]

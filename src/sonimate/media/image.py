@@ -15,7 +15,7 @@ from sonimate.errors import ImageTooLarge, UnreadableImage
 from sonimate.media.files import replacing, require_file, write_errors
 
 MAX_PIXELS = 120_000_000
-"""Photographs of 108 MP telephones and 102 MP medium-format cameras pass; decoding one stays within 2 GB."""
+"""Allows photographs of 108 MP phones and 102 MP medium-format cameras; decoding one takes at most 2 GB."""
 
 WHITE = (255, 255, 255)
 """The colour behind a transparent portrait: that of the page for which it was cut out."""

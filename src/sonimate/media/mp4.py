@@ -49,7 +49,7 @@ animates."""
 def require_writable_mp4(path: str | Path) -> Path:
     """Return `path` as an absolute Path if an mp4 can be put there, else raise OutputNotWritable."""
     if Path(path).suffix.lower() != ".mp4":
-        raise OutputNotWritable(f"{path} would hold an mp4 video. Give it a name that ends in .mp4.")
+        raise OutputNotWritable(f"{path} is not a name for an mp4 video. Give it a name that ends in .mp4.")
     return require_writable(path)
 
 
@@ -128,7 +128,7 @@ class VideoWriter:
                 with write_errors(self._path):
                     self._container.close()
             except BaseException:
-                # Without its file, closing a long video fails at once instead of moving it all for faststart.
+                # Delete the file first: closing then fails at once and moves no long video for faststart.
                 partial.unlink(missing_ok=True)
                 with suppress(FFmpegError, OSError):
                     self._container.close()

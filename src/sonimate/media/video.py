@@ -29,7 +29,7 @@ HD_HEIGHT_PX = 720
 """From this height on, untagged video is BT.709 by convention, below it BT.601."""
 
 TIE_SECONDS = 1e-3
-"""A tick this close to halfway between two frames takes the later one: rounding must not repeat frames."""
+"""A time this close to halfway between two frames takes the later one: rounding must not repeat frames."""
 
 EXACT_CHROMA = Interpolation.BICUBIC | Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT
 """Conversion between RGB and YUV without shortcuts: no tint, and no loss of fine colour."""
@@ -96,8 +96,8 @@ def at_constant_rate(
 ) -> Iterator[Item]:
     """Pick, from (time, item) pairs in time order, the item nearest to each tick origin + i / fps.
 
-    Ticks run from the origin (None: the first item's time) to `last_seconds` after the last item's time,
-    that span being rounded to whole ticks.
+    Ticks run from the origin (None: the first item's time) to `last_seconds` after the last item's time;
+    this span is rounded to whole ticks.
     """
     tick, previous = 0, None
     for time, item in timed:
