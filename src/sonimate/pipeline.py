@@ -119,7 +119,7 @@ class SonicPipeline:
         device: "auto", "cpu", "cuda" or "mps". dtype: of UNet, autoencoder and CLIP; "auto" is float16 for
         the full model on a GPU, else float32. offload: see `__init__`. compile_unet: by torch.compile, for
         static shapes: it takes minutes at first, and pays off over many runs of one size.
-        Raises UnknownModel, InvalidCheckpoint, OptionOutOfRange.
+        Raises UnknownModel, FileMissing, InvalidCheckpoint, ExtraMissing, OptionOutOfRange.
         """
         folder, chosen = model_folder(model), choose_device(device)
         components = load_components(folder, choose_dtype(dtype, chosen, full=is_full(folder)))

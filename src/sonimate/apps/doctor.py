@@ -163,8 +163,13 @@ def check_model() -> list[Finding]:
 
 def check_extras() -> list[Finding]:
     """For each extra, the packages that are not installed."""
+    try:
+        extras = packages_of_extras()
+    except metadata.PackageNotFoundError:
+        advice = "Install it by pip install -e . in a clone of the repository."
+        return [Finding("extras", "missing", "unknown: sonimate is not installed as a package", advice)]
     findings: list[Finding] = []
-    for extra, packages in packages_of_extras().items():
+    for extra, packages in extras.items():
         absent = [name for name in packages if not _installed(name)]
         if absent:
             detail = f"not installed: {', '.join(absent)}"
