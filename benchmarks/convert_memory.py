@@ -1,7 +1,8 @@
 """Memory and time of `sonimate models convert` for a UNet of the full size: 1492 float32 tensors of random
-numbers, 6.3 GB. The rest of the release is the tests' miniature.
+numbers, 6.3 GB. The other parts of the release are the small ones of the tests.
 
-Release and model are deleted afterwards. Another process writes the release, with the UNet in its memory.
+Another process writes the release, so that the UNet is not in the memory of the conversion. Release and model
+are deleted afterwards.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Print the coefficients of `sonimate.costs` as measured here: `python benchmarks/costs.py [--full]`.
 
-The compact model's come from two runs of the command, the full model's from a call of its UNet (6.3 GB of
-random float32 weights) and of its decoder. Live activations are counted at a quarter of the UNet's width,
-where those of many frames fit; they go with the width.
+Two runs of the command give the compact model's; a call of the UNet (6.3 GB of random float32 weights) and
+one of the decoder give the full model's. Activations are counted at a quarter of the UNet's width, where
+many frames fit into memory, and scaled with the width.
 """
 
 from __future__ import annotations
@@ -39,8 +39,9 @@ SIDE = 32
 UNET_FRAMES, DECODED_FRAMES = 5, 4
 NARROW = 4
 ATTENTION_FLOP = 7_300
-"""Of spatial self-attention, per position of every frame and position that it looks at: 4 times the channels
-of all its layers, each level's divided by the square of how many positions share one of its own."""
+"""Of spatial self-attention, per position of each frame and per attended position: 4 times the channels of
+all its layers. The channels of each level are divided by the square of the positions of the first level that
+share one of its positions."""
 FULL_UNET = UNetConfig()
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -93,7 +94,7 @@ def run_of(size: int) -> dict[str, Any]:
 
 
 def full_unet(rate: float) -> dict[str, float]:
-    """Time of one branch, of which attention's part is known from its products; live activations."""
+    """Time of one branch without attention, whose part follows from its products, and its activations."""
     unet = random_network(lambda: SpatioTemporalUNet(FULL_UNET))
     work = fastest(lambda: unet(*window(UNET_FRAMES))) * rate / (UNET_FRAMES * SIDE**2)
     parameters = sum(parameter.numel() for parameter in unet.parameters())
@@ -113,7 +114,7 @@ def full_unet(rate: float) -> dict[str, float]:
 
 
 def reused_share(unet: SpatioTemporalUNet) -> float:
-    """Time of a call that reuses deep features over that of a whole one."""
+    """Time of a call that reuses deep features, divided by the time of a whole call."""
     inputs, cache = window(UNET_FRAMES, unet.config), DeepFeatures()
     with torch.no_grad():
         unet(*inputs, cache=cache)
@@ -121,7 +122,7 @@ def reused_share(unet: SpatioTemporalUNet) -> float:
 
 
 def interpolation(rate: float) -> dict[str, float]:
-    """Time of a frame between two, per pixel: RIFE's, and optical flow's."""
+    """Time to interpolate a frame, per pixel, by RIFE and by optical flow."""
     rife = random_network(lambda: IFNet(IFNetConfig()))
     noise = torch.rand(1, 3, 8 * SIDE, 8 * SIDE)
     first = functional.avg_pool2d(noise, 9, 1, 4)
@@ -169,7 +170,7 @@ def full_decoder(rate: float) -> dict[str, float]:
 
 
 def random_network(build: Callable[[], Network]) -> Network:
-    """A network of small random weights; the libraries' own initialisation of so many takes minutes."""
+    """A network of small random weights. The libraries' own initialisation would take minutes."""
     with torch.device("meta"):
         network = build()
     network.to_empty(device="cpu").eval().requires_grad_(False)
@@ -179,7 +180,7 @@ def random_network(build: Callable[[], Network]) -> Network:
 
 
 def fastest(compute: Callable[[], object], runs: int = 3) -> float:
-    """Seconds of the fastest run after one that warms up."""
+    """Seconds of the fastest run, after one run that does not count."""
     compute()
     seconds = []
     with torch.no_grad():

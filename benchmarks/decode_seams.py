@@ -1,9 +1,10 @@
-"""How far decoding in chunks is from decoding a clip whole, and how much the picture jumps where chunks meet.
+"""Difference between decoding in chunks and decoding a clip whole, and jumps of the picture where chunks
+meet.
 
 The decoder's temporal convolutions and its normalisation over frames couple all frames that are decoded
-together. Random weights of three kinds stand for the trained ones, which cannot be had here. Errors, jumps
-(what a step from frame to frame has beyond the whole clip's) and steps are gray levels of 255, means over all
-pixels.
+together. The trained weights are not available here; three kinds of random weights replace them. Errors,
+jumps (steps between frames minus those of the whole clip) and steps are in grey levels of 255, means over
+all pixels.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from sonimate.configs import REFERENCE_DECODE, DecodeOptions
 
 FRAMES, SIDE = 72, 8
 ENDS_FRAMES = 12
-"""Left out of errors and steps at both ends of the clip, where the decoder pads with zeros in any case."""
+"""Frames at both ends of the clip that do not count: there the decoder pads with zeros in each case."""
 BLUR_FRAMES, MOVING_PART = 3.0, 0.3
 GOLDEN = Path(__file__).parents[1] / "tests" / "golden" / "modules"
 WIDTHS, LAYERS = (32, 32, 64, 64), 2
@@ -56,7 +57,8 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def compare(vae: AutoencoderKLTemporalDecoder, latents: Tensor) -> list[dict]:
-    """A row a plan: cost against decoding once, error, and steps from frame to frame, in gray levels."""
+    """One row for each plan: cost relative to decoding once, error, and steps between frames, in grey
+    levels."""
     codec = SVDCodec(vae, middle=FlowMiddle())
     whole = decoded(codec, latents, DecodeOptions(chunk_frames=len(latents), overlap_frames=0))
     rows = []

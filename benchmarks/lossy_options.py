@@ -1,6 +1,6 @@
-"""What the options that trade exactness for speed do to the bundled model: time of its UNet, and distance of
-the latents from those of the default options, in standard deviations of these. Beside them, what else gives
-that speed or that distance: fewer steps, another shift of the windows, another seed.
+"""Speed and exactness of the bundled model with options that trade one for the other: time of the UNet, and
+distance of the latents from those of the default options, in standard deviations. For comparison: fewer
+steps, another shift of the windows, and another seed.
 """
 
 from __future__ import annotations

@@ -1,10 +1,11 @@
-"""Can the full model's layout learn at all? A tiny one, autoencoder included, learns two real clips by heart.
+"""Can the full model's architecture learn? A tiny one, with its autoencoder, is trained on two real clips
+until it reproduces them.
 
-overfit.py CLIP CLIP --out FOLDER     e.g. GRID clips of 3 s; about an hour on one core, resumable
+overfit.py CLIP CLIP --out FOLDER     for example GRID clips of 3 s; about an hour on one core, resumable
 
-Everything is the real thing but for size: sonimate prepare, features of frozen networks, sonimate train, both
-stages, and the pipeline on the first frame and the sound of each clip. Faces fill 64 px frames: the margin is
-narrowed, so that a mouth is wide enough to show whether it is open. Frames are enlarged for the face mesh.
+All other parts are the real ones: sonimate prepare, features of frozen networks, both stages of sonimate
+train, and the pipeline on the first frame and the sound of each clip. The margin around the face is
+narrower, so that the mouth is wide enough in 64 px frames. The face mesh sees enlarged frames.
 """
 
 from __future__ import annotations
@@ -114,7 +115,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def shards_of(clips: Sequence[Path], out: Path) -> list[ShardClip]:
-    """The clips through the stages of preparation, each with a narrower margin around the face."""
+    """The prepared clips, with a narrower margin around the face."""
     footage = out / "footage"
     footage.mkdir(parents=True, exist_ok=True)
     for clip in clips:
@@ -133,7 +134,7 @@ def frames_of(clip: ShardClip, out: Path) -> list[np.ndarray]:
 
 
 def write_start(folder: Path, clips: Sequence[ShardClip], vae_steps: int) -> None:
-    """A full model's folder: an autoencoder fitted to the clips, Whisper, and random networks else."""
+    """Write a full model: an autoencoder fitted to the clips, Whisper, and otherwise random networks."""
     folder.mkdir(exist_ok=True)
     torch.manual_seed(0)
     frames = [[resize_to_multiple_of_64(f, SIDE_PX) for f in frames_of(c, folder.parent)] for c in clips]
@@ -193,8 +194,8 @@ def fit_autoencoder(clips: Sequence[torch.Tensor], steps: int) -> Any:
 
 
 def measure(pipeline: SonicPipeline, clip: ShardClip, out: Path) -> dict[str, Any]:
-    """A clip's first frame animated by its sound: r of its mouth with the real one, and r of the real frames
-    seen through the autoencoder, which bounds it."""
+    """Animate a clip's first frame by its sound: r of the generated and the real mouth, and its upper bound,
+    r of the real frames after the autoencoder."""
     mesh = FaceMesh(num_threads=1)
     real = frames_of(clip, out)
     truth = mouth_opening(clip.landmarks().astype(np.float64))[::VIDEO_FRAMES_PER_LATENT]

@@ -1,8 +1,9 @@
-"""What the lean UNet gains at a quarter of the full model's width: time against diffusers' UNet without audio
-and against the same network whose temporal attention projects its context for every pixel, in the same pieces
-or, as one writes it at first, undivided; and memory of guidance branch by branch. Takes 3 GB. The contestants
-take turns and are judged by processor time, which other programs' use of the machine disturbs less than the
-clock's. OMP_WAIT_POLICY=PASSIVE keeps threads that wait from counting as busy.
+"""Time and memory of the lean UNet at a quarter of the full model's width, beside diffusers' UNet without
+audio and beside the same network with temporal attention that projects its context for every pixel, both in
+pieces and undivided; and memory of guidance branch by branch. Takes 3 GB.
+
+The networks run by turns, and processor time decides: other programs disturb it less than wall time.
+OMP_WAIT_POLICY=PASSIVE keeps waiting threads from counting as busy.
 """
 
 from __future__ import annotations
@@ -36,11 +37,11 @@ REUSED = "sonimate, deep features reused"
 SIGMA = 10.0
 MAX_RATIO_TO_STOCK = 1.05
 MIN_GAIN_OVER_PER_PIXEL = 1.3
-"""Of all that the lean network does; the context alone is a fifth (docs/decisions/0009)."""
+"""Of all savings of the lean network together; the context alone gives a fifth (docs/decisions/0009)."""
 MAX_SEQUENTIAL_MEMORY = 0.45
 MAX_DIFFERENCE = 1e-5
-"""Of float32 outputs, absolute where they are below 1 and relative above: what guidance multiplies by 7.5 has
-values of several units, and rounding grows with them."""
+"""Of float32 outputs: absolute below 1, relative above, since rounding grows with the values, which guidance
+multiplies by 7.5."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -128,8 +129,8 @@ def undivided(predict: Callable[[], Tensor]) -> Tensor:
 
 
 def context_per_pixel(unet: SpatioTemporalUNet, inputs: dict[str, Tensor]) -> Tensor:
-    """Our UNet but for the window's tokens in temporal attention: repeated for every pixel before they are
-    projected, the image token through a softmax, as in diffusers' UNet. Layers run in the same pieces."""
+    """Our UNet with the temporal attention of diffusers' UNet: it repeats the window's tokens for every pixel
+    before it projects them, and computes a softmax over the image token. Layers run in the same pieces."""
 
     def temporal_layer(self, x: Tensor, context: Context) -> Tensor:
         window_tokens = context.per_window()
@@ -150,7 +151,7 @@ def context_per_pixel(unet: SpatioTemporalUNet, inputs: dict[str, Tensor]) -> Te
 
 
 def attention_per_pixel(layer: CrossAttention, x: Tensor, image: Tensor, audio: Tensor) -> Tensor:
-    """`CrossAttention.forward` without a mask, and without knowing that the image is a single token."""
+    """`CrossAttention.forward` without a mask and without its shortcut for a single image token."""
     query, adapter = layer.to_q(x), layer.processor
     seen = attend(query, layer.to_k(image), layer.to_v(image), layer.heads)
     heard = attend(query, adapter.to_k_ip[0](audio), adapter.to_v_ip[0](audio), layer.heads)
@@ -168,13 +169,11 @@ def arithmetic_ratio(config: UNetConfig, frames: int, side: int) -> float:
     return per_pixel.get_total_flops() / ours.get_total_flops()
 
 
-def take_turns(
-    contestants: dict[str, Callable[[], Tensor]], runs: int
-) -> dict[str, list[tuple[float, float]]]:
-    """Seconds of every run by contestant: the processor's, all threads together, and the clock's."""
-    times: dict[str, list[tuple[float, float]]] = {name: [] for name in contestants}
+def take_turns(networks: dict[str, Callable[[], Tensor]], runs: int) -> dict[str, list[tuple[float, float]]]:
+    """Seconds of every run of each network: processor time of all threads, and wall time."""
+    times: dict[str, list[tuple[float, float]]] = {name: [] for name in networks}
     for _ in range(runs):
-        for name, run in contestants.items():
+        for name, run in networks.items():
             processor, clock = time.process_time(), time.perf_counter()
             run()
             times[name].append((time.process_time() - processor, time.perf_counter() - clock))
