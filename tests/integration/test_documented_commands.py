@@ -97,8 +97,9 @@ def without_requirements(parser: argparse.ArgumentParser) -> argparse.ArgumentPa
     for sub in all_parsers(parser):
         for action in sub._actions:
             action.required = False
-            if action.nargs is None:
-                action.nargs = "?"
+            action.nargs = {None: "?", "+": "*"}.get(action.nargs, action.nargs)
+        for group in sub._mutually_exclusive_groups:
+            group.required = False
     return parser
 
 

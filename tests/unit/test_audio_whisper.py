@@ -5,6 +5,7 @@ from contextlib import AbstractContextManager
 from importlib.resources import files
 from pathlib import Path
 from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -26,6 +27,7 @@ from sonimate.checkpoints.store import load_audio_encoder, load_components, save
 from sonimate.errors import AudioTooShort, FileMissing, InvalidCheckpoint, OptionOutOfRange, UnreadableAudio
 from sonimate.evaluate.curves import correlation
 from sonimate.media.audio import read_audio
+from sonimate.models.whisper_encoder import WhisperEncoder
 
 PIECE_ROWS = 1500
 BUNDLED = Path(str(files("sonimate") / "bundled/compact/audio_encoder"))
@@ -51,9 +53,13 @@ class PositionEncoder(torch.nn.Module):
         return [rows, rows]
 
 
+def hidden_states_of(encoder: PositionEncoder) -> WhisperHiddenStates:
+    return WhisperHiddenStates(cast(WhisperEncoder, encoder))
+
+
 @pytest.fixture
 def positions() -> WhisperHiddenStates:
-    return WhisperHiddenStates(PositionEncoder())
+    return hidden_states_of(PositionEncoder())
 
 
 @pytest.mark.parametrize("rows", [1, 1499, 1500, 1501, 2700, 2701, 4445, 9000])
@@ -97,7 +103,7 @@ def test_modes_agree_below_one_piece(positions):
 def test_only_an_encoder_of_own_length_reads_less_than_30_seconds(rows: int, own_length: bool) -> None:
     encoder = PositionEncoder(own_length=own_length)
     sound = np.zeros(rows * ROW_SAMPLES, np.float32)
-    states = WhisperHiddenStates(encoder)(sound)
+    states = hidden_states_of(encoder)(sound)
     assert len(states) == rows
     if rows <= PIECE_ROWS:
         expected = min(rows + MARGIN_ROWS, PIECE_ROWS) if own_length else PIECE_ROWS
@@ -106,7 +112,7 @@ def test_only_an_encoder_of_own_length_reads_less_than_30_seconds(rows: int, own
     else:
         assert set(encoder.encoded_rows) == {PIECE_ROWS}
     encoder.encoded_rows.clear()
-    WhisperHiddenStates(encoder)(sound, mode="reference")
+    hidden_states_of(encoder)(sound, mode="reference")
     assert set(encoder.encoded_rows) == {PIECE_ROWS}
 
 
@@ -141,7 +147,7 @@ def test_unknown_mode_is_named(positions):
 
 def test_too_few_positions_are_refused():
     with pytest.raises(InvalidCheckpoint, match="300"):
-        WhisperHiddenStates(PositionEncoder(positions=300))
+        hidden_states_of(PositionEncoder(positions=300))
 
 
 def test_missing_folder_is_named(tmp_path):
