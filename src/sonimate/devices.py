@@ -14,7 +14,7 @@ from sonimate.errors import CompilationFailed, OptionOutOfRange
 
 
 class Stage:
-    """Networks that work together: on the device at once, or, offloaded, only within the `with` block."""
+    """Networks that work together: always on the device, or with `offload` only inside the `with` block."""
 
     def __init__(self, networks: Sequence[nn.Module], device: torch.device, offload: bool):
         self._networks, self._device, self._offload = networks, device, offload
@@ -35,7 +35,10 @@ class Stage:
 
 
 def choose_device(name: str) -> torch.device:
-    """For "auto" CUDA, else Apple's MPS, else the CPU. Raises OptionOutOfRange for one that is not there."""
+    """The device of that name. "auto" is the first of CUDA, Apple's MPS and the CPU that this machine has.
+
+    Raises OptionOutOfRange if the machine has no such device.
+    """
     counts = {
         "cuda": torch.cuda.device_count(),
         "mps": int(torch.backends.mps.is_available()),
@@ -52,7 +55,10 @@ def choose_device(name: str) -> torch.device:
 
 
 def choose_dtype(name: Precision, device: torch.device, *, full: bool) -> torch.dtype:
-    """The floating-point type that computes; see `SonicPipeline.from_pretrained`. Raises OptionOutOfRange."""
+    """The networks' floating-point type. "auto" is float16 for the full model on a GPU, else float32.
+
+    Raises OptionOutOfRange.
+    """
     if name == "auto":
         return torch.float16 if full and device.type != "cpu" else torch.float32
     if name not in get_args(Precision):

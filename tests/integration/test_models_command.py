@@ -1,4 +1,4 @@
-"""`sonimate models`: convert a release in miniature, and list, describe and check what came of it."""
+"""`sonimate models`: convert a release in miniature, and list, describe and check the result."""
 
 import json
 import shutil
@@ -65,7 +65,7 @@ def test_convert_gives_an_account(release: Release, tmp_path: Path, capsys: Capt
     assert account["peak_memory_mb"] > 0
 
 
-def test_convert_tells_its_progress_on_standard_error(
+def test_convert_shows_its_progress_on_standard_error(
     release: Release, tmp_path: Path, capsys: Capture
 ) -> None:
     assert models("convert", *options(release), "-o", tmp_path / "m") == 0
@@ -133,7 +133,9 @@ def test_list_names_the_bundled_models_then_those_of_folders(
         assert [entry["model"] for entry in output_of(capsys, "list", folder)] == ["compact", str(model)]
 
 
-def test_list_tells_of_what_is_no_model_and_goes_on(model: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_list_names_folders_that_hold_no_model_and_goes_on(
+    model: Path, tmp_path: Path, capsys: Capture
+) -> None:
     """A folder of downloads also holds other pipelines, and models whose copy broke off."""
     for name, index in {
         "a foreign one": {"_class_name": "StableDiffusionPipeline", "safety_checker": [None, None]},
@@ -150,7 +152,7 @@ def test_list_tells_of_what_is_no_model_and_goes_on(model: Path, tmp_path: Path,
     assert "describes a StableDiffusionPipeline" in capsys.readouterr().out
 
 
-def test_list_refuses_what_is_no_folder(tmp_path: Path, capsys: Capture) -> None:
+def test_list_refuses_a_path_that_is_no_folder(tmp_path: Path, capsys: Capture) -> None:
     assert models("list", tmp_path / "nowhere") == 2
     assert "nowhere is not a folder" in capsys.readouterr().err
 

@@ -238,7 +238,7 @@ def test_integers_are_no_weights(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(("file", "wrapped"), [(UNET, True), (TOKENS, True), (BUCKET, True), (RIFE, False)])
-def test_training_wrappers_are_looked_through_only_where_the_key_map_says_so(
+def test_training_wrappers_are_removed_only_where_the_key_map_says_so(
     folder: Path, file: str, wrapped: bool
 ) -> None:
     tensors = {
@@ -302,7 +302,7 @@ def test_an_empty_output_folder_is_used(folder: Path) -> None:
     assert verify_model(folder / "model")
 
 
-def test_too_small_a_disk_is_told_before_anything_is_written(
+def test_too_small_a_disk_is_refused_before_anything_is_written(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     usage = shutil.disk_usage(folder)

@@ -26,7 +26,7 @@ def hub(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[FakeHub]:
     # It would ask the real hub how programs that call it are named.
     monkeypatch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub_cache"))
-    # Only whole chunks survive a dropped connection; the files here are smaller than the 10 MB of one.
+    # Only complete chunks survive a dropped connection; the files here are smaller than the 10 MB of one.
     monkeypatch.setattr(constants, "DOWNLOAD_CHUNK_SIZE", 1024)
     monkeypatch.setattr("huggingface_hub.file_download.time.sleep", lambda _: None)
     with fake_hub() as served:
@@ -52,11 +52,11 @@ def found(folder: Path) -> set[str]:
     return {path.as_posix() for path in paths if path.parts[0] != UNFINISHED}
 
 
-def test_every_file_lands_whole_where_convert_looks(hub: FakeHub, folder: Path) -> None:
-    told = fetch(hub, folder, token="hf_secret")
+def test_every_file_arrives_complete_where_convert_looks(hub: FakeHub, folder: Path) -> None:
+    lines = fetch(hub, folder, token="hf_secret")
     assert found(folder) == EVERY_FILE
     for source in SOURCES:
-        assert source.licence_url in told[0]
+        assert source.licence_url in lines[0]
         for name in source.files:
             assert (folder / source.name / name).read_bytes() == contents(source.name, name)
     assert {r.token for r in hub.requests if r.path.startswith("/storage/")} == {None}
@@ -79,11 +79,11 @@ def test_a_second_run_transfers_what_is_not_the_hubs_file(hub: FakeHub, folder: 
         assert path.endswith(name.partition("/")[2])
 
 
-def test_a_dropped_connection_is_taken_up_where_it_broke(hub: FakeHub, folder: Path) -> None:
+def test_a_dropped_connection_is_continued_where_it_broke(hub: FakeHub, folder: Path) -> None:
     hub.cuts["Sonic/unet.pth"] = [5000]
     fetch(hub, folder)
     assert (folder / "sonic/unet.pth").read_bytes() == contents("sonic", "unet.pth")
-    # Four whole chunks of 1024 bytes had arrived.
+    # Four complete chunks of 1024 bytes had arrived.
     assert [first for path, first in hub.transfers() if path.endswith("unet.pth")] == [0, 4096]
 
 
@@ -97,7 +97,7 @@ def interrupt(hub: FakeHub, folder: Path) -> set[str]:
 
 
 def test_an_interrupted_run_is_continued_where_it_stopped(hub: FakeHub, folder: Path) -> None:
-    """Four whole chunks of 1024 bytes had arrived: the next run asks for the others alone."""
+    """Four complete chunks of 1024 bytes had arrived: the next run asks for the others alone."""
     finished = interrupt(hub, folder)
     assert found(folder) == finished
     fetch(hub, folder)
@@ -198,7 +198,7 @@ def test_a_server_that_is_no_hub(hub: FakeHub, folder: Path, monkeypatch: pytest
         fetch(hub, folder)
 
 
-def test_too_small_a_disk_is_told_before_any_transfer(
+def test_too_small_a_disk_is_refused_before_any_transfer(
     hub: FakeHub, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     size_bytes = sum(len(contents(*name.split("/", 1))) for name in EVERY_FILE)

@@ -1,4 +1,4 @@
-"""A UNet file of the full size is told from one that differs in a single tensor, without reading its 3 GB.
+"""A full-size UNet file with one wrong tensor is refused by the tensor's name, without reading its 3 GB.
 
 The files are sparse: headers, and as many bytes that no disk holds as the values would take.
 """
@@ -71,14 +71,14 @@ def test_the_whole_unet_fits(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("damage", "told"),
+    ("damage", "message"),
     [
         ("missing", f"1 missing from the file: {NAME}"),
         ("renamed", f"1 missing from the file: {NAME}; 1 unknown to the model: module.{NAME}"),
         ("transposed", f"1 of another shape: {NAME}"),
     ],
 )
-def test_one_tensor_that_differs_is_refused_by_name(tmp_path: Path, damage: str, told: str) -> None:
+def test_one_tensor_that_differs_is_refused_by_name(tmp_path: Path, damage: str, message: str) -> None:
     shapes = dict(read_manifest(MANIFEST))
     shape = shapes.pop(NAME)
     if damage != "missing":
@@ -86,7 +86,7 @@ def test_one_tensor_that_differs_is_refused_by_name(tmp_path: Path, damage: str,
     folder = write_sparse(tmp_path / UNET.name, shapes)
     with pytest.raises(InvalidCheckpoint) as verified:
         open_component(folder, UNET)
-    assert told in str(verified.value)
+    assert message in str(verified.value)
     with pytest.raises(InvalidCheckpoint) as loaded:
         load_network(tmp_path, UNET)
     assert str(loaded.value) == str(verified.value)

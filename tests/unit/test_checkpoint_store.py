@@ -61,15 +61,15 @@ def test_saving_loses_nothing_of_the_networks_that_stay_float32(original: Path, 
 
 
 @pytest.mark.parametrize(
-    ("value", "told"), [(1e5, r"holds 1e\+05, beyond torch\.float16"), (torch.nan, "holds NaN")]
+    ("value", "message"), [(1e5, r"holds 1e\+05, beyond torch\.float16"), (torch.nan, "holds NaN")]
 )
 def test_what_a_type_cannot_hold_is_refused_by_name(
-    original: Path, tmp_path: Path, value: float, told: str
+    original: Path, tmp_path: Path, value: float, message: str
 ) -> None:
     components = load_components(original)
     with torch.no_grad():
         components.unet.get_parameter("conv_in.bias")[3] = value
-    with pytest.raises(InvalidCheckpoint, match=rf"conv_in\.bias of unet {told}"):
+    with pytest.raises(InvalidCheckpoint, match=rf"conv_in\.bias of unet {message}"):
         save_components(components, tmp_path, torch.float16)
     assert not (tmp_path / "unet" / WEIGHTS).exists()
 

@@ -152,7 +152,7 @@ def test_anything_but_tensors_by_name_is_refused(tmp_path: Path, value: object, 
         open_tensors(tmp_path / "a.pth")
 
 
-def test_wrappers_are_looked_through_where_they_are_expected(tmp_path: Path) -> None:
+def test_wrappers_are_removed_where_they_are_expected(tmp_path: Path) -> None:
     torch.save({"epoch": 3, "state_dict": {"a": torch.ones(1)}}, tmp_path / "a.pth")
     assert open_tensors(tmp_path / "a.pth", wrappers=("state_dict",)).shapes == {"a": (1,)}
 

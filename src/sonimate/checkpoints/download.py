@@ -109,8 +109,8 @@ class RemoteFile:
         """The file's path in the output folder."""
         return folder / self.source.name / self.name
 
-    def is_whole(self, path: Path) -> bool:
-        """Whether the file at `path` is this one, by size and hash."""
+    def is_complete(self, path: Path) -> bool:
+        """Whether the file at `path` has this file's size and hash."""
         return (
             path.is_file()
             and path.stat().st_size == self.size_bytes
@@ -141,7 +141,7 @@ def download(
     missing: list[RemoteFile] = []
     for source in SOURCES:
         with explained(source.repo_id, api):
-            missing += [file for file in find(source, api) if not file.is_whole(file.below(folder))]
+            missing += [file for file in find(source, api) if not file.is_complete(file.below(folder))]
     if missing:
         with (
             explained(missing[0].source.repo_id, api),
@@ -237,7 +237,7 @@ def fetch_file(file: RemoteFile, folder: Path, api: HfApi) -> None:
             expected_size=file.size_bytes,
             displayed_filename=file.name,
         )
-    if not file.is_whole(partial):
+    if not file.is_complete(partial):
         partial.unlink()
         raise DownloadCorrupted(
             f"{file.name} of {repo_id} arrived with another hash than the hub states ({file.digest}) and was "
