@@ -24,7 +24,7 @@ from torch import Tensor
 
 from lib.command import EXAMPLES, benchmark_parser
 from lib.device_bench import NO_ROOM, Bench, run_part
-from lib.golden_cases import golden_cases
+from lib.golden_cases import FLOAT32, golden_cases
 from lib.random_model import (
     FULL_SIZE,
     TINY_SIZE,
@@ -109,8 +109,7 @@ def measure_compiled(bench: Bench, case: str, network: torch.nn.Module, inputs: 
 
 def in_type(inputs: dict[str, Tensor], dtype: torch.dtype) -> dict[str, Tensor]:
     """Inputs in `dtype`, but time ids and timestep, which the UNet embeds in float32."""
-    kept = ("timestep", "added_time_ids")
-    return {name: x if name in kept else x.to(dtype) for name, x in inputs.items()}
+    return {name: x if name in FLOAT32 else x.to(dtype) for name, x in inputs.items()}
 
 
 def clip(bench: Bench) -> None:

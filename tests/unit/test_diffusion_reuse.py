@@ -1,5 +1,5 @@
-"""Properties of what trades memory or exactness for speed: guidance branch by branch, guidance in an interval
-of noise, deep features used again."""
+"""Options that trade memory or exactness for speed: sequential guidance, a guidance interval, reused deep
+features, torch.compile."""
 
 import math
 from dataclasses import replace
@@ -78,7 +78,7 @@ def unet_inputs() -> dict[str, torch.Tensor]:
 
 
 class Features:
-    """What a Recorder caches; tells how many are alive."""
+    """Cached by a Recorder; counts how many exist."""
 
     alive: ClassVar[WeakSet] = WeakSet()
 
@@ -88,7 +88,7 @@ class Features:
 
 
 class Recorder:
-    """Predicts -x and remembers its calls: noise level, rows, number of the cache, caches alive."""
+    """Predicts -x and records its calls: noise level, rows, number of the cache, caches that exist."""
 
     def __init__(self) -> None:
         self.sigmas: list[float] = []
@@ -120,7 +120,7 @@ def run(unet, options: SamplingOptions, frames: int = FRAMES) -> torch.Tensor:
 
 
 @torch.no_grad()
-def test_deep_features_of_the_same_input_are_exact_and_spare_all_inner_levels(unet):
+def test_deep_features_of_the_same_input_are_exact_and_skip_all_inner_levels(unet):
     ran = []
     for name in ("down_blocks.0", "down_blocks.1", "down_blocks.2", "mid_block", *UP_BLOCKS):
         unet.get_submodule(name).register_forward_hook(lambda *_, name=name: ran.append(name))
@@ -135,7 +135,7 @@ def test_deep_features_of_the_same_input_are_exact_and_spare_all_inner_levels(un
 
 
 @torch.no_grad()
-def test_deep_features_of_other_input_change_the_prediction_but_not_only_they_count(unet):
+def test_with_deep_features_of_another_input_both_inputs_change_the_prediction(unet):
     inputs, cache = unet_inputs(), DeepFeatures()
     before = unet(**inputs, cache=cache)
     moved = inputs | {"sample": inputs["sample"] + 1}
@@ -145,8 +145,8 @@ def test_deep_features_of_other_input_change_the_prediction_but_not_only_they_co
 
 
 @pytest.mark.parametrize(("windows", "overlap"), STRATEGIES)
-def test_a_cache_serves_one_batch_of_windows_for_one_block_of_steps(windows, overlap):
-    """And is gone before the next is filled, so memory does not grow with the video's length."""
+def test_a_cache_is_used_for_one_batch_of_windows_in_one_block_of_steps(windows, overlap):
+    """It is freed before the next is filled, so memory does not grow with the length of the video."""
     unet = Recorder()
     run(unet, replace(SMALL, windows=windows, overlap=overlap, reuse=4))
     uses = [
@@ -159,7 +159,7 @@ def test_a_cache_serves_one_batch_of_windows_for_one_block_of_steps(windows, ove
     assert set(unet.alive) == {1}
 
 
-def test_branches_run_one_by_one_have_a_cache_each():
+def test_branches_in_calls_of_their_own_have_a_cache_each():
     unet = Recorder()
     run(unet, replace(SMALL, reuse=2, batch_branches=False), frames=5)
     assert unet.caches == [0, 1, 2, 0, 1, 2, 3, 4, 5, 3, 4, 5, 6, 7, 8, 6, 7, 8]
@@ -237,15 +237,15 @@ class Exponential(torch.nn.Module):
 
 
 @pytest.mark.filterwarnings("ignore:`torch.jit:DeprecationWarning")
-def test_a_missing_compiler_is_told(tmp_path, monkeypatch):
+def test_a_missing_compiler_raises_compilation_failed(tmp_path, monkeypatch):
     from torch._inductor import config
 
     monkeypatch.setenv("TORCHINDUCTOR_CACHE_DIR", str(tmp_path))
     torch.compiler.reset()
     network = Exponential()
     compile_network(network)
-    told = pytest.raises(CompilationFailed, match=r"InvalidCxxCompiler.*leave out --compile")
-    with config.patch({"cpp.cxx": (None, "/nonexistent")}), told, wrap_compile_errors():
+    failure = pytest.raises(CompilationFailed, match=r"InvalidCxxCompiler.*leave out --compile")
+    with config.patch({"cpp.cxx": (None, "/nonexistent")}), failure, wrap_compile_errors():
         network(torch.ones(2, 3))
     with pytest.raises(RuntimeError, match="a defect"), wrap_compile_errors():
         raise RuntimeError("a defect")
@@ -295,7 +295,7 @@ def test_guidance_branch_by_branch_needs_a_third_of_the_memory(unet):
     assert_close(*predictions, atol=1e-5, rtol=0)
 
 
-def test_peak_of_activations_is_what_lives_at_once():
+def test_peak_of_activations_counts_what_exists_at_one_time():
     def compute():
         kept = torch.zeros(1000)
         torch.zeros(3000)

@@ -1,4 +1,4 @@
-"""Properties of plans, guidance and samplers, with networks whose right answer is known."""
+"""Properties of plans, guidance and samplers, with networks whose correct result is known."""
 
 from dataclasses import replace
 from itertools import pairwise
@@ -75,7 +75,7 @@ def noise(frames: int = FRAMES) -> torch.Tensor:
     [("shift", 0), ("shift", 3), ("overlap", 2), ("motion-frames", 2), ("independent", 0)],
 )
 @pytest.mark.parametrize("frames", [1, 4, 5, 6, 11])
-def test_every_strategy_finds_what_the_network_knows(windows, overlap, frames):
+def test_every_strategy_finds_the_clean_latents_of_an_ideal_network(windows, overlap, frames):
     options = replace(SMALL, image_guidance=1.0, audio_guidance=1.0, windows=windows, overlap=overlap)
     latents = sample_latents(IdealUNet(), conditions(frames), noise(frames), options)
     wanted = 100 + torch.arange(1.0, frames + 1)[:, None, None, None]
@@ -125,7 +125,7 @@ def test_sequential_progress_counts_all_windows():
 
 
 def test_motion_frames_are_those_of_the_window_before():
-    """The second window would make all its frames -5, were its first two not held to the first one's."""
+    """The second window predicts -5 for all its frames, but its first two are replaced by the first window's."""
 
     def average(
         sample: Tensor,
