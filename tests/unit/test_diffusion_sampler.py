@@ -125,7 +125,7 @@ def test_sequential_progress_counts_all_windows():
 
 
 def test_motion_frames_are_those_of_the_window_before():
-    """The second window predicts -5 for all its frames, but its first two are replaced by the first window's."""
+    """The second window predicts -5 for all frames, but the first window's replace its first two."""
 
     def average(
         sample: Tensor,
