@@ -158,7 +158,7 @@ class SamplingOptions:
 
 @dataclass(frozen=True, kw_only=True)
 class MotionOptions:
-    """How strongly to move. None lets the voice and the portrait decide (`AudioToBucket`, times beta).
+    """How much to move. None: predicted from voice and portrait (`AudioToBucket`), times the dynamic scale.
 
     head_motion, expression: motion buckets in [0, 128] (paper section 3.2).
     Raises OptionOutOfRange.

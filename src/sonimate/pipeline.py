@@ -79,7 +79,7 @@ class Animation:
 
 
 class SonicPipeline:
-    """A model and everything around it.
+    """A model, with all steps from a portrait and a sound to the frames of a video.
 
     >>> SonicPipeline.from_pretrained("compact").animate("a.png", "b.wav").save("c.mp4")
     """
@@ -92,8 +92,8 @@ class SonicPipeline:
         sampling: SamplingOptions | None = None,
         offload: bool = False,
     ):
-        """sampling: default for all runs, by default the model's own. offload: networks wait in the CPU's
-        memory until their turn: first the encoders of picture and sound, then the UNet, then the decoder."""
+        """sampling: default of all runs; if None, that of the model. offload: keep each network on the device
+        only while it works: first the encoders of picture and sound, then the UNet, then the decoder."""
         self.components = components
         self.sampling = sampling or (FULL if components.full else COMPACT)
         self.device = choose_device(device)
@@ -114,11 +114,11 @@ class SonicPipeline:
         offload: bool = False,
         compile_unet: bool = False,
     ) -> SonicPipeline:
-        """Load a bundled model by name, or a folder written by `save_pretrained`; uses no network.
+        """Load a bundled model by name, or a folder written by `save_pretrained`. Downloads nothing.
 
         device: "auto", "cpu", "cuda" or "mps". dtype: of UNet, autoencoder and CLIP; "auto" is float16 for
-        the full model on a GPU, else float32. offload: see `__init__`. compile_unet: by torch.compile, for
-        static shapes: it takes minutes at first, and pays off over many runs of one size.
+        the full model on a GPU, else float32. offload: see `__init__`. compile_unet: with torch.compile, for
+        fixed shapes. Compiling takes minutes, so it is useful for many runs of one size.
         Raises UnknownModel, FileMissing, InvalidCheckpoint, ExtraMissing, OptionOutOfRange.
         """
         folder, chosen = model_folder(model), choose_device(device)
@@ -226,7 +226,7 @@ class SonicPipeline:
         fps: float = VIDEO_FPS,
         **options: Any,
     ) -> Iterator[np.ndarray]:
-        """The same on arrays: uint8 frames (h, w, 3), `fps` a second, as long as the 16 kHz `waveform`.
+        """`animate` for arrays: uint8 frames (h, w, 3), `fps` a second, as long as the 16 kHz `waveform`.
 
         options: `motion`, `size` and `progress` of `generate`.
         """

@@ -129,7 +129,7 @@ def test_too_short_a_sound(pipeline: SonicPipeline, portrait: Portrait) -> None:
         pipeline.generate(portrait, speech(0.19))
 
 
-def test_what_the_compiler_lacks_is_told(
+def test_a_missing_compiler_is_an_error_with_advice(
     pipeline: SonicPipeline, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from torch._inductor.exc import InductorError
