@@ -7,9 +7,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from sonimate.audio.whisper import ROW_SAMPLES, WhisperHiddenStates, log_mel, mel_filters
+from sonimate.audio.whisper import WhisperHiddenStates, log_mel, mel_filters
 from sonimate.audio.windows import bucket_windows, frame_count, token_windows
 from sonimate.checkpoints.store import load_audio_encoder
+from sonimate.clock import SAMPLES_PER_HIDDEN_STATE as ROW_SAMPLES
 from sonimate.conditioning import AudioConditions, audio_conditions
 from sonimate.media.audio import resample
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens

@@ -16,7 +16,6 @@ from safetensors.torch import load_file, save_file
 
 from sonimate.audio.whisper import (
     MARGIN_ROWS,
-    ROW_SAMPLES,
     WhisperHiddenStates,
     log_mel,
     piece_starts,
@@ -24,6 +23,7 @@ from sonimate.audio.whisper import (
 )
 from sonimate.checkpoints.registry import AUDIO_ENCODER
 from sonimate.checkpoints.store import load_audio_encoder, load_components, save_network
+from sonimate.clock import SAMPLES_PER_HIDDEN_STATE
 from sonimate.errors import AudioTooShort, FileMissing, InvalidCheckpoint, OptionOutOfRange, UnreadableAudio
 from sonimate.evaluate.curves import correlation
 from sonimate.media.audio import read_audio
@@ -85,7 +85,7 @@ def test_pieces_are_no_more_than_needed():
 
 
 def test_overlapped_states_do_not_jump(positions):
-    sound = np.zeros(4000 * ROW_SAMPLES, np.float32)
+    sound = np.zeros(4000 * SAMPLES_PER_HIDDEN_STATE, np.float32)
     separate = positions(sound, mode="reference")[:, 0, 0].diff().abs().max()
     overlapped = positions(sound)[:, 0, 0].diff().abs().max()
     assert separate == PIECE_ROWS - 1
@@ -102,7 +102,7 @@ def test_modes_agree_below_one_piece(positions):
 @pytest.mark.parametrize("rows", [10, 100, 1399, 1400, 1401, 1500, 1501, 4000])
 def test_only_an_encoder_of_own_length_reads_less_than_30_seconds(rows: int, own_length: bool) -> None:
     encoder = PositionEncoder(own_length=own_length)
-    sound = np.zeros(rows * ROW_SAMPLES, np.float32)
+    sound = np.zeros(rows * SAMPLES_PER_HIDDEN_STATE, np.float32)
     states = hidden_states_of(encoder)(sound)
     assert len(states) == rows
     if rows <= PIECE_ROWS:
@@ -132,7 +132,7 @@ def test_log_mel_keeps_80_db():
 
 def test_sound_below_one_row_is_too_short(positions):
     with pytest.raises(AudioTooShort):
-        positions(np.zeros(ROW_SAMPLES - 1, np.float32))
+        positions(np.zeros(SAMPLES_PER_HIDDEN_STATE - 1, np.float32))
 
 
 def test_sound_with_nan_is_unreadable(positions):
@@ -160,7 +160,7 @@ def bundled() -> WhisperHiddenStates:
     return load_audio_encoder(BUNDLED)
 
 
-def test_bundled_encoder_hears(bundled):
+def test_the_bundled_encoder_answers_to_a_voice(bundled):
     time = torch.arange(16_000) / 16_000
     voice = torch.sin(2 * torch.pi * 150 * time) * (1 + torch.sin(2 * torch.pi * 4 * time)) / 4
     states, silence = bundled(voice), bundled(torch.zeros(16_000))

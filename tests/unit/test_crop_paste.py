@@ -50,14 +50,14 @@ def test_the_crop_gives_the_face_room_wherever_the_image_does(drawn):
 
 
 @given(across=st.floats(48, 300), ratio=st.floats(0.8, 1.3), x=st.floats(300, 1300), y=st.floats(300, 1300))
-def test_an_ordinary_face_is_cut_as_the_released_model_was_shown_it(across, ratio, x, y):
+def test_the_crop_of_an_ordinary_face_is_the_reference_square(across, ratio, x, y):
     face = (x, y, x + across, y + ratio * across)
     expected = process_bbox(face, expand_ratio=0.5, width=2000, height=2000)
     assert crop_box(face, width=2000, height=2000) == expected
 
 
 @given(faces_in_images())
-def test_the_full_model_is_shown_the_reference_square_of_any_face(drawn):
+def test_the_full_model_gets_the_reference_square_of_any_face(drawn):
     face, width, height = drawn
     expected = process_bbox(face, expand_ratio=0.5, width=width, height=height)
     assert reference_crop(face, width=width, height=height) == expected
@@ -80,7 +80,7 @@ def test_only_the_compact_model_gives_a_face_at_the_edge_more_room(tmp_path):
         np.testing.assert_array_equal(inputs.portrait.pixels, expected)
 
 
-def test_only_a_picture_too_narrow_for_a_square_is_cut_otherwise():
+def test_only_a_picture_too_narrow_for_a_square_gets_another_crop():
     face = (20.0, 300.0, 180.0, 520.0)
     assert crop_box(face, width=200, height=900) == (0, 190, 200, 630)
     x0, y0, x1, y1 = crop_box(face, width=900, height=900)
@@ -115,7 +115,7 @@ def test_a_crop_holds_the_files_own_pixels(size):
     np.testing.assert_array_equal(portrait.pixels, expected)
 
 
-def test_size_caps_what_moves_and_none_leaves_it():
+def test_size_limits_the_moving_part_and_none_keeps_its_size():
     assert max(read_portrait(COLLINS, size=100, crop=True, mesh=mesh()).pixels.shape) == 100
     np.testing.assert_array_equal(read_portrait(OBAMA, size=None, mesh=mesh()).pixels, read_image(OBAMA))
 

@@ -156,7 +156,7 @@ def test_two_people_come_left_to_right_whatever_their_size(mesh: FaceMesh) -> No
     assert select_face([first, second], box=(left.shape[1], 0, image.shape[1], height)) is second
 
 
-def test_nothing_is_found_where_nobody_is(mesh: FaceMesh) -> None:
+def test_no_face_is_found_in_pictures_without_people(mesh: FaceMesh) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (240, 320, 3), np.uint8)
     pixels = read("mona_lisa")
     for image in (noise, np.zeros((32, 500, 3), np.uint8), pixels[700:].copy(), pixels[:4, :4].copy()):
@@ -167,7 +167,7 @@ def fake_face(x0: float, y0: float, x1: float, y1: float) -> Face:
     return Face(box=(x0, y0, x1, y1), landmarks=np.zeros((478, 3), np.float32), presence=1.0)
 
 
-def test_the_choice_of_a_face_explains_what_is_there() -> None:
+def test_a_wrong_choice_of_a_face_lists_the_faces() -> None:
     faces = [fake_face(10, 20, 110, 140), fake_face(300, 20, 500, 300)]
     with pytest.raises(NoFaceFound, match="eyes, nose and mouth"):
         select_face([])
@@ -206,7 +206,7 @@ def test_tracking_follows_a_moving_turning_growing_head(mesh: FaceMesh) -> None:
         assert mean_error(seen, apply(matrix, face)) < 0.015
 
 
-def test_tracking_says_where_nobody_is_and_finds_the_face_again(mesh: FaceMesh) -> None:
+def test_tracking_reports_a_missing_face_and_finds_it_again(mesh: FaceMesh) -> None:
     pixels = read("astronaut_collins")
     elsewhere = np.roll(pixels, 200, axis=1)
     seen = list(mesh.track([np.zeros_like(pixels), pixels, np.zeros_like(pixels), elsewhere]))

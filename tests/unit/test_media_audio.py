@@ -203,7 +203,7 @@ def test_a_sound_at_another_rate_is_the_same_sound() -> None:
     )
 
 
-def test_silence_is_told_from_quiet_speech() -> None:
+def test_silence_differs_from_quiet_speech() -> None:
     speech = read_audio(EXAMPLES / "speech/librivox_ss_0890.wav")
     assert not is_silent(speech)
     assert not is_silent(Waveform(speech.samples * 0.02, 16_000))

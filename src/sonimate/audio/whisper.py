@@ -16,14 +16,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from sonimate.clock import HIDDEN_STATE_HZ, SAMPLE_RATE_HZ
+from sonimate.clock import HIDDEN_STATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_HIDDEN_STATE
 from sonimate.errors import AudioTooShort, InvalidCheckpoint, OptionOutOfRange, UnreadableAudio
 from sonimate.models.whisper_encoder import WhisperEncoder
 
 FFT_SAMPLES = 400  # 25 ms
-HOP_SAMPLES = 160  # 10 ms, one mel column
-ROW_SAMPLES = 2 * HOP_SAMPLES  # 20 ms, one hidden row: the encoder's second convolution has stride 2
-DYNAMIC_RANGE = 8.0  # decades of power kept below the loudest bin
+HOP_SAMPLES = SAMPLES_PER_HIDDEN_STATE // 2  # 10 ms, one mel column: the second convolution has stride 2
+DYNAMIC_RANGE = 8.0  # decades of power that are kept below the loudest bin
 MARGIN_ROWS = 2 * HIDDEN_STATE_HZ  # context that a row needs: rows nearer than this to a cut are dropped
 FADE_ROWS = 2 * HIDDEN_STATE_HZ  # pieces fade into one another, for their position embeddings differ
 
@@ -95,7 +94,7 @@ class WhisperHiddenStates:
             OptionOutOfRange: unknown `mode`.
         """
         sound = torch.as_tensor(samples, dtype=torch.float32)
-        rows = len(sound) // ROW_SAMPLES
+        rows = len(sound) // SAMPLES_PER_HIDDEN_STATE
         if rows == 0:
             raise AudioTooShort(
                 f"{len(sound) / SAMPLE_RATE_HZ:.3f} s of sound; give a recording of at least 0.2 s."
@@ -110,13 +109,13 @@ class WhisperHiddenStates:
 
     def _separate(self, sound: Tensor) -> Tensor:
         """Pieces of 30 s side by side, each with its own loudness floor (NOTES 1.2, 1.3)."""
-        pieces = sound.split(self.piece_rows * ROW_SAMPLES)
+        pieces = sound.split(self.piece_rows * SAMPLES_PER_HIDDEN_STATE)
         padded = [pad_rows(piece, self.piece_rows) for piece in pieces]
         return torch.cat([self._encode(log_mel(piece, self.n_mels)) for piece in padded])
 
     def _overlapped(self, sound: Tensor) -> Tensor:
         """Overlapping pieces, blended row by row with weights that vanish near the cuts."""
-        rows = len(sound) // ROW_SAMPLES + MARGIN_ROWS if self.own_length else self.piece_rows
+        rows = len(sound) // SAMPLES_PER_HIDDEN_STATE + MARGIN_ROWS if self.own_length else self.piece_rows
         mel = log_mel(pad_rows(sound, min(rows, self.piece_rows)), self.n_mels)
         rows = mel.shape[1] // 2
         total = torch.zeros(rows, self.layers, self.dim)
@@ -136,8 +135,8 @@ class WhisperHiddenStates:
 
 def pad_rows(sound: Tensor, min_rows: int) -> Tensor:
     """`sound` (n,) with zeros up to a whole row, and up to at least `min_rows`."""
-    rows = max(-(-len(sound) // ROW_SAMPLES), min_rows)
-    return functional.pad(sound, (0, rows * ROW_SAMPLES - len(sound)))
+    rows = max(-(-len(sound) // SAMPLES_PER_HIDDEN_STATE), min_rows)
+    return functional.pad(sound, (0, rows * SAMPLES_PER_HIDDEN_STATE - len(sound)))
 
 
 def piece_starts(rows: int, piece_rows: int) -> list[int]:
