@@ -26,7 +26,7 @@ DOCUMENTS = sorted(
 BENCHMARKS = sorted((ROOT / "benchmarks").glob("*.py"))
 PLACES = {"PORTRAIT": "portrait.jpg", "AUDIO": "voice.wav"}
 """Words that stand for a file of the reader's, and the file that these tests put in their place."""
-PROGRAMS = r"(\.venv/bin/)?(sonimate|make|python|accelerate|pip)|benchmarks/\w+\.py"
+PROGRAMS = r"(\.venv/bin/)?(sonimate|make|python|accelerate|pip|pytest)|benchmarks/\w+\.py"
 """Programs whose quoted commands are checked."""
 NOT_OURS = {"tensorboard"}
 """Programs whose options are not checked. Any other unknown program in a document fails."""
@@ -60,7 +60,7 @@ def commands_of(name: str, text: str) -> Iterator[Line]:
     for code in re.findall(r"`([^`]+)`", prose):
         words = code.split()
         ours = re.fullmatch(
-            r"(\.venv/bin/)?(sonimate|make|python|accelerate|pip)|benchmarks/\w+\.py", words[0]
+            r"(\.venv/bin/)?(sonimate|make|python|accelerate|pip|pytest)|benchmarks/\w+\.py", words[0]
         )
         if ours and (len(words) > 1 or words[0].endswith(".py")) and words != ["accelerate", "launch"]:
             for variant in alternatives(words):
@@ -163,6 +163,8 @@ def test_every_documented_command_is_accepted(line: Line, monkeypatch: pytest.Mo
         check_sonimate(words, without_requirements(build_parser()) if line.quoted else build_parser())
     elif program == "make":
         check_make(words)
+    elif program == "pytest":
+        assert all((ROOT / word).exists() for word in words if word.startswith("tests/"))
     elif program == "pip":
         check_extras(words)
     elif program in ("python", "benchmarks/" + program.rpartition("/")[2]):

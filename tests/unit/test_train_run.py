@@ -1,12 +1,16 @@
 """The folder of a run continues this run only, through both stages."""
 
 import json
+import signal
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from processes import DEFAULT_HANDLERS, signal_handlers
 from torch.testing import assert_close
 from train_samples import CONFIG, DATA, write_data, write_recipe
 
@@ -154,3 +158,28 @@ def test_errors_for_users_are_one_line(data, recipe, tmp_path, monkeypatch, caps
     command = ["train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]
     assert main([*command, *arguments]) == 2
     assert message in capsys.readouterr().err
+
+
+def test_a_signal_that_a_library_catches_ends_training_at_the_next_step(data, recipe, tmp_path, monkeypatch):
+    """The step catches the exception of the signal, as Cython modules do; the first step must be the last."""
+
+    def step(self: Trainer, batches: Iterator[Any], step=Trainer._train_step) -> float:
+        steps.append(self.step)
+        with suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        return step(self, batches)
+
+    steps: list[int] = []
+    monkeypatch.setattr(Trainer, "_train_step", step)
+    with signal_handlers(DEFAULT_HANDLERS):
+        code = main(["train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run")])
+    assert (code, steps) == (130, [0])
+
+
+def test_training_shows_its_progress_on_standard_error(data, recipe, tmp_path, capsys):
+    assert main(["train", str(recipe), "--data", str(data), "-o", str(tmp_path / "run")]) == 0
+    out, err = capsys.readouterr()
+    assert out.splitlines() == [f"The model is {tmp_path / 'run' / 'model'}"]
+    stages = [line.split()[0] for line in err.splitlines() if line.endswith(" s")]
+    assert stages == ["train", "buckets"]
+    assert "step 2/2 loss" in err
