@@ -63,6 +63,21 @@ def test_the_compact_model_needs_no_package_of_an_extra(tmp_path: Path) -> None:
     assert not loaded & absent
 
 
+@pytest.mark.parametrize("before", ["pass", "gc.disable()", "gc.freeze()"])
+def test_importing_leaves_the_garbage_collector_as_it_was(before: str) -> None:
+    code = f"""
+import gc
+{before}
+enabled, frozen = gc.isenabled(), gc.get_freeze_count() > 0
+from sonimate import SonicPipeline
+assert (gc.isenabled(), gc.get_freeze_count() > 0) == (enabled, frozen)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=120
+    )
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     ("package", "arguments"),
     [
