@@ -125,7 +125,8 @@ def main(argv: list[str] | None = None) -> None:
     for row in rows:
         row["ratio"] = row[AFTER] / row[BEFORE]
     found = {row["measure"]: row for row in rows}
-    imports, wall = found[PIPELINE][AFTER] / found[TORCH][AFTER], found[ANIMATE]["ratio"]
+    torch_alone = (found[TORCH][BEFORE] + found[TORCH][AFTER]) / 2  # one torch, measured twice as often
+    imports, wall = found[PIPELINE][AFTER] / torch_alone, found[ANIMATE]["ratio"]
     checks = [
         Check(name="time to import SonicPipeline over that of torch", value=imports, high=MAX_IMPORT_RATIO),
         Check(name="wall time of animate, after over before", value=wall, high=MAX_WALL_RATIO),
@@ -152,7 +153,7 @@ def measure_imports(trees: Sequence[Tree], runs: int) -> list[dict[str, Any]]:
     }
     for run in range(runs + 1):
         for statement in statements:
-            for tree in trees:
+            for tree in trees[:: 1 if run % 2 else -1]:
                 elapsed = tree.import_seconds(statement)
                 if run > 0:  # the first run compiles the source code
                     seconds[statement][tree.name].append(elapsed)
