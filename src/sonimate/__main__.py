@@ -1,7 +1,5 @@
 """`python -m sonimate` is the command `sonimate`."""
 
-import sys
+from sonimate.apps.cli import run_process
 
-from sonimate.apps.cli import main
-
-sys.exit(main())
+run_process()

@@ -64,12 +64,12 @@ class Animation:
         return islice(self.draw(), self.frame_count)
 
     def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
-        """Write an mp4 with the sound; a thread draws the next frame while one is encoded. Nothing is left
+        """Write an mp4 with the sound; a thread draws the next frames while one is encoded. Nothing is left
         behind when it fails. Raises OutputNotWritable."""
         sound, frames = stream_sound(self.sound_path), self.frames()
         with (
             VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer,
-            prefetched(lambda _: next(frames), range(self.frame_count), ahead=1) as drawn,
+            prefetched(lambda _: next(frames), range(self.frame_count)) as drawn,
         ):
             for index, frame in enumerate(drawn):
                 progress("draw", index, self.frame_count)

@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import Protocol, cast
+from typing import NoReturn, Protocol, cast
 
 import sonimate
 from sonimate.apps.arguments import Subparsers
@@ -79,6 +79,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         with open(os.devnull, "w") as devnull:
             os.dup2(devnull.fileno(), sys.stdout.fileno())
         return BROKEN_PIPE
+
+
+def run_process() -> NoReturn:
+    """Run the process's command line, and end the process with its exit code.
+
+    After `animate` all files are closed and no thread works, so Python's own clean-up is left out: with torch
+    loaded it takes 0.12 s.
+    """
+    code = main()
+    if sys.argv[1:2] == ["animate"]:
+        for stream in (sys.stdout, sys.stderr):
+            stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def build_parser() -> argparse.ArgumentParser:
