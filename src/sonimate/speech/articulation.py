@@ -6,7 +6,7 @@ Animation, 1993): phone s pulls the mouth to its target T_s with the dominance
     D_s(t) = alpha_s * exp(-theta * tau_s(t)),      F(t) = sum_s D_s(t) T_s / sum_s D_s(t)
 
 tau being the distance in time from the phone, with one theta before it (anticipation) and another after
-it (carry-over). Here tau counts from the phone's middle part (CORE of its time) and not from its centre, so
+it (carry-over). Here tau counts from the phone's middle part (_CORE of its time) and not from its centre, so
 that long vowels hold. Contacts of the lips (p b m, f v) are then imposed on the blend: see `_contacts`.
 """
 
@@ -18,7 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from sonimate.clock import VIDEO_FPS
-from sonimate.speech.phones import INVENTORY, SILENCE, Phone
+from sonimate.speech.phones import SILENCE, Phone
 
 ACTIVATIONS = ("open", "jaw", "wide", "protrude", "tuck", "press", "upper")
 """`open`: the gap between the inner lips, 0 touching, 1 the widest emphatic "aa", about 0.6 in conversation.
@@ -74,64 +74,32 @@ sil                             .00   .00   .00   .00   .00     1.0  1.0   .5   
 """
 
 
-@dataclass(frozen=True)
-class Target:
-    """Targets of the five blended activations and the strengths of their dominance: float32 (5,) each."""
-
-    values: np.ndarray
-    strengths: np.ndarray
-
-
-def _targets() -> dict[str, Target]:
-    table = {}
-    for row in _ROWS.strip().splitlines():
-        cells = row.split()
-        symbols, numbers = cells[:-10], np.array(cells[-10:], dtype=np.float32)
-        table |= {symbol: Target(numbers[:5], numbers[5:]) for symbol in symbols}
-    return table
-
-
-TARGETS = _targets()
-
-DIPHTHONGS = {
-    "aw": ("aa", "uh"),
-    "ay": ("a", "ih"),
-    "ey": ("e", "iy"),
-    "ow": ("o", "uw"),
-    "oy": ("ao", "ih"),
+TARGETS = {
+    symbol: np.array(cells[-10:], dtype=np.float32).reshape(2, 5)
+    for cells in map(str.split, _ROWS.strip().splitlines())
+    for symbol in cells[:-10]
 }
+"""Phone -> the targets of the five blended activations, and the strengths of their dominance."""
+
+DIPHTHONGS = {"aw": "aa uh", "ay": "a ih", "ey": "e iy", "ow": "o uw", "oy": "ao ih"}
 DIPHTHONG_SPLIT = 0.58
 """A diphthong is two vowels, the first of them for this share of its time."""
 
 
-@dataclass(frozen=True)
-class Contact:
-    """A contact of the lips within a phone, from its start to `release` (a fraction of its time).
-
-    tuck, press: how far each goes, in [0, 1]. gap: the inner-lip gap left, as a fraction of the free one.
-    """
-
-    release: float
-    tuck: float
-    press: float
-    gap: float
-
-
 CONTACTS = {
-    "p": Contact(0.62, 0.0, 1.0, 0.0),
-    "b": Contact(0.80, 0.0, 0.9, 0.0),
-    "m": Contact(1.00, 0.0, 0.7, 0.0),
-    "pf": Contact(0.45, 0.2, 0.9, 0.0),
-    "f": Contact(0.90, 1.0, 0.0, 0.45),
-    "v": Contact(0.90, 0.9, 0.0, 0.50),
+    "p": (0.62, 0.0, 1.0, 0.0),
+    "b": (0.80, 0.0, 0.9, 0.0),
+    "m": (1.00, 0.0, 0.7, 0.0),
+    "pf": (0.45, 0.2, 0.9, 0.0),
+    "f": (0.90, 1.0, 0.0, 0.45),
+    "v": (0.90, 0.9, 0.0, 0.50),
 }
+"""Phones in which the lips touch each other or the teeth. Release: the contact lasts from the phone's start
+to this fraction of its time. Tuck and press: how far each goes, in [0, 1]. Gap: the gap between the inner
+lips that stays open, as a fraction of the gap without contact."""
 
-if missing := INVENTORY - TARGETS.keys() - DIPHTHONGS.keys():
-    raise AssertionError(f"phones without a target: {sorted(missing)}")
-
-_FINE_HZ = 200
+_FINE_HZ, _SMOOTHING_SECONDS = 200, 0.012
 _CORE = 0.4
-_SMOOTHING_SECONDS = 0.012
 _CLOSING_SECONDS, _OPENING_SECONDS = 0.075, 0.065
 _LOUDEST_GAIN, _SOFTEST_GAIN = 1.5, 0.5
 
@@ -176,16 +144,6 @@ def sample_style(rng: np.random.Generator) -> Style:
     )
 
 
-@dataclass(frozen=True)
-class _Gestures:
-    """The phones as arrays: core times (s,), targets and strengths (s, 5)."""
-
-    starts: np.ndarray
-    ends: np.ndarray
-    targets: np.ndarray
-    strengths: np.ndarray
-
-
 def activations(
     phones: list[Phone],
     duration_seconds: float,
@@ -207,16 +165,16 @@ def activations(
     frame_times = np.arange(frames) / rate_hz
     opened, jaw, wide, protrude, upper = (np.interp(frame_times, times, column) for column in blend.T)
     gap, tuck, press = _contacts(phones, frame_times, 1.0 / rate_hz)
-    columns = {
-        "open": np.clip(opened, 0, 1) * gap,
-        "jaw": np.clip(jaw, 0, 1),
-        "wide": np.clip(wide * style.rounding, -1, 1),
-        "protrude": np.clip(protrude * style.rounding, 0, 1),
-        "tuck": tuck,
-        "press": press,
-        "upper": np.clip(upper * style.upper_lip, 0, 1) * (1 - press),
-    }
-    return np.stack([columns[name] for name in ACTIVATIONS], axis=1).astype(np.float32)
+    columns = (
+        np.clip(opened, 0, 1) * gap,
+        np.clip(jaw, 0, 1),
+        np.clip(wide * style.rounding, -1, 1),
+        np.clip(protrude * style.rounding, 0, 1),
+        tuck,
+        press,
+        np.clip(upper * style.upper_lip, 0, 1) * (1 - press),
+    )
+    return np.stack(columns, axis=1).astype(np.float32)
 
 
 def _gains(phones: list[Phone], loudness_db: np.ndarray, style: Style) -> np.ndarray:
@@ -228,13 +186,12 @@ def _gains(phones: list[Phone], loudness_db: np.ndarray, style: Style) -> np.nda
     return style.openness * np.where(is_vowel, level, 1.0)
 
 
-def _gestures(phones: list[Phone], gains: np.ndarray, style: Style) -> _Gestures:
+def _gestures(phones: list[Phone], gains: np.ndarray, style: Style) -> list[np.ndarray]:
+    """Starts and ends (s,) of the middle parts of the phones, their targets and strengths (s, 5)."""
     rows = []
     for phone, gain in zip(phones, gains, strict=True):
         for symbol, start, end in _parts(phone):
-            target = TARGETS[symbol]
-            values = target.values * np.array([gain, gain, 1, 1, 1])
-            strengths = target.strengths
+            targets, strengths = TARGETS[symbol]
             if symbol == SILENCE:
                 start, end = start + style.relaxation_seconds, end - style.anticipation_seconds
                 strengths = strengths * np.clip(1 + (end - start) / style.relaxation_seconds, 0.05, 1)
@@ -242,30 +199,30 @@ def _gestures(phones: list[Phone], gains: np.ndarray, style: Style) -> _Gestures
                 edge = (1 - _CORE) / 2 * (end - start)
                 start, end = start + edge, end - edge
             middle = (start + end) / 2
-            rows.append((min(start, middle), max(end, middle), values, strengths))
-    starts, ends, values, strengths = (np.array(column) for column in zip(*rows, strict=True))
-    return _Gestures(starts, ends, values, strengths)
+            opening = np.array([gain, gain, 1, 1, 1])
+            rows.append((min(start, middle), max(end, middle), targets * opening, strengths))
+    return [np.array(column) for column in zip(*rows, strict=True)]
 
 
 def _parts(phone: Phone) -> list[tuple[str, float, float]]:
-    """A phone's stretches of one target each."""
+    """(symbol, start, end) of a phone, or of the two vowels of a diphthong."""
     if phone.symbol not in DIPHTHONGS:
         return [(phone.symbol, phone.start_seconds, phone.end_seconds)]
-    first, second = DIPHTHONGS[phone.symbol]
+    first, second = DIPHTHONGS[phone.symbol].split()
     middle = phone.start_seconds + DIPHTHONG_SPLIT * phone.seconds
     return [(first, phone.start_seconds, middle), (second, middle, phone.end_seconds)]
 
 
-def _blend(gestures: _Gestures, times: np.ndarray, crispness: float) -> np.ndarray:
-    """Dominance-weighted mean of the targets at `times`: (t, 5)."""
-    before = np.maximum(gestures.starts[None] - times[:, None], 0)
-    after = np.maximum(times[:, None] - gestures.ends[None], 0)
+def _blend(gestures: list[np.ndarray], times: np.ndarray, crispness: float) -> np.ndarray:
+    """Mean of the targets of `_gestures` at `times`, weighted by their dominance: (t, 5)."""
+    starts, ends, targets, strengths = gestures
+    before = np.maximum(starts - times[:, None], 0)
+    after = np.maximum(times[:, None] - ends, 0)
     columns = []
-    for k in range(gestures.targets.shape[1]):
+    for k in range(targets.shape[1]):
         exponent = -(before / _BEFORE_SECONDS[k] + after / _AFTER_SECONDS[k]) * crispness
-        nearest = exponent.max(axis=1, keepdims=True)
-        dominance = gestures.strengths[:, k] * np.exp(exponent - nearest)
-        columns.append(dominance @ gestures.targets[:, k] / dominance.sum(axis=1))
+        dominance = strengths[:, k] * np.exp(exponent - exponent.max(axis=1, keepdims=True))
+        columns.append(dominance @ targets[:, k] / dominance.sum(axis=1))
     return np.stack(columns, axis=1)
 
 
@@ -282,15 +239,15 @@ def _contacts(
     for phone in phones:
         if phone.symbol not in CONTACTS:
             continue
-        contact = CONTACTS[phone.symbol]
-        end = phone.start_seconds + contact.release * phone.seconds
+        release, tucked, pressed, open_gap = CONTACTS[phone.symbol]
+        end = phone.start_seconds + release * phone.seconds
         start = min(phone.start_seconds, end - 1.01 * frame_seconds)
         if start < 0:
             start, end = 0.0, max(end, 1.01 * frame_seconds)
         ramp = np.clip((start - frame_times) / _CLOSING_SECONDS, 0, 1)
         ramp += np.clip((frame_times - end) / _OPENING_SECONDS, 0, 1)
         touch = 1 - ramp * ramp * (3 - 2 * ramp)
-        gap = np.minimum(gap, 1 - (1 - contact.gap) * touch)
-        tuck = np.maximum(tuck, contact.tuck * touch)
-        press = np.maximum(press, contact.press * touch)
+        gap = np.minimum(gap, 1 - (1 - open_gap) * touch)
+        tuck = np.maximum(tuck, tucked * touch)
+        press = np.maximum(press, pressed * touch)
     return gap, tuck, press

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import numpy as np
 import soxr
 from scipy.signal import fftconvolve
 
-from sonimate.speech.phones import Phone
+from sonimate.speech.phones import Phone, Speech
 from sonimate.types import Waveform
 
 _ROOM_CHANCE, _EQUALISER_CHANCE, _BAND_CHANCE, _CLEAN_CHANCE = 0.4, 0.7, 0.25, 0.2
 
 
-def change_speaker(waveform: Waveform, phones: list[Phone], factor: float) -> tuple[Waveform, list[Phone]]:
+def change_speaker(waveform: Waveform, phones: list[Phone], factor: float) -> Speech:
     """Play `factor` times as fast: pitch and formants rise, as in a smaller speaker; times shrink with it."""
     samples = soxr.resample(waveform.samples, waveform.rate_hz * factor, waveform.rate_hz)
-    scaled = [
-        replace(phone, start_seconds=phone.start_seconds / factor, end_seconds=phone.end_seconds / factor)
-        for phone in phones
-    ]
+    scaled = [phone.at(phone.start_seconds / factor, phone.end_seconds / factor) for phone in phones]
     return Waveform(samples.astype(np.float32), waveform.rate_hz), scaled
 
 

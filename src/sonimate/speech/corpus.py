@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -81,11 +81,12 @@ def make_corpus(
     claim(out, seed=options.seed, count=count)
     with ProcessPoolExecutor(options.jobs) as workers:
         try:
-            pools = [(some, _pool_path(out, language)) for language, some in recordings.items()]
-            for done, _ in enumerate(workers.map(_build, pools), start=1):
-                progress("pools", done, len(pools))
-            tasks = [(spec, out, options.seed) for spec in plan_utterances(_pools(out), count, options.seed)]
-            for done, _ in enumerate(workers.map(_make, tasks, chunksize=4), start=1):
+            paths = [_pool_path(out, language) for language in recordings]
+            for done, _ in enumerate(workers.map(build_pool, recordings.values(), paths), start=1):
+                progress("pools", done, len(paths))
+            make = partial(_make, out=out, seed=options.seed)
+            specs = plan_utterances(_pools(out), count, options.seed)
+            for done, _ in enumerate(workers.map(make, specs, chunksize=4), start=1):
                 progress("speech", done, count)
         except BaseException:  # Ctrl-C included: without this, the pool would finish all other utterances
             workers.shutdown(wait=False, cancel_futures=True)
@@ -170,10 +171,6 @@ def _pool_path(out: Path, language: str) -> Path:
     return out / f"pool-{language}.npz"
 
 
-def _build(task: tuple[list[Recording], Path]) -> None:
-    build_pool(*task)
-
-
 @cache
 def _pools(out: Path) -> dict[str, list[Phrase]]:
     """By language. Raises RecordingsMissing when one is empty."""
@@ -187,8 +184,7 @@ def _pools(out: Path) -> dict[str, list[Phrase]]:
     return pools
 
 
-def _make(task: tuple[Spec, Path, int]) -> None:
-    spec, out, seed = task
+def _make(spec: Spec, *, out: Path, seed: int) -> None:
     path = utterance_path(out, spec.index)
     if not path.exists():
         save(compose(spec, _pools(out), seed), path)

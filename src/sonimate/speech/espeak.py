@@ -11,18 +11,21 @@ import re
 import subprocess
 import sys
 import tempfile
-from dataclasses import replace
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
 
 from sonimate.errors import SynthesisFailed, UnknownVoice
-from sonimate.speech.phones import SILENCE, Phone, from_ipa
+from sonimate.speech.phones import SILENCE, Phone, Speech, from_ipa
+from sonimate.types import Waveform
 
+# Constants of speak_lib.h.
 _SYNCHRONOUS, _PHONEME_EVENTS_IN_IPA, _UTF8 = 2, 3, 1
 _EVENT_LIST_END, _EVENT_PHONEME = 0, 7
 _RATE, _PITCH = 1, 3
+_IPA_WITH_SEPARATOR = 0x02 | (ord("_") << 8)
 _ELISION_SECONDS = 0.1
 _LANGUAGE_SWITCH = re.compile(r"\([a-z-]+\)")
 TRIES_SECONDS = (120, 240)
@@ -79,15 +82,11 @@ class _Library:
             raise UnknownVoice(f"espeak-ng has no voice {name!r}; `espeak-ng --voices` lists them")
 
 
-@cache
-def _library() -> _Library:
-    return _Library()
+_library = cache(_Library)
 
 
-def speak(
-    text: str, voice: str, *, words_per_minute: int = 165, pitch: int = 50
-) -> tuple[np.ndarray, int, list[Phone]]:
-    """Float32 samples, their rate and the phones. Pitch is espeak's own scale, 0 .. 99.
+def speak(text: str, voice: str, *, words_per_minute: int, pitch: int) -> Speech:
+    """Speak a text. Pitch is espeak's own scale, 0 .. 99.
 
     An event marks where its phone's own sound begins, which for a voiceless stop is the burst: the silence
     that the library puts before it comes after the previous phone's event.
@@ -98,10 +97,9 @@ def speak(
         command = [sys.executable, "-m", __spec__.name, voice, str(words_per_minute), str(pitch), str(path)]
         run_engine(f"espeak-ng voice {voice}", command, text)
         with np.load(path) as file:
-            samples = file["samples"].astype(np.float32) / 32768.0
+            waveform = Waveform(file["samples"].astype(np.float32) / 32768.0, int(file["rate_hz"]))
             events = list(zip(file["times"].tolist(), file["names"].tolist(), strict=True))
-            rate_hz = int(file["rate_hz"])
-    return samples, rate_hz, _phones(events, len(samples) / rate_hz)
+    return waveform, _phones(events, waveform.seconds)
 
 
 def run_engine(name: str, command: list[str], stdin: str | None = None) -> str:
@@ -136,21 +134,18 @@ def _speak_here(text: str, voice: str, words_per_minute: int, pitch: int, path: 
 
 
 def _phones(events: list[tuple[float, str]], seconds: float) -> list[Phone]:
-    """Contiguous phones; a name of several symbols shares its time between them,
-    and a short event without a name (an elided vowel, a mark of stress) belongs to the phone before it."""
+    """Contiguous phones. The symbols of one name share its time; a short event without a name (an elided
+    vowel, a mark of stress) belongs to the phone before it."""
     phones = [Phone(SILENCE, 0.0, events[0][0])] if events and events[0][0] > 0 else []
     for (start, name), end in zip(events, [*(time for time, _ in events[1:]), seconds], strict=True):
         symbols = from_ipa(name)
         if not symbols and phones and end - start < _ELISION_SECONDS:
-            phones[-1] = replace(phones[-1], end_seconds=end)
+            phones[-1] = phones[-1].at(phones[-1].start_seconds, end)
             continue
         symbols = symbols or [SILENCE]
         edges = np.linspace(start, min(end, seconds), len(symbols) + 1)
-        phones += [
-            Phone(symbol, float(left), float(right))
-            for symbol, left, right in zip(symbols, edges[:-1], edges[1:], strict=True)
-            if right > left
-        ]
+        spans = zip(symbols, pairwise(edges.tolist()), strict=True)
+        phones += [Phone(symbol, left, right) for symbol, (left, right) in spans if right > left]
     return phones
 
 
@@ -161,7 +156,7 @@ def pronounce(word: str, language: str) -> list[str]:
     pointer = ctypes.c_char_p(word.encode())
     ipa = []
     while pointer.value:
-        phonemes = library.lib.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, 0x02 | (ord("_") << 8))
+        phonemes = library.lib.espeak_TextToPhonemes(ctypes.byref(pointer), _UTF8, _IPA_WITH_SEPARATOR)
         ipa.append(phonemes.decode())
     return from_ipa(_LANGUAGE_SWITCH.sub("", "".join(ipa)))
 

@@ -54,79 +54,33 @@ class Phone:
     def is_vowel(self) -> bool:
         return self.symbol in VOWELS
 
+    def at(self, start_seconds: float, end_seconds: float) -> Phone:
+        """The same phone at another time."""
+        return replace(self, start_seconds=start_seconds, end_seconds=end_seconds)
+
+
+Speech = tuple[Waveform, list[Phone]]
+"""A sound and its phones."""
 
 _IPA_ROWS = """
-aa: ɑ ɒ̃ ɑː
-a: a ɶ
-ae: æ
-ah: ʌ ɐ
-ao: ɔ ɒ
-ax: ə ɚ ɵ
-eh: ɛ
-er: ɜ ɝ
-e: e
-ih: ɪ
-iy: i
-ix: ɨ ᵻ ɯ
-o: o ɤ
-uh: ʊ
-uw: u ʉ
-ue: y ʏ
-oe: ø œ
-an: ɑ̃ ã
-on: ɔ̃ õ
-en: ɛ̃ œ̃ ẽ
-aw: aʊ ɑʊ æʊ
-ay: aɪ ɑɪ
-ey: eɪ ɛɪ
-ow: oʊ əʊ əʉ
-oy: ɔɪ oɪ ɔʏ ɔø
-b: b
-bh: β
-ch: tʃ tɕ ʧ
-d: d ɖ ð̞
-dh: ð
-dx: ɾ
-f: f ɸ
-g: ɡ g ɟ
-gh: ɣ
-hh: h ɦ
-jh: dʒ ʤ dʑ
-k: k c
-kh: x ç χ
-l: l ɫ ɭ
-ly: ʎ
-m: m ɱ
-n: n ɳ
-ng: ŋ
-ny: ɲ
-p: p
-pf: pf
-q: ʔ
-r: ɹ ɻ
-rr: r
-rh: ʁ ʀ
-s: s
-sh: ʃ ɕ ʂ ɬ
-t: t ʈ
-th: θ
-ts: ts t͡s dz ʦ
-v: v ʋ
-w: w ʍ
-wy: ɥ
-y: j ʝ
-z: z
-zh: ʒ ʐ ʑ
+aa: ɑ ɒ̃ ɑː; a: a ɶ; ae: æ; ah: ʌ ɐ; ao: ɔ ɒ
+ax: ə ɚ ɵ; eh: ɛ; er: ɜ ɝ; e: e; ih: ɪ; iy: i
+ix: ɨ ᵻ ɯ; o: o ɤ; uh: ʊ; uw: u ʉ; ue: y ʏ; oe: ø œ
+an: ɑ̃ ã; on: ɔ̃ õ; en: ɛ̃ œ̃ ẽ
+aw: aʊ ɑʊ æʊ; ay: aɪ ɑɪ; ey: eɪ ɛɪ; ow: oʊ əʊ əʉ; oy: ɔɪ oɪ ɔʏ ɔø
+p: p; b: b; t: t ʈ; d: d ɖ ð̞; k: k c; g: ɡ g ɟ; q: ʔ
+m: m ɱ; n: n ɳ; ny: ɲ; ng: ŋ
+bh: β; f: f ɸ; v: v ʋ; th: θ; dh: ð; s: s; z: z; sh: ʃ ɕ ʂ ɬ; zh: ʒ ʐ ʑ
+kh: x ç χ; gh: ɣ; rh: ʁ ʀ; hh: h ɦ
+ch: tʃ tɕ ʧ; jh: dʒ ʤ dʑ; ts: ts t͡s dz ʦ; pf: pf
+dx: ɾ; rr: r; r: ɹ ɻ; l: l ɫ ɭ; ly: ʎ
+w: w ʍ; wy: ɥ; y: j ʝ
 """
 _IPA_IGNORED = frozenset("ˈˌːˑʲʰˠ̩̯̪̃͡‿-.'|_ \u0329\u032f\u200d;ˀʷ^!ʼ\"")
 
 
-def _table(rows: str) -> dict[str, str]:
-    pairs = (line.split(":", 1) for line in rows.strip().splitlines())
-    return {name: symbol for symbol, names in pairs for name in names.split()}
-
-
-IPA = _table(_IPA_ROWS)
+_ENTRIES = (entry.split(":") for entry in _IPA_ROWS.replace("\n", ";").strip(";").split(";"))
+IPA = {name: symbol.strip() for symbol, names in _ENTRIES for name in names.split()}
 _LONGEST_IPA = max(map(len, IPA))
 
 
@@ -139,9 +93,9 @@ def from_ipa(text: str) -> list[str]:
     at = 0
     while at < len(text):
         for size in range(_LONGEST_IPA, 0, -1):
-            if (name := text[at : at + size]) in IPA and len(name) == size:
+            if (name := text[at : at + size]) in IPA:
                 symbols.append(IPA[name])
-                at += size
+                at += len(name)
                 break
         else:
             if text[at] not in _IPA_IGNORED:
@@ -150,8 +104,8 @@ def from_ipa(text: str) -> list[str]:
     return symbols
 
 
-_RADIO = {"pau": SILENCE, "brth": SILENCE, "h#": SILENCE, "el": "l", "em": "m", "en": "n", "nx": "n"}
-_RADIO |= {"axr": "er", "hv": "hh"}
+_RADIO = {"pau": SILENCE, "brth": SILENCE, "h#": SILENCE, "hv": "hh"}
+_RADIO |= {"axr": "er", "el": "l", "em": "m", "en": "n", "nx": "n"}
 
 
 def from_radio(name: str) -> str:
@@ -165,18 +119,13 @@ def from_radio(name: str) -> str:
 _SPHINX_NAMES = _names(
     "aa ae ah ao aw ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
 )
-_TO_SPHINX = {symbol: (symbol.upper(),) for symbol in _SPHINX_NAMES}
-_TO_SPHINX |= {
+TO_SPHINX = {symbol: (symbol.upper(),) for symbol in _SPHINX_NAMES} | {
     "sil": ("SIL",), "ax": ("AH",), "a": ("AA",), "e": ("EH",), "o": ("OW",), "ue": ("UW",), "oe": ("ER",),
     "ix": ("IH",), "an": ("AA",), "on": ("AO",), "en": ("AE",), "bh": ("V",), "dx": ("D",), "gh": ("G",),
     "kh": ("HH",), "ly": ("L",), "ny": ("N", "Y"), "pf": ("P", "F"), "q": (), "rh": ("R",), "rr": ("R",),
     "ts": ("T", "S"), "wy": ("W",),
 }  # fmt: skip
-
-
-def to_sphinx(symbol: str) -> tuple[str, ...]:
-    """The nearest phones of pocketsphinx's US English acoustic model: none for `q`, two for affricates."""
-    return _TO_SPHINX[symbol]
+"""Symbol -> the nearest phones of pocketsphinx's US English acoustic model: none for `q`, some have two."""
 
 
 def from_sphinx(name: str) -> str:
@@ -270,7 +219,7 @@ def _outside(phone: Phone, pauses: list[tuple[float, float]]) -> Phone:
     left, right = max(parts, key=lambda part: part[1] - part[0], default=(0.0, 0.0))
     if right - left < _SHORTEST_PHONE_SECONDS:
         left, right = max(phone.start_seconds, phone.end_seconds - _SHORTEST_PHONE_SECONDS), phone.end_seconds
-    return replace(phone, start_seconds=left, end_seconds=right)
+    return phone.at(left, right)
 
 
 def fill_silences(phones: list[Phone], seconds: float) -> list[Phone]:

@@ -14,29 +14,28 @@ import gzip
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import soxr
 from pocketsphinx import Decoder
 
-from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import RecordingsMissing, UnusableClip
 from sonimate.media.container import open_container
 from sonimate.speech.espeak import pronounce
 from sonimate.speech.phones import (
     HOP_SECONDS,
     SILENCE,
+    TO_SPHINX,
     Phone,
     from_sphinx,
     level_db,
     mark_stress,
     phone_loudness_db,
     split_silences,
-    to_sphinx,
 )
 from sonimate.speech.utterances import Phrase, cut, save_pool
+from sonimate.speech.voices import at_speech_rate
 from sonimate.types import Waveform
 
 _FRAME_SECONDS = 0.01
@@ -79,8 +78,7 @@ def decode(recording: Recording) -> Waveform:
     samples = np.concatenate(chunks, axis=1)[0]
     if samples.dtype.kind == "i":
         samples = samples.astype(np.float32) / np.iinfo(samples.dtype).max
-    samples = soxr.resample(samples, rate_hz, SAMPLE_RATE_HZ) if rate_hz != SAMPLE_RATE_HZ else samples
-    return Waveform(samples.astype(np.float32), SAMPLE_RATE_HZ)
+    return at_speech_rate(Waveform(samples, rate_hz))
 
 
 def packaged(
@@ -88,12 +86,8 @@ def packaged(
 ) -> dict[str, list[Recording]]:
     """All recordings, by language. Raises RecordingsMissing when those of a package are not there."""
     found = {language: asterisk(sounds, documents, language) for language in languages}
-    missing = [
-        f"asterisk-core-sounds-{language}{part}"
-        for language, recordings in found.items()
-        if not recordings
-        for part in ("", "-g722")
-    ]
+    lacking = [f"asterisk-core-sounds-{language}" for language, some in found.items() if not some]
+    missing = [f"{package} {package}-g722" for package in lacking]
     if "en" in found:
         tests = pocketsphinx_tests(testdata)
         missing += [] if tests else ["pocketsphinx-testdata"]
@@ -128,14 +122,11 @@ def asterisk(sounds: Path, documents: Path, language: str) -> list[Recording]:
 def pocketsphinx_tests(root: Path) -> list[Recording]:
     """LibriVox and card-game sentences of pocketsphinx's test data; empty when not installed."""
     found = []
-    for name in ("librivox/transcription", "cards/cards.transcription"):
-        listing = root / name
-        lines = listing.read_text().splitlines() if listing.exists() else []
-        for line in lines:
+    for listing in (root / "librivox" / "transcription", root / "cards" / "cards.transcription"):
+        for line in listing.read_text().splitlines() if listing.exists() else ():
             match = re.fullmatch(r"(?:<s>)?(.*?)(?:</s>)?\s*\((\S+)\)\s*", line)
-            path = listing.parent / f"{match.group(2)}.wav" if match else listing
-            if match and path.suffix == ".wav" and path.exists():
-                found.append(Recording(path, match.group(1).strip(), "en", listing.parent.name))
+            if match and (path := listing.parent / f"{match[2]}.wav").exists():
+                found.append(Recording(path, match[1].strip(), "en", listing.parent.name))
     return found
 
 
@@ -152,8 +143,7 @@ class Aligner:
         Several paddings are tried, since a search often fails with one and not with another.
         Raises UnusableClip, whose message is the reason, when no alignment can be trusted.
         """
-        entries = [self._entry(word, language) for word in spoken_words(transcript)]
-        names = [name for name in entries if name]
+        names = list(filter(None, (self._entry(word, language) for word in spoken_words(transcript))))
         if not names:
             raise UnusableClip("transcript has no pronounceable word")
         reason = UnusableClip("words not found in the sound")
@@ -162,12 +152,11 @@ class Aligner:
                 found = self._search(" ".join(names), waveform, padding)
                 phones = mark_stress(split_silences(found, waveform), waveform)
                 check_alignment(phones, waveform)
+                return phones
             except RuntimeError:
                 continue
             except UnusableClip as error:
                 reason = error
-                continue
-            return phones
         raise reason
 
     def _entry(self, word: str, language: str) -> str | None:
@@ -176,11 +165,11 @@ class Aligner:
             return word
         name = f"{language}_{word}"
         if name not in self._symbols:
-            symbols = [symbol for symbol in pronounce(word, language) if to_sphinx(symbol)]
+            symbols = [symbol for symbol in pronounce(word, language) if TO_SPHINX[symbol]]
             if not symbols:
                 return None
-            names = " ".join(name for symbol in symbols for name in to_sphinx(symbol))
-            self._decoder.add_word(name, names, True)
+            names = (name for symbol in symbols for name in TO_SPHINX[symbol])
+            self._decoder.add_word(name, " ".join(names), True)
             self._symbols[name] = symbols
         return name
 
@@ -192,10 +181,9 @@ class Aligner:
         self._decoder.set_alignment()
         self._decode(pcm)
         shifted = [
-            replace(
-                phone,
-                start_seconds=max(phone.start_seconds - padding_seconds, 0.0),
-                end_seconds=min(phone.end_seconds - padding_seconds, waveform.seconds),
+            phone.at(
+                max(phone.start_seconds - padding_seconds, 0.0),
+                min(phone.end_seconds - padding_seconds, waveform.seconds),
             )
             for phone in self._phones()
         ]
@@ -207,26 +195,16 @@ class Aligner:
         self._decoder.end_utt()
 
     def _phones(self) -> list[Phone]:
-        """Phones of the finished search, under the names that the dictionary entries came from."""
+        """Phones of the finished search; words that `_entry` added get their own symbols back."""
         found = []
         for word in self._decoder.get_alignment() or ():
-            spans = [(piece.name, piece.start, piece.start + piece.duration) for piece in word]
-            if word.name in self._symbols:
-                found += _named_back(spans, self._symbols[word.name])
-            else:
-                found += [Phone(from_sphinx(n), a * _FRAME_SECONDS, b * _FRAME_SECONDS) for n, a, b in spans]
+            pieces = [(piece.name, piece.start, piece.start + piece.duration) for piece in word]
+            at = 0
+            for symbol in self._symbols.get(word.name) or [from_sphinx(name) for name, _, _ in pieces]:
+                first, at = at, at + len(TO_SPHINX[symbol])
+                start, end = pieces[first][1], pieces[at - 1][2]
+                found.append(Phone(symbol, start * _FRAME_SECONDS, end * _FRAME_SECONDS))
         return found
-
-
-def _named_back(spans: list[tuple[str, int, int]], symbols: list[str]) -> list[Phone]:
-    phones = []
-    at = 0
-    for symbol in symbols:
-        count = len(to_sphinx(symbol))
-        start, end = spans[at][1], spans[at + count - 1][2]
-        phones.append(Phone(symbol, start * _FRAME_SECONDS, end * _FRAME_SECONDS))
-        at += count
-    return phones
 
 
 def spoken_words(transcript: str) -> list[str]:
@@ -288,8 +266,6 @@ def build_pool(recordings: list[Recording], path: Path) -> None:
             continue
         pieces = cut(waveform, phones)
         rejects["no phrase of 0.25 .. 8.5 s between pauses"] += not pieces
-        phrases += [
-            Phrase(sound, inside, recording.speaker, recording.language, recording.transcript)
-            for sound, inside in pieces
-        ]
+        facts = recording.speaker, recording.language, recording.transcript
+        phrases += [Phrase(sound, inside, *facts) for sound, inside in pieces]
     save_pool(phrases, +rejects, path)

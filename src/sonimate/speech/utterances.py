@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, astuple, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -19,16 +19,15 @@ from sonimate.media.files import replacing
 from sonimate.speech.articulation import activations, sample_style
 from sonimate.speech.augment import change_speaker, degrade
 from sonimate.speech.gestures import blinks, brows, head_motion
-from sonimate.speech.phones import SILENCE, Phone, fill_silences, phone_loudness_db
+from sonimate.speech.phones import SILENCE, Phone, Speech, fill_silences, phone_loudness_db
 from sonimate.speech.sentences import sentence
-from sonimate.speech.voices import ESPEAK_VOICES, FESTIVAL_VOICES, FLITE_VOICES, Voice, synthesize
+from sonimate.speech.voices import VOICES, synthesize
 from sonimate.types import Waveform
 
 MEAN_PAUSE_SECONDS, LONGEST_SECONDS = 0.4, 9.0
 """The mean pause between phrases, and the longest utterance: a phrase that would exceed it is left out."""
 _MOST_SENTENCES = 30
 """A slow voice may have no sentence short enough for the rest of an utterance."""
-_VOICES = {"flite": FLITE_VOICES, "festival": FESTIVAL_VOICES, "espeak": ESPEAK_VOICES}
 _PHRASE_PAUSE_SECONDS = 0.3
 _MARGIN_SECONDS = 0.06
 _SHORTEST_PHRASE_SECONDS, _LONGEST_PHRASE_SECONDS = 0.25, 8.5
@@ -45,7 +44,7 @@ class Phrase:
     text: str
 
 
-def cut(waveform: Waveform, phones: list[Phone]) -> list[tuple[Waveform, list[Phone]]]:
+def cut(waveform: Waveform, phones: list[Phone]) -> list[Speech]:
     """Split at silences of at least 0.3 s, keeping 60 ms of each on both sides."""
     pieces = []
     group: list[Phone] = []
@@ -61,38 +60,37 @@ def cut(waveform: Waveform, phones: list[Phone]) -> list[tuple[Waveform, list[Ph
     return pieces
 
 
-def _piece(waveform: Waveform, spoken: list[Phone]) -> tuple[Waveform, list[Phone]]:
+def _piece(waveform: Waveform, spoken: list[Phone]) -> Speech:
     begin = max(0, round((spoken[0].start_seconds - _MARGIN_SECONDS) * waveform.rate_hz))
-    end = min(len(waveform.samples), round((spoken[-1].end_seconds + _MARGIN_SECONDS) * waveform.rate_hz))
+    end = round((spoken[-1].end_seconds + _MARGIN_SECONDS) * waveform.rate_hz)
     sound = Waveform(waveform.samples[begin:end], waveform.rate_hz)
-    offset = begin / waveform.rate_hz
-    return sound, move(spoken, -offset)
+    return sound, move(spoken, -begin / waveform.rate_hz)
 
 
 def move(phones: list[Phone], seconds: float) -> list[Phone]:
     """The phones, later by `seconds`."""
-    return [Phone(p.symbol, p.start_seconds + seconds, p.end_seconds + seconds, p.stressed) for p in phones]
+    return [phone.at(phone.start_seconds + seconds, phone.end_seconds + seconds) for phone in phones]
 
 
 def save_pool(phrases: list[Phrase], rejects: Counter[str], path: Path) -> None:
     """Write phrases, and how many recordings were rejected for which reason, to an npz file."""
-    pcm = [(np.clip(phrase.waveform.samples, -1, 1) * 32767).astype(np.int16) for phrase in phrases]
+    pcm = [_pcm16(phrase.waveform) for phrase in phrases]
     labels = [
         {
             "speaker": phrase.speaker,
             "language": phrase.language,
             "text": phrase.text,
-            "phones": [[p.symbol, p.start_seconds, p.end_seconds, p.stressed] for p in phrase.phones],
+            "phones": [astuple(phone) for phone in phrase.phones],
         }
         for phrase in phrases
     ]
-    arrays = {
-        "samples": np.concatenate([*pcm, np.zeros(0, np.int16)]),
-        "lengths": np.array([len(sound) for sound in pcm], dtype=np.int64),
-        "labels": np.array(json.dumps(labels)),
-        "rejects": np.array(json.dumps(rejects)),
-    }
-    _write(path, arrays)
+    _write(
+        path,
+        samples=np.concatenate([*pcm, np.zeros(0, np.int16)]),
+        lengths=np.array([len(sound) for sound in pcm], dtype=np.int64),
+        labels=np.array(json.dumps(labels)),
+        rejects=np.array(json.dumps(rejects)),
+    )
 
 
 def load_pool(path: Path) -> tuple[list[Phrase], dict[str, int]]:
@@ -156,7 +154,7 @@ def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Coun
 
     Raises SynthesisFailed if no sentence can be spoken.
     """
-    voice: Voice = _VOICES[kind][rng.integers(len(_VOICES[kind]))]
+    voice = VOICES[kind][rng.integers(len(VOICES[kind]))]
     rate, pitch = float(rng.uniform(0.85, 1.25)), float(rng.uniform(0.8, 1.3))
     wanted, seconds, phrases = rng.uniform(4.5, 7.5), 0.0, []
     rejects: Counter[str] = Counter()
@@ -180,12 +178,11 @@ def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Coun
     return phrases, rejects
 
 
-def join(phrases: list[Phrase], rng: np.random.Generator) -> tuple[Waveform, list[Phone]]:
+def join(phrases: list[Phrase], rng: np.random.Generator) -> Speech:
     """Phrases one after another, each at its own emphasis, with pauses of 0.15 .. 0.9 s and silent ends."""
-    sounds, phones = [], []
-    at = 0
+    sounds, phones, at = [], [], 0
     for number, phrase in enumerate(phrases):
-        pause = rng.uniform(0.2, 0.8) if number == 0 else rng.uniform(0.15, 0.9)
+        pause = rng.uniform(0.15, 0.9) if number else rng.uniform(0.2, 0.8)
         silence = np.zeros(round(pause * SAMPLE_RATE_HZ), np.float32)
         gain = 10 ** (rng.normal(0, 2.5) / 20)
         at += len(silence)
@@ -231,9 +228,10 @@ def save(utterance: Utterance, path: Path) -> None:
 
     The file appears only when complete. Raises OutputNotWritable."""
     phones = utterance.phones
-    arrays = dict(
-        utterance.motion,
-        samples=(np.clip(utterance.waveform.samples, -1, 1) * 32767).astype(np.int16),
+    _write(
+        path,
+        **utterance.motion,
+        samples=_pcm16(utterance.waveform),
         phone_symbols=np.array([phone.symbol for phone in phones]),
         phone_starts=np.array([phone.start_seconds for phone in phones], np.float32),
         phone_ends=np.array([phone.end_seconds for phone in phones], np.float32),
@@ -241,10 +239,13 @@ def save(utterance: Utterance, path: Path) -> None:
         phone_loudness_db=utterance.loudness_db.astype(np.float32),
         facts=np.array(json.dumps(utterance.facts, ensure_ascii=False)),
     )
-    _write(path, arrays)
 
 
-def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
+def _pcm16(waveform: Waveform) -> np.ndarray:
+    return (np.clip(waveform.samples, -1, 1) * 32767).astype(np.int16)
+
+
+def _write(path: Path, **arrays: np.ndarray) -> None:
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 
