@@ -1,7 +1,8 @@
 """Stages of data preparation on samples whose faults are known: each rejects the fault that it looks for."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -18,7 +19,7 @@ from sonimate.footage.data_card import count_stages
 from sonimate.footage.prepare_stages import STAGES
 from sonimate.footage.probe import probe
 from sonimate.footage.quality import gate_quality
-from sonimate.footage.sample import Sample, each, rounded
+from sonimate.footage.sample import Sample, rounded, run_stage
 from sonimate.footage.shots import MAX_FRAMES, detect_shots
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.square_crop import add_face_box
@@ -47,7 +48,7 @@ def talking(tmp_path: Path) -> Sample:
     return sample.with_facts("tracks", **CLEAN)
 
 
-def only(samples: Iterator[Sample]) -> Sample:
+def only(samples: Iterable[Sample]) -> Sample:
     (sample,) = samples
     return sample
 
@@ -58,7 +59,15 @@ def judged(sample: Sample) -> Sample:
     def loudness(samples: np.ndarray) -> np.ndarray:
         return np.abs(samples.reshape(-1, SAMPLES_PER_VIDEO_FRAME)).mean(1)
 
-    return only(gate_sync(gate_speech(gate_quality(iter([sample]), min_face_px=96)), predict=loudness))
+    stages = {
+        "quality": partial(gate_quality, min_face_px=96),
+        "speech": gate_speech,
+        "sync": partial(gate_sync, predict=loudness),
+    }
+    samples: Iterable[Sample] = [sample]
+    for name, stage in stages.items():
+        samples = run_stage(name, stage, samples)
+    return only(samples)
 
 
 def tracked(sample: Sample, **facts: float) -> Sample:
@@ -124,7 +133,7 @@ def test_each_fault_is_rejected_with_its_reason(talking, reason):
 def test_rejected_samples_are_passed_on_unchanged(talking):
     rejected = talking.rejected("tracks", "no face")
     assert judged(rejected) is rejected
-    assert only(label_buckets(add_face_box(iter([rejected])))) is rejected
+    assert only(run_stage("face_box", add_face_box, [rejected])) is rejected
 
 
 def test_an_error_in_one_file_rejects_it_and_stops_nothing(talking):
@@ -133,7 +142,7 @@ def test_an_error_in_one_file_rejects_it_and_stops_nothing(talking):
             raise UnreadableVideo(f"{sample.source} is torn")
         yield sample
 
-    good, torn = each("probe", work, iter([talking, replace(talking, start=1)]))
+    good, torn = run_stage("probe", work, [talking, replace(talking, start=1)])
     assert good.rejection is None
     assert torn.rejection is not None
     assert (torn.rejection.reason, torn.rejection.detail) == ("UnreadableVideo", "a/clip.mp4 is torn")
@@ -161,8 +170,8 @@ def test_a_file_in_which_a_library_fails_midway_is_rejected_by_the_exceptions_na
         yield sample
 
     monkeypatch.setattr(f"sonimate.footage.{reader}.read_frames", torn)
-    samples = iter([talking])
-    rejection = only(detect_shots(samples) if reader == "shots" else each("tracks", read, samples)).rejection
+    stage = detect_shots if reader == "shots" else read
+    rejection = only(run_stage("shots", stage, [talking])).rejection
     assert rejection is not None
     assert rejection.reason == name
     assert "\n" not in rejection.detail
@@ -177,7 +186,7 @@ def test_sound_in_which_a_library_fails_midway_rejects_its_file(talking, monkeyp
     monkeypatch.setattr("sonimate.footage.probe.read_video", lambda *_, **__: (info, iter(())))
     sound = Sound(blocks(), SAMPLE_RATE_HZ, 1)
     monkeypatch.setattr("sonimate.footage.probe.stream_sound", lambda *_, **__: sound)
-    rejection = only(probe(iter([talking]))).rejection
+    rejection = only(run_stage("probe", probe, [talking])).rejection
     assert rejection is not None
     assert rejection.reason == "ValueError"
 
@@ -187,7 +196,7 @@ def test_a_picture_that_opencv_cannot_take_rejects_its_file(talking):
         cv2.resize(np.empty((0, 0, 3), np.uint8), (4, 4))
         yield sample
 
-    rejection = only(each("crop", work, iter([talking]))).rejection
+    rejection = only(run_stage("crop", work, [talking])).rejection
     assert rejection is not None
     assert rejection.reason == "cv2.error"
 
@@ -199,7 +208,7 @@ def test_defects_and_full_disks_end_the_run(talking, fault):
         yield sample
 
     with pytest.raises(type(fault), match=str(fault.args[-1])):
-        list(each("crop", work, iter([talking])))
+        list(run_stage("crop", work, [talking]))
 
 
 def test_a_full_disk_ends_the_run_and_rejects_no_sample(talking):
@@ -208,20 +217,20 @@ def test_a_full_disk_ends_the_run_and_rejects_no_sample(talking):
         yield sample
 
     with pytest.raises(OutputNotWritable):
-        list(each("crop", work, iter([talking])))
+        list(run_stage("crop", work, [talking]))
 
 
 def test_the_documentation_lists_the_stages_in_their_order():
     page = (Path(__file__).parents[2] / "docs" / "training.md").read_text(encoding="utf-8")
     table = page.partition("| stage | does | rejects |\n")[2].partition("\n\n")[0]
     rows = [row.split("|")[1].strip() for row in table.splitlines()[1:]]
-    assert rows == [stage.name for stage in STAGES]
+    assert rows == list(STAGES)
 
 
 def test_the_report_counts_every_stage_in_its_order(talking):
-    records = [talking.rejected(stage.name, "bad").record() for stage in STAGES]
+    records = [talking.rejected(stage, "bad").record() for stage in STAGES]
     counts = count_stages(records)
-    assert [count.stage for count in counts] == [stage.name for stage in STAGES]
+    assert [count.stage for count in counts] == list(STAGES)
     assert [count.entered for count in counts] == list(range(len(STAGES), 0, -1))
     assert all(count.reasons == {"bad": 1} for count in counts)
 
@@ -251,24 +260,24 @@ def shots(*lengths: int) -> Iterator[np.ndarray]:
 
 def test_long_shots_are_cut_into_equal_parts(talking, monkeypatch):
     monkeypatch.setattr("sonimate.footage.shots.read_frames", lambda *_, **__: shots(2 * MAX_FRAMES + 2))
-    parts = list(detect_shots(iter([talking])))
+    parts = list(detect_shots(talking))
     assert [part.start for part in parts] == [0, 1000, 2001]
     assert sum(part.count for part in parts) == 2 * MAX_FRAMES + 2
 
 
 def test_the_face_box_holds_the_face_in_every_frame(talking):
-    boxed = only(add_face_box(iter([talking])))
+    boxed = only(add_face_box(talking))
     x0, y0, x1, y1 = boxed.facts["face_box"]["box"]
     points = talking.landmarks()[..., :2]
     np.testing.assert_allclose([x0, y0, x1, y1], [*points.min((0, 1)), *points.max((0, 1))])
 
 
 def test_clips_that_move_too_much_are_dropped(talking):
-    calm = only(label_buckets(iter([talking])))
+    calm = only(label_buckets(talking))
     assert calm.rejection is None
     landmarks = talking.landmarks()
     landmarks[:, :, 0] += 400 * np.sin(np.arange(FRAMES) / 5)[:, None]
-    wild = only(label_buckets(iter([landmarks_as(talking, landmarks)])))
+    wild = only(label_buckets(landmarks_as(talking, landmarks)))
     assert wild.rejection is not None
     assert wild.rejection.reason == "moves too much"
     assert wild.facts["buckets"]["head"] > 128 > calm.facts["buckets"]["head"] > 0

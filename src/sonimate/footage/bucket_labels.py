@@ -16,7 +16,7 @@ from sonimate.codecs.mesh.codec import canonical_expression
 from sonimate.configs import MAX_BUCKET
 from sonimate.face.pose import fit_pose, to_canonical
 from sonimate.face.regions import face_height
-from sonimate.footage.sample import Sample, each
+from sonimate.footage.sample import Sample
 
 STAGE = "buckets"
 HEAD_UNIT = 0.25 / MAX_BUCKET
@@ -28,21 +28,15 @@ FACE_HEIGHT_CM = 17.7
 """Forehead to chin of the canonical face."""
 
 
-def label_buckets(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Crops -> the same with `head` (m_t) and `expression` (m_e); rejects those above MAX_BUCKET."""
-    return each(STAGE, _label, samples)
-
-
-def _label(sample: Sample) -> Iterator[Sample]:
+def label_buckets(sample: Sample) -> Iterator[Sample]:
+    """A crop -> the same with `head` (m_t) and `expression` (m_e); rejected if one is above MAX_BUCKET."""
     landmarks = sample.landmarks().astype(np.float64)
     vertices = canonical_expression(to_canonical(landmarks, fit_pose(landmarks)))
     head, expression = bucket_labels(landmarks, vertices).tolist()
     known = sample.with_facts(STAGE, head=head, expression=expression)
-    if max(head, expression) > MAX_BUCKET:
-        detail = f"head {head:.0f}, expression {expression:.0f}"
-        yield known.rejected(STAGE, "moves too much", detail)
-    else:
-        yield known
+    detail = f"head {head:.0f}, expression {expression:.0f}"
+    moves_too_much = max(head, expression) > MAX_BUCKET
+    yield known.rejected(STAGE, "moves too much", detail) if moves_too_much else known
 
 
 def bucket_labels(landmarks: np.ndarray, expression: np.ndarray) -> np.ndarray:

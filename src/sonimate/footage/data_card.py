@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from sonimate.footage.prepare_stages import STAGES
+from sonimate.footage.sync import lag_text
 from sonimate.media.files import replacing
 
 HISTOGRAMS = (
@@ -52,14 +53,13 @@ def write_report(out: Path, records: Sequence[dict[str, Any]], *, sources: int) 
     Raises OutputNotWritable.
     """
     accepted = [record for record in records if record["rejection"] is None]
-    seconds = sum(record["frames"] / record["fps"] for record in accepted)
-    report = Report(
-        sources, len(accepted), round(seconds, 2), count_stages(records), [_decision(r) for r in records]
-    )
-    with replacing(out / "report.json") as partial:
-        partial.write_text(json.dumps(asdict(report), indent=1) + "\n")
-    with replacing(out / "report.md") as partial:
-        partial.write_text(_markdown(report), encoding="utf-8")
+    seconds = round(sum(record["frames"] / record["fps"] for record in accepted), 2)
+    decisions = [_decision(record) for record in records]
+    report = Report(sources, len(accepted), seconds, count_stages(records), decisions)
+    texts = {"report.json": json.dumps(asdict(report), indent=1) + "\n", "report.md": _markdown(report)}
+    for name, text in texts.items():
+        with replacing(out / name) as partial:
+            partial.write_text(text, encoding="utf-8")
     with replacing(out / "distributions.png") as partial:
         plot_distributions(partial, accepted)
     return report
@@ -67,10 +67,10 @@ def write_report(out: Path, records: Sequence[dict[str, Any]], *, sources: int) 
 
 def count_stages(records: Sequence[dict[str, Any]]) -> list[StageCount]:
     """The counts of every stage, in order."""
+    rejections = [record["rejection"] for record in records if record["rejection"]]
     left, counts = len(records), []
-    for stage in (stage.name for stage in STAGES):
-        found = [record["rejection"] for record in records if record["rejection"]]
-        reasons = Counter(rejection["reason"] for rejection in found if rejection["stage"] == stage)
+    for stage in STAGES:
+        reasons = Counter(found["reason"] for found in rejections if found["stage"] == stage)
         counts.append(StageCount(stage, left, reasons.total(), dict(sorted(reasons.items()))))
         left -= reasons.total()
     return counts
@@ -79,13 +79,9 @@ def count_stages(records: Sequence[dict[str, Any]]) -> list[StageCount]:
 def _decision(record: dict[str, Any]) -> dict[str, Any]:
     rejection = record["rejection"]
     decision = "accepted" if rejection is None else f"{rejection['stage']}: {rejection['reason']}"
-    detail = _sync_text(record) if rejection is None else rejection["detail"]
-    names = ("clip", "source", "start_seconds", "end_seconds")
-    return {**{name: record[name] for name in names}, "decision": decision, "detail": detail}
-
-
-def _sync_text(record: dict[str, Any]) -> str:
-    return "r {r:.2f} at {offset_frames:+d} frames, confidence {confidence:.2f}".format(**record["sync"])
+    detail = lag_text(record["sync"]) if rejection is None else rejection["detail"]
+    facts = {name: record[name] for name in ("clip", "source", "start_seconds", "end_seconds")}
+    return facts | {"decision": decision, "detail": detail}
 
 
 def _markdown(report: Report) -> str:
@@ -101,8 +97,8 @@ def _markdown(report: Report) -> str:
     for count in report.stages:
         reasons = ", ".join(f"{reason} ({number})" for reason, number in count.reasons.items())
         lines.append(f"| {count.stage} | {count.entered} | {count.rejected} | {reasons} |")
-    lines += ["", "![distributions](distributions.png)", "", "| source | seconds | decision | detail |"]
-    lines += ["|---|---|---|---|"]
+    lines += ["", "![distributions](distributions.png)", ""]
+    lines += ["| source | seconds | decision | detail |", "|---|---|---|---|"]
     for sample in report.samples:
         times = f"{sample['start_seconds']:.2f} to {sample['end_seconds']:.2f}"
         lines.append(f"| {sample['source']} | {times} | {sample['decision']} | {sample['detail']} |")

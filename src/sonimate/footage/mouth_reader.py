@@ -35,7 +35,8 @@ RIDGE = 1e4
 """Of the values tried, the one that predicts held-out clips best."""
 
 SHIFT_FRAMES, LONG_FRAMES = 8, 100
-"""Of the trials: a shift that must be noticed (0.32 s), and the length of a long clip (over 4 s)."""
+"""For trials: a shift that must be noticed (0.32 s), and the length from which a clip is long (4 s)."""
+OWN = "own sound"
 
 
 @dataclass(frozen=True)
@@ -46,9 +47,9 @@ class MouthReader:
     weights: np.ndarray
 
     @classmethod
-    def load(cls, path: Path = READER) -> MouthReader:
-        """The bundled reader, or one of `write_reader`."""
-        return cls(reader_encoder(), load_file(path)["weights"].astype(np.float32))
+    def load(cls) -> MouthReader:
+        """The bundled reader."""
+        return cls(reader_encoder(), load_file(READER)["weights"].astype(np.float32))
 
     def __call__(self, samples: np.ndarray) -> np.ndarray:
         """Sound float32 (n * 640,) at 16 kHz -> predicted opening (n,), in any unit and around any mean."""
@@ -96,16 +97,11 @@ class Trial:
         return sync_fault(self.lag) is None
 
 
-OWN = "own sound"
-
-
 def cross_validate(
     rows: Sequence[np.ndarray], openings: Sequence[np.ndarray], speakers: Sequence[str]
 ) -> Iterator[Trial]:
-    """Trials of every clip with its own sound, with that shifted, and with the sounds of other speakers.
-
-    A clip with another sound is cut to the shorter of the two.
-    """
+    """Trials of every clip with its own sound, with that shifted, and with the sounds of other speakers, cut
+    to the shorter of the two."""
     for speaker in dict.fromkeys(speakers):
         others = [i for i, other in enumerate(speakers) if other != speaker]
         weights = fit([rows[i] for i in others], [openings[i] for i in others])
@@ -143,14 +139,11 @@ def fit_and_judge(clips: Sequence[ShardClip]) -> tuple[np.ndarray, list[Trial]]:
 def own_sound_table(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> list[dict[str, Any]]:
     """The trial of each clip with its own sound, in the clips' order."""
     own = {trial.clip: trial for trial in trials if trial.sound == OWN}
+    facts = ("source", "start_seconds", "speaker")
     return [
-        {
-            "source": clip.record["source"],
-            "start_seconds": clip.record["start_seconds"],
-            "speaker": clip.record["speaker"],
-            **rounded(lag_record(own[index].lag)),
-            "passes": own[index].passes,
-        }
+        {fact: clip.record[fact] for fact in facts}
+        | rounded(lag_record(own[index].lag))
+        | {"passes": own[index].passes}
         for index, clip in enumerate(clips)
     ]
 

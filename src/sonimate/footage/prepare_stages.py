@@ -1,7 +1,7 @@
 """The stages of `sonimate prepare`, in their order.
 
-This tuple is the only list of them: the Preparer runs it, the report counts by it, and a test compares the
-table of docs/training.md with it.
+STAGES is the only list of them: the Preparer runs it, the report counts by it, and a test compares the table
+of docs/training.md with it.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from sonimate.face.mesh import FaceMesh
 from sonimate.footage import bucket_labels, probe, quality, shots, square_crop, sync, tracks, voice_activity
 from sonimate.footage.mouth_reader import MouthReader
 from sonimate.footage.sample import Stage
+from sonimate.footage.sources import ForwardReader
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,24 +27,17 @@ class PrepareOptions:
     shard_bytes: int = 1 << 30
 
 
-@dataclass(frozen=True)
-class StageOfPrepare:
-    """name: the stage in records and reports. build: makes the stage and loads the networks that it needs."""
-
-    name: str
-    build: Callable[[PrepareOptions], Stage]
-
-
-STAGES = (
-    StageOfPrepare(probe.STAGE, lambda options: probe.probe),
-    StageOfPrepare(shots.STAGE, lambda options: shots.detect_shots),
-    StageOfPrepare(tracks.STAGE, lambda options: partial(tracks.track_faces, mesh=FaceMesh(num_threads=1))),
-    StageOfPrepare(
-        quality.STAGE, lambda options: partial(quality.gate_quality, min_face_px=options.min_face_px)
+STAGES: dict[str, Callable[[PrepareOptions], Stage]] = {
+    probe.STAGE: lambda _: probe.probe,
+    shots.STAGE: lambda _: shots.detect_shots,
+    tracks.STAGE: lambda _: partial(tracks.track_faces, mesh=FaceMesh(num_threads=1), reader=ForwardReader()),
+    quality.STAGE: lambda options: partial(quality.gate_quality, min_face_px=options.min_face_px),
+    voice_activity.STAGE: lambda _: voice_activity.gate_speech,
+    sync.STAGE: lambda _: partial(sync.gate_sync, predict=MouthReader.load()),
+    square_crop.STAGE: lambda options: partial(
+        square_crop.crop, size_px=options.size_px, reader=ForwardReader()
     ),
-    StageOfPrepare(voice_activity.STAGE, lambda options: voice_activity.gate_speech),
-    StageOfPrepare(sync.STAGE, lambda options: partial(sync.gate_sync, predict=MouthReader.load())),
-    StageOfPrepare(square_crop.STAGE, lambda options: partial(square_crop.crop, size_px=options.size_px)),
-    StageOfPrepare(square_crop.FACE_BOX, lambda options: square_crop.add_face_box),
-    StageOfPrepare(bucket_labels.STAGE, lambda options: bucket_labels.label_buckets),
-)
+    square_crop.FACE_BOX: lambda _: square_crop.add_face_box,
+    bucket_labels.STAGE: lambda _: bucket_labels.label_buckets,
+}
+"""The name of each stage in records and reports, and what makes it with the networks that it needs."""

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from sonimate.footage.data_card import Report, write_report
 from sonimate.footage.prepare_stages import STAGES, PrepareOptions
-from sonimate.footage.sample import Sample
+from sonimate.footage.sample import Sample, run_stage
 from sonimate.footage.shards import CLIPS, REJECTED, write_shards
 from sonimate.footage.sources import find_footage, read_speakers
 from sonimate.media.files import write_errors
@@ -25,7 +25,6 @@ from sonimate.media.folders import fingerprint, locked
 
 RESULTS_VERSION = 4
 """Increase it when a stage gives other results than before: finished files are then done again."""
-MEDIA = (".mp4", ".wav")
 CACHE = "cache"
 
 
@@ -40,16 +39,8 @@ class Source:
     def fingerprint(self, options: PrepareOptions) -> str:
         """Changes with the file (name, size, date), its speaker and the options that change its results."""
         stat = self.path.stat()
-        depends_on = (
-            RESULTS_VERSION,
-            self.name,
-            self.speaker,
-            stat.st_size,
-            stat.st_mtime_ns,
-            options.size_px,
-            options.min_face_px,
-        )
-        return fingerprint(*depends_on)
+        file = self.name, self.speaker, stat.st_size, stat.st_mtime_ns
+        return fingerprint(RESULTS_VERSION, *file, options.size_px, options.min_face_px)
 
 
 Task = tuple[Source, Path]
@@ -66,7 +57,7 @@ class Preparer:
     """
 
     def __init__(self, options: PrepareOptions):
-        self.stages = [stage.build(options) for stage in STAGES]
+        self.stages = {name: build(options) for name, build in STAGES.items()}
 
     def __call__(self, source: Source, done: Path) -> None:
         """Write the results for a source to the folder `done`, complete or not at all.
@@ -79,9 +70,9 @@ class Preparer:
         with write_errors(done):
             folder.mkdir(parents=True)
             first = Sample(name=source.name, source=source.path, speaker=source.speaker, folder=folder)
-            samples = iter([first])
-            for stage in self.stages:
-                samples = stage(samples)
+            samples: Iterable[Sample] = [first]
+            for name, stage in self.stages.items():
+                samples = run_stage(name, stage, samples)
             keys = [_finish(sample) for sample in samples]
             first.sound_file.unlink(missing_ok=True)
             (folder / "keys.json").write_text(json.dumps(keys))
@@ -91,7 +82,7 @@ class Preparer:
 def _finish(sample: Sample) -> str:
     """Write the record of a sample and return its key; a rejected one keeps no picture and no sound."""
     if sample.rejection is not None:
-        for suffix in MEDIA:
+        for suffix in (".mp4", ".wav"):
             sample.path(suffix).unlink(missing_ok=True)
     sample.path(".json").write_text(json.dumps(sample.record(), indent=1) + "\n")
     return sample.clip_id.key
@@ -120,41 +111,35 @@ def prepare(
     while another run writes to `out`.
     """
     sources = list_sources(footage, without=own_videos(footage, out))
+    cache = out.absolute() / CACHE
     with locked(out):
-        (out / CACHE).mkdir(exist_ok=True)
-        return _prepare(sources, out.absolute(), options, run, progress)
+        cache.mkdir(exist_ok=True)
+        for unfinished in cache.glob(".*"):
+            shutil.rmtree(unfinished)
+        tasks = [(source, cache / source.fingerprint(options)) for source in sources]
+        left = [(source, folder) for source, folder in tasks if not folder.exists()]
+        if left:
+            for done, name in enumerate(run(left, options), start=len(tasks) - len(left) + 1):
+                progress(done, len(tasks), name)
+        folders = [folder for _, folder in tasks]
+        for stale in set(cache.iterdir()) - set(folders):
+            shutil.rmtree(stale)
+        return _pack(folders, out, options)
 
 
 def own_videos(footage: Path, out: Path) -> Path:
-    """The folder whose videos were written by `prepare` itself and are no footage."""
+    """The folder of the videos that `prepare` itself has written, which are no footage."""
     return out / CACHE if footage.resolve().is_relative_to(out.resolve()) else out
 
 
-def _prepare(
-    sources: Sequence[Source],
-    out: Path,
-    options: PrepareOptions,
-    run: Runner,
-    progress: Callable[[int, int, str], None],
-) -> Report:
-    cache = out / CACHE
-    for unfinished in cache.glob(".*"):
-        shutil.rmtree(unfinished)
-    tasks = [(source, cache / source.fingerprint(options)) for source in sources]
-    folders = [folder for _, folder in tasks]
-    left = [(source, folder) for source, folder in tasks if not folder.exists()]
-    done = len(sources) - len(left)
-    if left:
-        for name in run(left, options):
-            done += 1
-            progress(done, len(sources), name)
-    for stale in set(cache.iterdir()) - set(folders):
-        shutil.rmtree(stale)
-    records = list(_records(folders))
+def _pack(folders: Sequence[Path], out: Path, options: PrepareOptions) -> Report:
+    """Write the shards and the report from the finished folders of the sources."""
+    stems = [folder / key for folder in folders for key in json.loads((folder / "keys.json").read_text())]
+    records = [json.loads(stem.with_name(f"{stem.name}.json").read_text()) for stem in stems]
     for kind, wanted in ((CLIPS, True), (REJECTED, False)):
-        stems = (stem for stem, record in records if (record["rejection"] is None) == wanted)
-        write_shards(out, kind, stems, max_bytes=options.shard_bytes)
-    return write_report(out, [record for _, record in records], sources=len(sources))
+        packed = [s for s, record in zip(stems, records, strict=True) if (not record["rejection"]) == wanted]
+        write_shards(out, kind, packed, max_bytes=options.shard_bytes)
+    return write_report(out, records, sources=len(folders))
 
 
 def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
@@ -166,10 +151,3 @@ def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
     videos = find_footage(footage, without=without)
     names = {path.relative_to(footage).as_posix(): path.absolute() for path in videos}
     return [Source(name, path, speakers.get(name, name)) for name, path in sorted(names.items())]
-
-
-def _records(folders: Iterable[Path]) -> Iterator[tuple[Path, dict]]:
-    """The path without suffix and the record of every sample, in order."""
-    for folder in folders:
-        for key in json.loads((folder / "keys.json").read_text()):
-            yield folder / key, json.loads((folder / f"{key}.json").read_text())

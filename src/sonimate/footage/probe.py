@@ -8,7 +8,7 @@ from dataclasses import asdict
 import numpy as np
 
 from sonimate.clock import SAMPLE_RATE_HZ
-from sonimate.footage.sample import MIN_SECONDS, Sample, each
+from sonimate.footage.sample import MIN_SECONDS, Sample
 from sonimate.footage.sources import reading, safely
 from sonimate.media.audio import stream_sound
 from sonimate.media.video import read_video
@@ -16,15 +16,11 @@ from sonimate.media.video import read_video
 STAGE = "probe"
 
 
-def probe(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Files -> the same files with facts about their picture, and their sound at 16 kHz mono on disk.
+def probe(sample: Sample) -> Iterator[Sample]:
+    """A file -> the same with facts about its picture, and its sound at 16 kHz mono on disk.
 
-    Rejects files without sound, shorter than MIN_SECONDS, or unreadable.
+    Rejected without sound, or if shorter than MIN_SECONDS. Raises the errors of an unreadable file.
     """
-    return each(STAGE, _probe, samples)
-
-
-def _probe(sample: Sample) -> Iterator[Sample]:
     with reading():
         info, _ = read_video(sample.source)
     known = sample.with_facts(STAGE, **asdict(info))
@@ -39,7 +35,5 @@ def _probe(sample: Sample) -> Iterator[Sample]:
             block.mean(axis=1, dtype=np.float32).tofile(file)
             count += len(block)
     seconds = min(info.seconds, count / SAMPLE_RATE_HZ)
-    if seconds < MIN_SECONDS:
-        yield known.rejected(STAGE, "too short", f"{seconds:.2f} s")
-    else:
-        yield known
+    short = seconds < MIN_SECONDS
+    yield known.rejected(STAGE, "too short", f"{seconds:.2f} s") if short else known

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import numpy as np
 
 from sonimate.face.pose import Pose, fit_pose
 from sonimate.face.regions import mouth_opening
-from sonimate.footage.sample import MIN_SECONDS, Sample, each
+from sonimate.footage.sample import MIN_SECONDS, Sample
 from sonimate.footage.tracks import STAGE as TRACKS
 
 STAGE = "quality"
@@ -28,23 +27,11 @@ MIN_MOUTH_MOVEMENT = 0.006
 """Standard deviation of mouth opening over face height; talking measures 0.019 to 0.047."""
 
 
-def gate_quality(samples: Iterator[Sample], *, min_face_px: float) -> Iterator[Sample]:
-    """Face tracks -> the same, with pose statistics, rejected for the first `quality_fault`."""
-    return each(STAGE, partial(_gate, min_face_px=min_face_px), samples)
-
-
-def _gate(sample: Sample, *, min_face_px: float) -> Iterator[Sample]:
+def gate_quality(sample: Sample, *, min_face_px: float) -> Iterator[Sample]:
+    """A face track -> the same, with pose statistics, rejected for the first fault."""
     landmarks = sample.landmarks()
-    known = sample.with_facts(
-        STAGE, **pose_statistics(fit_pose(landmarks)), mouth_movement=float(mouth_opening(landmarks).std())
-    )
-    found = quality_fault(known, min_face_px=min_face_px)
-    yield known if found is None else known.rejected(STAGE, *found)
-
-
-def quality_fault(sample: Sample, *, min_face_px: float) -> tuple[str, str] | None:
-    """The first reason against a measured track and its detail, or None."""
-    track, face = sample.facts[TRACKS], sample.facts[STAGE]
+    face = pose_statistics(fit_pose(landmarks)) | {"mouth_movement": float(mouth_opening(landmarks).std())}
+    track = sample.facts[TRACKS]
     checks = (
         ("too short", sample.seconds < MIN_SECONDS, f"{sample.seconds:.2f} s"),
         ("face lost", track["lost_share"] > MAX_LOST_SHARE, f"{track['lost_share']:.1%} of frames"),
@@ -56,7 +43,9 @@ def quality_fault(sample: Sample, *, min_face_px: float) -> tuple[str, str] | No
         ("tilted", face["pitch_p95_degrees"] > MAX_PITCH_DEGREES, f"{face['pitch_p95_degrees']:.0f} degrees"),
         ("mouth does not move", face["mouth_movement"] < MIN_MOUTH_MOVEMENT, f"{face['mouth_movement']:.4f}"),
     )
-    return next(((reason, detail) for reason, is_so, detail in checks if is_so), None)
+    known = sample.with_facts(STAGE, **face)
+    faults = (known.rejected(STAGE, reason, detail) for reason, is_so, detail in checks if is_so)
+    yield next(faults, known)
 
 
 def pose_statistics(pose: Pose) -> dict[str, float]:

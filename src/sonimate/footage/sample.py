@@ -111,27 +111,26 @@ def rounded(value: Any) -> Any:
     return round(value, DIGITS) if isinstance(value, float) else value
 
 
-Stage = Callable[[Iterator[Sample]], Iterator[Sample]]
+Stage = Callable[[Sample], Iterable[Sample]]
+"""A step of data preparation: a sample -> the same with facts, the parts of it, or the same rejected."""
 
 
-def each(
-    stage: str, work: Callable[[Sample], Iterable[Sample]], samples: Iterator[Sample]
-) -> Iterator[Sample]:
-    """Apply `work`, which returns any number of samples, to each sample; pass the rejected ones on unchanged.
+def run_stage(name: str, stage: Stage, samples: Iterable[Sample]) -> Iterator[Sample]:
+    """Apply a stage to each sample; pass the rejected ones on unchanged.
 
-    A sample is rejected if `work` raises cv2.error or an error that the user can fix in its file, such as a
-    torn download. OutputNotWritable (a full disk) ends the run, and so do other exceptions, which are defects
-    of this project.
+    A sample is rejected if the stage raises cv2.error or an error that the user can fix in its file, such as
+    a torn download. OutputNotWritable (a full disk) ends the run, and so do other exceptions, which are
+    defects of this project.
     """
     for sample in samples:
         if sample.rejection is not None:
             yield sample
             continue
         try:
-            yield from work(sample)
+            yield from stage(sample)
         except OutputNotWritable:
             raise
         except (SonimateError, cv2.error) as error:
             known = LibraryFailed(error) if isinstance(error, cv2.error) else error
             reason = known.reason if isinstance(known, LibraryFailed) else type(known).__name__
-            yield sample.rejected(stage, reason, str(known).replace(str(sample.source), sample.name))
+            yield sample.rejected(name, reason, str(known).replace(str(sample.source), sample.name))

@@ -66,8 +66,11 @@ def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int)
     for group in _grouped(stems, max_bytes):
         path = out / f"{kind}-{len(written):06d}.tar"
         with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
-            for member in group:
-                _add(tar, member)
+            for file in group:
+                member = tarfile.TarInfo(file.name)  # its owner, mode and time are always the same
+                member.size = file.stat().st_size
+                with file.open("rb") as content:
+                    tar.addfile(member, content)
         written.append(path)
     for stale in set(out.glob(f"{kind}-*.tar")) - set(written):
         stale.unlink()
@@ -114,11 +117,3 @@ def _grouped(stems: Iterable[Path], max_bytes: int) -> Iterator[list[Path]]:
         size += more
     if group:
         yield group
-
-
-def _add(tar: tarfile.TarFile, path: Path) -> None:
-    """Append a file with a fixed owner, mode and time (TarInfo's defaults)."""
-    member = tarfile.TarInfo(path.name)
-    member.size = path.stat().st_size
-    with path.open("rb") as file:
-        tar.addfile(member, file)

@@ -15,7 +15,7 @@ import numpy as np
 from scenedetect import AdaptiveDetector, FrameTimecode
 
 from sonimate.clock import VIDEO_FPS
-from sonimate.footage.sample import Sample, each
+from sonimate.footage.sample import Sample
 from sonimate.footage.sources import safely
 from sonimate.media.video import read_frames
 
@@ -29,12 +29,8 @@ MAX_FRAMES = round(60 * VIDEO_FPS)
 """Longer shots are cut into equal parts, so that memory does not grow with footage."""
 
 
-def detect_shots(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Files -> their shots, each at most MAX_FRAMES long."""
-    return each(STAGE, _shots, samples)
-
-
-def _shots(sample: Sample) -> Iterator[Sample]:
+def detect_shots(sample: Sample) -> Iterator[Sample]:
+    """A file -> its shots, each at most MAX_FRAMES long."""
     bounds = shot_bounds(safely(read_frames(sample.source, fps=VIDEO_FPS)))
     for index, (start, end) in enumerate(pairwise(bounds)):
         parts = -(-(end - start) // MAX_FRAMES)

@@ -4,7 +4,6 @@ of the face in it, from which the mask M of paper eq. 1 is made."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import partial
 
 import cv2
 import numpy as np
@@ -13,7 +12,7 @@ from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import UnusableClip
 from sonimate.face.geometry import Box, PixelBox, process_bbox
 from sonimate.face.mesh import landmark_box
-from sonimate.footage.sample import Sample, each
+from sonimate.footage.sample import Sample
 from sonimate.footage.sources import ForwardReader
 from sonimate.media.mp4 import VideoWriter
 from sonimate.media.wav import write_wav
@@ -24,16 +23,12 @@ EXPAND_RATIO = 0.5
 """How far the square extends beyond the joint face box, as a share of that box (NOTES 2.4)."""
 
 
-def crop(samples: Iterator[Sample], *, size_px: int) -> Iterator[Sample]:
-    """Tracks -> the same with KEY.mp4 (size_px square, 25 fps), KEY.wav (16 kHz mono, of the same length) and
-    landmarks in px of the crop.
+def crop(sample: Sample, *, size_px: int, reader: ForwardReader) -> Iterator[Sample]:
+    """A track -> the same with KEY.mp4 (size_px square, 25 fps), KEY.wav (16 kHz mono, of the same length)
+    and landmarks in px of the crop.
 
     The box is the same in all frames, so that the head moves in the crop as it did before the camera.
     """
-    return each(STAGE, partial(_crop, size_px=size_px, reader=ForwardReader()), samples)
-
-
-def _crop(sample: Sample, *, size_px: int, reader: ForwardReader) -> Iterator[Sample]:
     landmarks = sample.landmarks()
     video = sample.facts["probe"]
     joint = landmark_box(landmarks.reshape(-1, 3))
@@ -49,13 +44,9 @@ def _crop(sample: Sample, *, size_px: int, reader: ForwardReader) -> Iterator[Sa
     yield sample.with_facts(STAGE, box=list(box), size_px=size_px, scale=scale)
 
 
-def add_face_box(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Crops -> the same with the smallest box [x0, y0, x1, y1], px of the crop, that holds the face in every
+def add_face_box(sample: Sample) -> Iterator[Sample]:
+    """A crop -> the same with the smallest box [x0, y0, x1, y1], px of the crop, that holds the face in every
     frame of the clip."""
-    return each(FACE_BOX, _add_face_box, samples)
-
-
-def _add_face_box(sample: Sample) -> Iterator[Sample]:
     yield sample.with_facts(FACE_BOX, box=list(landmark_box(sample.landmarks().reshape(-1, 3))))
 
 

@@ -8,14 +8,14 @@ opening tells nothing about closed lips. docs/training.md has the rates.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from functools import partial
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
 
 import numpy as np
 
 from sonimate.evaluate.curves import Lag, best_lag
 from sonimate.face.regions import mouth_opening
-from sonimate.footage.sample import Sample, each
+from sonimate.footage.sample import Sample
 
 STAGE = "sync"
 MAX_LAG_FRAMES = 12
@@ -29,17 +29,11 @@ OpeningPredictor = Callable[[np.ndarray], np.ndarray]
 """Sound float32 (n * 640,) at 16 kHz -> the predicted opening of the mouth (n,), in any unit."""
 
 
-def gate_sync(samples: Iterator[Sample], *, predict: OpeningPredictor) -> Iterator[Sample]:
-    """Tracks -> the same with their lag; rejects the sound of somebody else and shifted sound."""
-    return each(STAGE, partial(_gate, predict=predict), samples)
-
-
-def _gate(sample: Sample, *, predict: OpeningPredictor) -> Iterator[Sample]:
+def gate_sync(sample: Sample, *, predict: OpeningPredictor) -> Iterator[Sample]:
+    """A track -> the same with its lag; the sound of somebody else and shifted sound are rejected."""
     lag = mouth_lag(mouth_opening(sample.landmarks()), predict(sample.sound()))
-    known = sample.with_facts(STAGE, **lag_record(lag))
-    detail = f"r {lag.r:.2f} at {lag.frames:+d} frames, confidence {lag.confidence:.2f}"
-    reason = sync_fault(lag)
-    yield known if reason is None else known.rejected(STAGE, reason, detail)
+    known, reason = sample.with_facts(STAGE, **lag_record(lag)), sync_fault(lag)
+    yield known if reason is None else known.rejected(STAGE, reason, lag_text(lag_record(lag)))
 
 
 def sync_fault(lag: Lag) -> str | None:
@@ -58,3 +52,8 @@ def mouth_lag(opening: np.ndarray, predicted: np.ndarray) -> Lag:
 def lag_record(lag: Lag) -> dict[str, float]:
     """The lag as records of clips hold it."""
     return {"r": lag.r, "offset_frames": lag.frames, "confidence": lag.confidence}
+
+
+def lag_text(record: Mapping[str, Any]) -> str:
+    """A `lag_record` in words."""
+    return "r {r:.2f} at {offset_frames:+d} frames, confidence {confidence:.2f}".format(**record)

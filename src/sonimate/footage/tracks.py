@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from itertools import tee
 
 import cv2
 import numpy as np
@@ -12,7 +12,7 @@ import numpy as np
 from sonimate.face.mesh import FaceMesh, face_size
 from sonimate.face.regions import face_height
 from sonimate.face.tracking import fill_gaps, stack_landmarks
-from sonimate.footage.sample import Sample, each
+from sonimate.footage.sample import Sample
 from sonimate.footage.sources import ForwardReader
 from sonimate.types import Face
 
@@ -42,16 +42,12 @@ class FrameView:
     rivals: int | None
 
 
-def track_faces(samples: Iterator[Sample], *, mesh: FaceMesh) -> Iterator[Sample]:
-    """Shots -> stretches in which one face, the largest, is seen without a break.
+def track_faces(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Iterator[Sample]:
+    """A shot -> the stretches in which one face, the largest, is seen without a break.
 
     Writes each stretch's landmarks; gaps of up to MAX_GAP_FRAMES are filled along a line and counted.
-    Rejects shots without a face.
+    A shot without a face is rejected.
     """
-    return each(STAGE, partial(_tracks, mesh=mesh, reader=ForwardReader()), samples)
-
-
-def _tracks(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Iterator[Sample]:
     views = list(view_frames(reader.read(sample.source, sample.start, sample.count), mesh))
     found = split_tracks([view.face for view in views])
     if not found:
@@ -80,19 +76,13 @@ def _measured(track: Sample, views: list[FrameView]) -> Sample:
 
 def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[FrameView]:
     """Follow the largest face through uint8 RGB frames (h, w, 3)."""
-    current: list[np.ndarray] = []
-
-    def passing() -> Iterator[np.ndarray]:
-        for frame in frames:
-            current[:] = [frame]
-            yield frame
-
-    for index, face in enumerate(mesh.track(passing())):
+    frames, followed = tee(frames)
+    for index, (frame, face) in enumerate(zip(frames, mesh.track(followed), strict=True)):
         sharpness, rivals = None, None
         if face is not None and index % SHARPNESS_EVERY_FRAMES == 0:
-            sharpness = face_sharpness(current[0], face)
+            sharpness = face_sharpness(frame, face)
         if face is not None and index % LOOK_EVERY_FRAMES == 0:
-            rivals = count_rivals(face, mesh.find(current[0]))
+            rivals = count_rivals(face, mesh.find(frame))
         yield FrameView(face, sharpness, rivals)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from sonimate.footage.sample import Sample, each
+from sonimate.footage.sample import Sample
 
 STAGE = "speech"
 SILENT_DBFS = -50.0
@@ -15,12 +15,8 @@ MIN_PAUSES = 0.20
 """Speech is full of short pauses, music is not. Measured: speech 0.23 to 0.50, music 0.05 to 0.18."""
 
 
-def gate_speech(samples: Iterator[Sample]) -> Iterator[Sample]:
-    """Tracks -> the same, rejected as "silence" or "music"."""
-    return each(STAGE, _gate, samples)
-
-
-def _gate(sample: Sample) -> Iterator[Sample]:
+def gate_speech(sample: Sample) -> Iterator[Sample]:
+    """A track -> the same, or rejected as "silence" or "music"."""
     level = levels(sample.sound())
     loud = 20 * float(np.log10(np.percentile(level, 90)))
     pauses = pause_ratio(level)
