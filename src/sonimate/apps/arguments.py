@@ -13,6 +13,15 @@ Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  #
 """What argparse's `add_subparsers` returns, which has no public name."""
 
 
+def add_settings(
+    parser: argparse.ArgumentParser, *rows: tuple[str, Callable[[str], object], object, str, str]
+) -> None:
+    """Add an option for each (flag, type, default, name of the value, help); the help states the default."""
+    for flag, parse, default, metavar, text in rows:
+        shown = f"{text} (default: %(default)s)"
+        parser.add_argument(flag, type=parse, default=default, metavar=metavar, help=shown)
+
+
 def whole(low: int, high: int) -> Callable[[str], int]:
     """An argparse type: a whole number from `low` to `high`."""
 

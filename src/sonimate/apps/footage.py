@@ -1,7 +1,4 @@
-"""`sonimate footage`: public footage to train on, and the mouth reader that judges the sound of footage.
-
-Heavy modules are imported when the command runs.
-"""
+"""`sonimate footage`: public footage to train on, and the mouth reader that judges the sound of footage."""
 
 from __future__ import annotations
 
@@ -38,10 +35,9 @@ def add_parser(commands: Subparsers) -> None:
         "clip's speaker judge the clip: with its own sound, with that sound shifted, and with the sounds of "
         "others. FILE's name with .json gets the results with the clips' own sounds.",
     )
-    reader.add_argument("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
-    reader.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="FILE.safetensors", help="the file to write"
-    )
+    add = reader.add_argument
+    add("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
+    add("-o", "--output", type=Path, required=True, metavar="FILE.safetensors", help="the file to write")
 
 
 def run(args: Namespace) -> None:
@@ -60,6 +56,7 @@ def _fit_mouth_reader(shards: Path, output: Path) -> None:
     try:
         from sonimate.footage.mouth_reader import fit_and_judge, own_sound_table, write_reader
         from sonimate.footage.shards import read_shards
+        from sonimate.footage.sync import lag_text
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("prepare", error) from error
 
@@ -68,10 +65,7 @@ def _fit_mouth_reader(shards: Path, output: Path) -> None:
     table = own_sound_table(clips, trials)
     for row in table:
         verdict = "passes" if row["passes"] else "FAILS"
-        print(
-            f"{row['source']} from {row['start_seconds']:.2f} s: r {row['r']:.2f} at "
-            f"{row['offset_frames']:+d} frames, confidence {row['confidence']:.2f}, {verdict}"
-        )
+        print(f"{row['source']} from {row['start_seconds']:.2f} s: {lag_text(row)}, {verdict}")
     verdicts: dict[str, list[bool]] = defaultdict(list)
     for trial in trials:
         verdicts[trial.sound].append(trial.passes)

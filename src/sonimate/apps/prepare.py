@@ -1,7 +1,4 @@
-"""`sonimate prepare`: footage of talking people -> shards of clips to train on.
-
-Heavy modules are imported when the command runs.
-"""
+"""`sonimate prepare`: footage of talking people -> shards of clips to train on."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, whole
+from sonimate.apps.arguments import Subparsers, add_settings, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
@@ -29,33 +26,14 @@ def add_parser(commands: Subparsers) -> None:
         "A stopped run continues when it is repeated; the same footage gives the same shards.",
     )
     add = parser.add_argument
-    add(
-        "footage",
-        type=Path,
-        metavar="FOOTAGE",
-        help="folder of videos; its MANIFEST.tsv, if any, names the speakers",
-    )
+    manifest = "folder of videos; its MANIFEST.tsv, if any, names the speakers"
+    add("footage", type=Path, metavar="FOOTAGE", help=manifest)
     add("-o", "--output", type=Path, required=True, metavar="SHARDS", help="the folder to write")
-    add(
-        "--size",
-        type=_side,
-        default=512,
-        metavar="PX",
-        help="side of the clips, a multiple of 64 (default: %(default)s)",
-    )
-    add(
-        "--min-face",
-        type=whole(32, 4096),
-        default=96,
-        metavar="PX",
-        help="shortest face to accept, forehead to chin (default: %(default)s)",
-    )
-    add(
-        "--shard-mb",
-        type=whole(1, 1_000_000),
-        default=1000,
-        metavar="MB",
-        help="close a shard before it grows larger (default: %(default)s)",
+    add_settings(
+        parser,
+        ("--size", _side, 512, "PX", "side of the clips, a multiple of 64"),
+        ("--min-face", whole(32, 4096), 96, "PX", "shortest face to accept, forehead to chin"),
+        ("--shard-mb", whole(1, 1_000_000), 1000, "MB", "close a shard before it grows larger"),
     )
     add(
         "--ray",
@@ -79,8 +57,8 @@ def run(args: Namespace) -> None:
             from sonimate.distributed.prepare_ray import run_on_ray
         except ModuleNotFoundError as error:
             raise ExtraMissing.of("ray", error) from error
-
         runner = partial(run_on_ray, address=args.ray)
+
     options = PrepareOptions(
         size_px=args.size, min_face_px=args.min_face, shard_bytes=args.shard_mb * 1_000_000
     )

@@ -1,14 +1,12 @@
-"""`sonimate speech`: a corpus of synthetic speech with the motion of the mouth and head that goes with it.
-
-Heavy modules are imported when the command runs.
-"""
+"""`sonimate speech`: a corpus of synthetic speech with the motion of the mouth and head that goes with it."""
 
 from __future__ import annotations
 
 from argparse import Namespace
+from dataclasses import fields
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, number, whole
+from sonimate.apps.arguments import Subparsers, add_settings, number, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import ExtraMissing
 
@@ -23,49 +21,19 @@ def add_parser(commands: Subparsers) -> None:
         "packages; an error names the packages that are missing. A stopped run continues when it is "
         "repeated; a run with more minutes adds utterances.",
     )
-    add = parser.add_argument
-    add("-o", "--output", type=Path, required=True, metavar="SPEECH", help="the folder to write")
-    add(
-        "--minutes",
-        type=number(0.1, 1e6),
-        default=90.0,
-        metavar="N",
-        help="length of all utterances together (default: %(default)g)",
+    parser.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="SPEECH", help="the folder to write"
     )
-    add(
-        "--seed",
-        type=whole(0, 2**31 - 1),
-        default=0,
-        metavar="N",
-        help="another seed gives another corpus (default: %(default)s)",
-    )
-    add(
-        "--jobs",
-        type=whole(1, 1024),
-        default=1,
-        metavar="N",
-        help="number of processes (default: %(default)s)",
-    )
-    add(
-        "--recordings",
-        type=Path,
-        metavar="DIR",
-        default=Path("/usr/share/asterisk/sounds"),
-        help="folder of the packages asterisk-core-sounds-* (default: %(default)s)",
-    )
-    add(
-        "--transcripts",
-        type=Path,
-        metavar="DIR",
-        default=Path("/usr/share/doc"),
-        help="folder with the texts of these packages (default: %(default)s)",
-    )
-    add(
-        "--testdata",
-        type=Path,
-        metavar="DIR",
-        default=Path("/usr/share/pocketsphinx/test/data"),
-        help="folder of the package pocketsphinx-testdata (default: %(default)s)",
+    sounds, texts = Path("/usr/share/asterisk/sounds"), Path("/usr/share/doc")
+    testdata = Path("/usr/share/pocketsphinx/test/data")
+    add_settings(
+        parser,
+        ("--minutes", number(0.1, 1e6), 90, "N", "length of all utterances together"),
+        ("--seed", whole(0, 2**31 - 1), 0, "N", "another seed gives another corpus"),
+        ("--jobs", whole(1, 1024), 1, "N", "number of processes"),
+        ("--recordings", Path, sounds, "DIR", "folder of the packages asterisk-core-sounds-*"),
+        ("--transcripts", Path, texts, "DIR", "folder with the texts of these packages"),
+        ("--testdata", Path, testdata, "DIR", "folder of the package pocketsphinx-testdata"),
     )
 
 
@@ -76,14 +44,7 @@ def run(args: Namespace) -> None:
     except ModuleNotFoundError as error:
         raise ExtraMissing.of("train", error) from error
 
-    options = CorpusOptions(
-        minutes=args.minutes,
-        seed=args.seed,
-        jobs=args.jobs,
-        recordings=args.recordings,
-        transcripts=args.transcripts,
-        testdata=args.testdata,
-    )
+    options = CorpusOptions(**{field.name: getattr(args, field.name) for field in fields(CorpusOptions)})
     with Watch(args.started) as watch:
         manifest = make_corpus(args.output, options, progress=watch)
     rejected = sum(manifest["rejected_sentences"].values())
