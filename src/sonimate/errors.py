@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Self
 
 
@@ -109,6 +111,15 @@ class ExtraMissing(SonimateError):
             raise error
         package = error.name.partition(".")[0]
         return cls(f"The package {package} is not installed. {install_lines(extra)}")
+
+
+@contextmanager
+def extra_needed(extra: str) -> Generator[None, None, None]:
+    """Turn a failed import of a package of an extra into ExtraMissing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ExtraMissing.of(extra, error) from error
 
 
 def install_lines(extra: str) -> str:

@@ -14,6 +14,7 @@ from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image
+from sonimate.features import compact_features
 from sonimate.features.audio_features import HiddenStates, load_reducers
 from sonimate.features.compact_features import BUCKET_DIM, TOKEN_DIM, Derived, write_compact_features
 from sonimate.features.motion_samples import load_samples
@@ -95,7 +96,12 @@ def utterances(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def make(shards: Path, utterances: Path) -> Callable[[Path], Derived]:
-    return lambda out: write_compact_features(shards, out, utterances, seed=3, speeds=(1.0,))
+    def at_one_speed(out: Path) -> Derived:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(compact_features, "SPEEDS", (1.0,))
+            return write_compact_features(shards, out, utterances, seed=3)
+
+    return at_one_speed
 
 
 @pytest.fixture(scope="module")

@@ -61,9 +61,7 @@ def sample(name: str, *, kind: str = "real", frames: int = 40, seed: int = 0) ->
         name,
         kind,
         rng.normal(size=(frames, len(codec().basis))),
-        pose.scale,
-        pose.rotation,
-        pose.translation,
+        pose,
         token_rows=rows.repeat(TOKEN_DIM, 1),
         bucket_rows=rows.repeat(BUCKET_DIM, 1),
         buckets=np.array([seed, 2.0 * seed]),
@@ -71,15 +69,8 @@ def sample(name: str, *, kind: str = "real", frames: int = 40, seed: int = 0) ->
 
 
 def sampler(samples: list[MotionSample], *, seed: int = 0, real_share: float = 1.0) -> WindowSampler:
-    return WindowSampler(
-        samples,
-        codec(),
-        frames=FRAMES,
-        real_share=real_share,
-        reference_noise=0.0,
-        seed=seed,
-        silence_rows=(np.zeros(TOKEN_DIM), np.zeros(BUCKET_DIM)),
-    )
+    config = replace(CONFIG, frames=FRAMES, real_share=real_share, reference_noise=0.0, seed=seed)
+    return WindowSampler(samples, codec(), config, (np.zeros(TOKEN_DIM), np.zeros(BUCKET_DIM)))
 
 
 def same(one: Any, other: Any) -> bool:

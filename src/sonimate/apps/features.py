@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sonimate.apps.arguments import Subparsers, whole
 from sonimate.apps.progress import Watch
-from sonimate.errors import ExtraMissing, OptionOutOfRange
+from sonimate.errors import OptionOutOfRange, extra_needed
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -23,25 +23,18 @@ def add_parser(commands: Subparsers) -> None:
     add("-o", "--output", type=Path, required=True, metavar="DATA", help="the folder to write")
     compact = parser.add_argument_group("compact model")
     compact.add_argument("--speech", type=Path, metavar="SPEECH", help="folder that `sonimate speech` wrote")
-    compact.add_argument(
-        "--seed", type=whole(0, 2**31 - 1), metavar="N", help="seed of the synthetic faces (default: 0)"
+    seed = "seed of the synthetic faces (default: 0)"
+    compact.add_argument("--seed", type=whole(0, 2**31 - 1), metavar="N", help=seed)
+    add = parser.add_argument_group("full model").add_argument
+    add("--model", metavar="MODEL", help="folder of the full model to train from")
+    size = "shorter side of the frames (default: as in the shards)"
+    add("--size", type=whole(64, 4096), metavar="PX", help=size)
+    calibrate = (
+        "convert motion buckets to the unit of MODEL, a converted release, as its audio_to_bucket predicts "
+        "them for the clips (needs 8 clips or more)"
     )
-    full = parser.add_argument_group("full model")
-    full.add_argument("--model", metavar="MODEL", help="folder of the full model to train from")
-    full.add_argument(
-        "--size",
-        type=whole(64, 4096),
-        metavar="PX",
-        help="shorter side of the frames (default: as in the shards)",
-    )
-    full.add_argument(
-        "--calibrate-buckets",
-        action="store_true",
-        default=None,
-        help="convert motion buckets to the unit of MODEL, a converted release, as its audio_to_bucket "
-        "predicts them for the clips (needs 8 clips or more)",
-    )
-    full.add_argument("--device", metavar="DEVICE", help="such as cpu, cuda or cuda:1 (default: auto)")
+    add("--calibrate-buckets", action="store_true", default=None, help=calibrate)
+    add("--device", metavar="DEVICE", help="such as cpu, cuda or cuda:1 (default: auto)")
 
 
 def run(args: Namespace) -> None:
@@ -59,10 +52,8 @@ def run(args: Namespace) -> None:
 
 
 def _compact(args: Namespace, watch: Watch) -> str:
-    try:
+    with extra_needed("train"):
         from sonimate.features.compact_features import write_compact_features
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("train", error) from error
 
     seed = args.seed or 0
     written = write_compact_features(args.shards, args.output, args.speech, seed=seed, progress=watch)
@@ -70,13 +61,11 @@ def _compact(args: Namespace, watch: Watch) -> str:
 
 
 def _full(args: Namespace, watch: Watch) -> str:
-    try:
+    with extra_needed("full"):
         from sonimate.checkpoints.registry import model_folder
         from sonimate.devices import choose_device
         from sonimate.features.calibration import calibrate_buckets
         from sonimate.features.latents import write_latents
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("full", error) from error
 
     device, model = choose_device(args.device or "auto"), model_folder(args.model)
     written = write_latents(args.shards, args.output, model, device=device, size_px=args.size, progress=watch)

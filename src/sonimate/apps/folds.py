@@ -5,8 +5,8 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, whole
-from sonimate.errors import ExtraMissing
+from sonimate.apps.arguments import Subparsers, add_settings, whole
+from sonimate.errors import extra_needed
 
 STAGES = ("real", "student")
 
@@ -25,23 +25,18 @@ def add_parser(commands: Subparsers) -> None:
     add("--data", type=Path, required=True, metavar="DATA", help="folder that `sonimate features` wrote")
     add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for all runs")
     add("--init", required=True, metavar="RUN", help="model or run folder that has seen none of the speakers")
-    add("--folds", type=int, default=4, metavar="N", help="number of folds (default: %(default)s)")
-    add(
-        "--seed",
-        type=whole(0, 2**31 - 1),
-        default=0,
-        metavar="N",
-        help="seed of training (default: %(default)s)",
+    add_settings(
+        parser,
+        ("--folds", int, 4, "N", "number of folds"),
+        ("--seed", whole(0, 2**31 - 1), 0, "N", "seed of training"),
     )
     add("--stages", nargs="+", default=list(STAGES), choices=STAGES, help="stages to train (default: all)")
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate folds` command line. Raises SonimateError."""
-    try:
+    with extra_needed("train"):
         from sonimate.train.stages import train_folds
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("train", error) from error
 
     train_folds(
         args.recipe, args.data, args.output, args.init, folds=args.folds, seed=args.seed, stages=args.stages

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sonimate.apps.arguments import Subparsers
 from sonimate.apps.progress import Watch
-from sonimate.errors import ExtraMissing
+from sonimate.errors import extra_needed
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -53,12 +53,10 @@ def run(args: Namespace) -> None:
 
 
 def _fit_mouth_reader(shards: Path, output: Path) -> None:
-    try:
+    with extra_needed("prepare"):
         from sonimate.footage.mouth_reader import fit_and_judge, own_sound_table, write_reader
         from sonimate.footage.shards import read_shards
         from sonimate.footage.sync import lag_text
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("prepare", error) from error
 
     clips = list(read_shards(shards))
     weights, trials = fit_and_judge(clips)

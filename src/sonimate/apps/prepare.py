@@ -12,7 +12,7 @@ from pathlib import Path
 
 from sonimate.apps.arguments import Subparsers, add_settings, whole
 from sonimate.apps.progress import Watch
-from sonimate.errors import ExtraMissing
+from sonimate.errors import extra_needed
 
 _log = logging.getLogger("sonimate")
 
@@ -45,18 +45,14 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate prepare` command line. Raises SonimateError."""
-    try:
+    with extra_needed("prepare"):
         from sonimate.footage.prepare_stages import PrepareOptions
         from sonimate.footage.preparer import prepare, run_here
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("prepare", error) from error
 
     runner = run_here
     if args.ray:
-        try:
+        with extra_needed("ray"):
             from sonimate.distributed.prepare_ray import run_on_ray
-        except ModuleNotFoundError as error:
-            raise ExtraMissing.of("ray", error) from error
         runner = partial(run_on_ray, address=args.ray)
 
     options = PrepareOptions(

@@ -6,9 +6,9 @@ from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, whole
+from sonimate.apps.arguments import Subparsers, add_settings, whole
 from sonimate.apps.progress import Watch
-from sonimate.errors import ExtraMissing
+from sonimate.errors import extra_needed
 
 NEEDED = (
     ("prepare", "sonimate.footage.preparer"),
@@ -29,43 +29,22 @@ def add_parser(commands: Subparsers) -> None:
         "is OUT/student/model.",
     )
     add = parser.add_argument
-    add(
-        "footage",
-        type=Path,
-        nargs="?",
-        metavar="FOOTAGE",
-        help="folder of videos of talking people (default: the public clips, which are fetched)",
-    )
+    clips = "folder of videos of talking people (default: the public clips, which are fetched)"
+    add("footage", type=Path, nargs="?", metavar="FOOTAGE", help=clips)
     add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for all results")
-    add(
-        "--config",
-        default="compact",
-        metavar="RECIPE",
-        help="settings of training (default: %(default)s)",
-    )
-    add(
-        "--seed",
-        type=whole(0, 2**31 - 1),
-        default=0,
-        metavar="N",
-        help="seed of training (default: %(default)s)",
-    )
-    add(
-        "--jobs",
-        type=whole(1, 1024),
-        default=1,
-        metavar="N",
-        help="number of processes that make speech (default: %(default)s)",
+    add_settings(
+        parser,
+        ("--config", str, "compact", "RECIPE", "settings of training"),
+        ("--seed", whole(0, 2**31 - 1), 0, "N", "seed of training"),
+        ("--jobs", whole(1, 1024), 1, "N", "number of processes that make speech"),
     )
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate recipe` command line. Raises SonimateError."""
     for extra, module in NEEDED:
-        try:
+        with extra_needed(extra):
             import_module(module)
-        except ModuleNotFoundError as error:
-            raise ExtraMissing.of(extra, error) from error
 
     from sonimate.footage.public_clips import fetch_clips
     from sonimate.media.folders import locked
@@ -73,9 +52,8 @@ def run(args: Namespace) -> None:
 
     check_recipe(args.footage, args.output, args.config)
     with locked(args.output):
-        footage = args.footage
-        if footage is None:
-            footage = args.output / "clips"
+        footage = args.footage or args.output / "clips"
+        if args.footage is None:
             with Watch(args.started) as watch:
                 fetch_clips(footage, progress=watch)
         run_commands(recipe_commands(footage, args.output, args.config, seed=args.seed, jobs=args.jobs))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from sonimate.apps.arguments import Subparsers, add_settings, number, whole
 from sonimate.apps.progress import Watch
-from sonimate.errors import ExtraMissing
+from sonimate.errors import extra_needed
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -39,10 +39,8 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate speech` command line. Raises SonimateError."""
-    try:
+    with extra_needed("train"):
         from sonimate.speech.corpus import CorpusOptions, make_corpus
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("train", error) from error
 
     options = CorpusOptions(**{field.name: getattr(args, field.name) for field in fields(CorpusOptions)})
     with Watch(args.started) as watch:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import os
+import sys
 from argparse import Namespace
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import NoReturn
 
 from sonimate.apps.arguments import Subparsers
 from sonimate.apps.progress import Watch
-from sonimate.errors import ExtraMissing
+from sonimate.errors import FileMissing, extra_needed
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -24,60 +24,35 @@ def add_parser(commands: Subparsers) -> None:
     add = parser.add_argument
     add("recipe", metavar="RECIPE", help='a YAML file, or "compact" or "full", which the package holds')
     add("--data", type=Path, required=True, metavar="DATA", help="folder that `sonimate features` wrote")
-    add(
-        "-o",
-        "--output",
-        type=Path,
-        required=True,
-        metavar="RUN",
-        help="run folder; the model is in RUN/model",
-    )
+    run = "run folder; the model is in RUN/model"
+    add("-o", "--output", type=Path, required=True, metavar="RUN", help=run)
     add("--init", metavar="MODEL", help="model or run folder to start from; the full size needs one")
     add("--hold-out", metavar="SPEAKER,...", help="speakers that are not trained on, but validated on")
-    add(
-        "--set",
-        nargs="+",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="changes",
-        help="settings that differ from the recipe, such as steps=260 temporal_audio=false",
+    changes = "settings that differ from the recipe, such as steps=260 temporal_audio=false"
+    add("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="changes", help=changes)
+    shown = (
+        "print the path of a file that the package holds (compact, full; cpu2, fsdp, zero2 for accelerate "
+        "launch --config_file) and exit"
     )
-    add(
-        "--show-path",
-        action=ShowPath,
-        metavar="NAME",
-        help="print the path of a file that the package holds (compact, full; cpu2, fsdp, zero2 for "
-        "accelerate launch --config_file) and exit",
-    )
+    add("--show-path", type=show_path, metavar="NAME", help=shown)
 
 
-class ShowPath(argparse.Action):
-    """Prints the path of a recipe and exits, as --help does."""
+def show_path(name: str) -> NoReturn:
+    """Print the path of a recipe and exit, as --help does."""
+    from sonimate.train.recipes import find_recipe
 
-    def __call__(
-        self,
-        parser: argparse.ArgumentParser,
-        namespace: Namespace,
-        values: str | Sequence[Any] | None,
-        option_string: str | None = None,
-    ) -> None:
-        from sonimate.errors import FileMissing
-        from sonimate.train.recipes import find_recipe
-
-        try:
-            print(find_recipe(str(values)))
-        except FileMissing as error:
-            parser.error(str(error))
-        parser.exit()
+    try:
+        print(find_recipe(name))
+    except FileMissing as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+    sys.exit(0)
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate train` command line. Raises SonimateError."""
-    try:
+    with extra_needed("train"):
         from sonimate.train.config import read_changes
         from sonimate.train.run import train
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("train", error) from error
 
     changes = read_changes(args.changes)
     if args.hold_out is not None:

@@ -100,23 +100,23 @@ class ReducerFit:
 
 
 def save_reducers(path: Path, tokens: Reducer, buckets: Reducer) -> None:
-    """Write the two reducers of a folder of training data."""
-    np.savez(
-        path,
-        token_mean=tokens.mean,
-        token_components=tokens.components,
-        bucket_mean=buckets.mean,
-        bucket_components=buckets.components,
-    )
+    """Write the two reducers of a folder of training data. Raises OutputNotWritable."""
+    arrays = {
+        f"{kind}_{name}": array
+        for kind, reducer in (("token", tokens), ("bucket", buckets))
+        for name, array in vars(reducer).items()
+    }
+    with replacing(path) as partial, partial.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
 
 
 def load_reducers(path: Path) -> tuple[Reducer, Reducer]:
     """The token and bucket reducers that `save_reducers` wrote."""
     with np.load(path) as stored:
-        return (
-            Reducer(stored["token_mean"], stored["token_components"]),
-            Reducer(stored["bucket_mean"], stored["bucket_components"]),
+        tokens, buckets = (
+            Reducer(stored[f"{kind}_mean"], stored[f"{kind}_components"]) for kind in ("token", "bucket")
         )
+    return tokens, buckets
 
 
 def cut_windows(

@@ -8,8 +8,9 @@ the accepted ones.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -61,13 +62,7 @@ class Derived:
 
 
 def write_compact_features(
-    shards: Path,
-    out: Path,
-    speech: Path | None,
-    *,
-    seed: int,
-    speeds: Sequence[float] = SPEEDS,
-    progress: Progress = no_progress,
+    shards: Path, out: Path, speech: Path | None, *, seed: int, progress: Progress = no_progress
 ) -> Derived:
     """Write `out`/codec, reducers.npz, samples/*.npz and derived.json; caches hidden states in `out`/cache.
 
@@ -78,51 +73,36 @@ def write_compact_features(
     clips = list(read_shards(shards))
     if not clips:
         raise TooFewClips(f"No clip in {shards} was accepted; its report.md says why. Prepare more footage.")
-    with locked(out):
-        return _write(
-            clips, _clips_of_unseen_speakers(clips, shards), out, utterances, seed, speeds, progress
-        )
-
-
-def _write(
-    clips: list[ShardClip],
-    unseen: list[ShardClip],
-    out: Path,
-    utterances: list[Path],
-    seed: int,
-    speeds: Sequence[float],
-    progress: Progress,
-) -> Derived:
-    states = HiddenStates(out / "cache" / "hidden")
-    tokens, buckets = _fit_reducers(states, clips, utterances, progress)
-    save_reducers(out / "reducers.npz", tokens, buckets)
-    fitted_on = unseen or clips
-    faces = [clip.landmarks().astype(np.float64) for clip in fitted_on]
-    codec = fit_codec(faces)
-    save_mesh_codec(codec, out / "codec")
-    gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
-
+    fitted_on = _clips_of_unseen_speakers(clips, shards) or clips
     folder = out / "samples"
-    folder.mkdir(exist_ok=True)
-    for outdated in folder.glob("*.npz"):
-        outdated.unlink()
-    features = Features(states, tokens, buckets)
-    dropped = []
-    total = len(clips) * len(speeds) * len(VERSIONS) + len(utterances)
-    real = _real_samples(clips, codec, features, np.random.default_rng(seed), speeds)
-    for done, sample in enumerate(real, start=1):
-        progress("samples", done, total)
-        if sample.buckets.max() > MAX_BUCKET:
-            dropped.append(str(sample.clip_id))
-        else:
-            sample.save(folder)
-    for index, path in enumerate(utterances):
-        synthetic_sample(path, codec, gestures, features, np.random.default_rng([seed, index])).save(folder)
-        progress("samples", total - len(utterances) + index + 1, total)
-    used, fitted = ([str(clip.clip_id) for clip in some] for some in (clips, fitted_on))
-    derived = Derived(used, dropped, len(utterances), fitted)
-    with replacing(out / "derived.json") as partial:
-        partial.write_text(json.dumps(asdict(derived), indent=1) + "\n")
+    with locked(out):
+        states = HiddenStates(out / "cache" / "hidden")
+        features = Features(states, *_fit_reducers(states, clips, utterances, progress))
+        save_reducers(out / "reducers.npz", features.tokens, features.buckets)
+        faces = [clip.landmarks().astype(np.float64) for clip in fitted_on]
+        codec = fit_codec(faces)
+        save_mesh_codec(codec, out / "codec")
+        gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
+        folder.mkdir(exist_ok=True)
+        for outdated in folder.glob("*.npz"):
+            outdated.unlink()
+        real = _real_samples(clips, codec, features, np.random.default_rng(seed))
+        synthetic = (
+            _synthetic_sample(path, codec, gestures, features, np.random.default_rng([seed, index]))
+            for index, path in enumerate(utterances)
+        )
+        total = len(clips) * len(SPEEDS) * len(VERSIONS) + len(utterances)
+        dropped = []
+        for done, sample in enumerate(chain(real, synthetic), start=1):
+            if sample.kind == "real" and sample.buckets.max() > MAX_BUCKET:
+                dropped.append(str(sample.clip_id))
+            else:
+                sample.save(folder)
+            progress("samples", done, total)
+        used, fitted = ([str(clip.clip_id) for clip in some] for some in (clips, fitted_on))
+        derived = Derived(used, dropped, len(utterances), fitted)
+        with replacing(out / "derived.json") as partial:
+            partial.write_text(json.dumps(asdict(derived), indent=1) + "\n")
     return derived
 
 
@@ -137,41 +117,16 @@ def _clips_of_unseen_speakers(clips: list[ShardClip], shards: Path) -> list[Shar
     ]
 
 
-def real_sample(
-    clip_id: ClipId, speaker: str, landmarks: np.ndarray, codec: MeshCodec, rows: dict[str, np.ndarray]
-) -> MotionSample:
-    """A training sample from a clip's tracked landmarks (n, 478, 3) px and its audio features."""
-    pose = fit_pose(landmarks)
-    vertices = canonical_expression(to_canonical(landmarks, pose))
-    labels = bucket_labels(landmarks, vertices)
-    return MotionSample(
-        clip_id,
-        speaker,
-        "real",
-        codec.project(vertices),
-        pose.scale,
-        pose.rotation,
-        pose.translation,
-        **rows,
-        buckets=labels,
-    )
-
-
-def synthetic_sample(
+def _synthetic_sample(
     path: Path, codec: MeshCodec, gestures: FaceGestures, features: Features, rng: np.random.Generator
 ) -> MotionSample:
     """A training sample from a synthetic utterance, on a random mixture of the faces in `gestures`."""
-    utterance = read_utterance(path)
+    utterance = _read_utterance(path)
     weights = rng.dirichlet(np.full(len(gestures.neutrals), 0.7))
     spread = rng.normal(size=gestures.neutrals.shape[1]) * gestures.neutrals.std(0) * 0.4
-    frames = len(utterance["activations"])
-    moves = gestures.expression(
-        utterance["activations"],
-        utterance["blink"],
-        utterance["brow"],
-        _gaze(frames, rng),
-        float(weights @ gestures.lid_gap),
-    )
+    mouth, blink, brow = utterance["activations"], utterance["blink"], utterance["brow"]
+    lid_gap = float(weights @ gestures.lid_gap)
+    moves = gestures.expression(mouth, blink, brow, _gaze(len(mouth), rng), lid_gap)
     liveliness, head_gain = np.exp(rng.uniform(*np.log([LIVELINESS, HEAD_GAIN]).T))
     expression = weights @ gestures.neutrals + spread + liveliness * moves
     start = Pose(
@@ -184,17 +139,7 @@ def synthetic_sample(
     labels = bucket_labels(to_image(vertices + canonical_vertices(), pose), vertices)
     clip_id = ClipId(path.name)
     rows = features(clip_id, utterance["samples"])
-    return MotionSample(
-        clip_id,
-        "synthetic",
-        "synthetic",
-        expression,
-        pose.scale,
-        pose.rotation,
-        pose.translation,
-        **rows,
-        buckets=labels,
-    )
+    return MotionSample(clip_id, "synthetic", "synthetic", expression, pose, **rows, buckets=labels)
 
 
 def _gaze(frames: int, rng: np.random.Generator) -> np.ndarray:
@@ -209,22 +154,22 @@ def _gaze(frames: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def _real_samples(
-    clips: list[ShardClip],
-    codec: MeshCodec,
-    features: Features,
-    rng: np.random.Generator,
-    speeds: Sequence[float],
+    clips: list[ShardClip], codec: MeshCodec, features: Features, rng: np.random.Generator
 ) -> Iterator[MotionSample]:
-    """Every clip at every speed in every version, see VERSIONS."""
+    """Every clip at all SPEEDS in all VERSIONS."""
     for clip in clips:
         samples, landmarks = clip.sound(), clip.landmarks().astype(np.float64)
-        for speed in speeds:
+        for speed in SPEEDS:
             sound, moved = _play_at(samples, landmarks, speed)
+            pose = fit_pose(moved)
+            vertices = canonical_expression(to_canonical(moved, pose))
+            expression, labels = codec.project(vertices), bucket_labels(moved, vertices)
             degraded = degrade(Waveform(sound, SAMPLE_RATE_HZ), rng).samples
             for version, recording in zip(VERSIONS, (sound, degraded), strict=True):
                 clip_id = replace(clip.clip_id, speed=speed, version=version)
                 rows = features(clip_id, recording)
-                yield real_sample(clip_id, clip.record["speaker"], moved, codec, rows)
+                speaker = clip.record["speaker"]
+                yield MotionSample(clip_id, speaker, "real", expression, pose, **rows, buckets=labels)
 
 
 def _play_at(samples: np.ndarray, landmarks: np.ndarray, speed: float) -> tuple[np.ndarray, np.ndarray]:
@@ -257,10 +202,10 @@ def _speech(clips: list[ShardClip], utterances: list[Path]) -> Iterator[tuple[Cl
     for clip in clips:
         yield clip.clip_id, clip.sound()
     for path in utterances:
-        yield ClipId(path.name), read_utterance(path)["samples"]
+        yield ClipId(path.name), _read_utterance(path)["samples"]
 
 
-def read_utterance(path: Path) -> dict[str, np.ndarray]:
+def _read_utterance(path: Path) -> dict[str, np.ndarray]:
     """The arrays of one synthetic utterance, its samples as float32."""
     with np.load(path) as stored:
         utterance = dict(stored)

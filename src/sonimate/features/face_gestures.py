@@ -11,32 +11,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression
-from sonimate.face.regions import (
-    CHIN,
-    LANDMARK_COUNT,
-    LEFT_BROW,
-    LEFT_EYE,
-    LEFT_IRIS,
-    LEFT_LOWER_LID,
-    LEFT_UPPER_LID,
-    LOWER_LIP_INNER,
-    LOWER_LIP_INNER_EDGE,
-    LOWER_LIP_OUTER,
-    LOWER_VERMILION,
-    MOUTH_CORNER_LEFT,
-    MOUTH_CORNER_RIGHT,
-    RIGHT_BROW,
-    RIGHT_EYE,
-    RIGHT_IRIS,
-    RIGHT_LOWER_LID,
-    RIGHT_UPPER_LID,
-    UPPER_LIP_INNER,
-    UPPER_LIP_OUTER,
-    UPPER_VERMILION,
-)
+from sonimate.face import regions
 
 MEASURES = ("gap", "chin", "width", "protrusion", "upper", "lids", "brows", "gaze_x", "gaze_y")
-LIP_MIDDLES = (UPPER_LIP_OUTER, LOWER_LIP_OUTER, UPPER_LIP_INNER, LOWER_LIP_INNER)
+LIP_MIDDLES = (
+    regions.UPPER_LIP_OUTER,
+    regions.LOWER_LIP_OUTER,
+    regions.UPPER_LIP_INNER,
+    regions.LOWER_LIP_INNER,
+)
 RIDGE = 5.0
 """Penalty on the squared coefficients of the regression."""
 LIP_RANGES_CM = {"gap": 2.8, "chin": -1.4, "width": 0.7, "protrusion": 0.35}
@@ -50,24 +33,22 @@ PRESS_CM, TUCK_CM = 0.14, 0.30
 def measure_face(vertices: np.ndarray) -> np.ndarray:
     """Pose-normalised vertices (n, 478, 3) cm -> measures (n, 9) cm, in the order of MEASURES."""
     y = vertices[..., 1]
-    right_upper, right_lower = y[:, RIGHT_UPPER_LID], y[:, RIGHT_LOWER_LID]
-    lids = (right_upper - right_lower + y[:, LEFT_UPPER_LID] - y[:, LEFT_LOWER_LID]) / 2
-    brows = (y[:, RIGHT_BROW] + y[:, LEFT_BROW]) / 2
-    eyes = (vertices[:, RIGHT_EYE].mean(1) + vertices[:, LEFT_EYE].mean(1)) / 2
-    gaze = (vertices[:, RIGHT_IRIS] + vertices[:, LEFT_IRIS]) / 2 - eyes
-    return np.stack(
+    right_upper, right_lower = y[:, regions.RIGHT_UPPER_LID], y[:, regions.RIGHT_LOWER_LID]
+    lids = (right_upper - right_lower + y[:, regions.LEFT_UPPER_LID] - y[:, regions.LEFT_LOWER_LID]) / 2
+    brows = (y[:, regions.RIGHT_BROW] + y[:, regions.LEFT_BROW]) / 2
+    eyes = (vertices[:, regions.RIGHT_EYE].mean(1) + vertices[:, regions.LEFT_EYE].mean(1)) / 2
+    gaze = (vertices[:, regions.RIGHT_IRIS] + vertices[:, regions.LEFT_IRIS]) / 2 - eyes
+    return np.column_stack(
         [
-            y[:, UPPER_LIP_INNER] - y[:, LOWER_LIP_INNER],
-            y[:, CHIN],
-            vertices[:, MOUTH_CORNER_LEFT, 0] - vertices[:, MOUTH_CORNER_RIGHT, 0],
+            y[:, regions.UPPER_LIP_INNER] - y[:, regions.LOWER_LIP_INNER],
+            y[:, regions.CHIN],
+            vertices[:, regions.MOUTH_CORNER_LEFT, 0] - vertices[:, regions.MOUTH_CORNER_RIGHT, 0],
             vertices[:, LIP_MIDDLES, 2].mean(1),
-            y[:, UPPER_LIP_INNER],
+            y[:, regions.UPPER_LIP_INNER],
             lids,
             brows,
-            gaze[:, 0],
-            gaze[:, 1],
-        ],
-        axis=1,
+            gaze[:, :2],
+        ]
     )
 
 
@@ -112,10 +93,9 @@ def fit_gestures(codec: MeshCodec, expressions: list[np.ndarray]) -> FaceGesture
         open_eyes = measured[:, 5] >= np.median(measured[:, 5])
         closed = measured[:, 0] <= np.quantile(measured[open_eyes, 0], 0.1)
         rest = vertices[open_eyes & closed].mean(0)
-        gap = np.median(measured[open_eyes, 5])
         at_rest = codec.project(canonical_expression(rest[None]))[0]
         neutrals.append(at_rest - max(measure_face(rest[None])[0, 0], 0) * per_cm[0])
-        lid_gaps.append(gap)
+        lid_gaps.append(np.median(measured[open_eyes, 5]))
     return FaceGestures(
         per_cm,
         codec.project(_press()[None])[0],
@@ -127,17 +107,17 @@ def fit_gestures(codec: MeshCodec, expressions: list[np.ndarray]) -> FaceGesture
 
 def _press() -> np.ndarray:
     """Change (478, 3) cm of vertices when the lips press together: the red of both lips rolls inward."""
-    change = np.zeros((LANDMARK_COUNT, 3))
-    change[list(UPPER_VERMILION), 1] = -PRESS_CM
-    change[list(LOWER_VERMILION), 1] = PRESS_CM
-    change[list(UPPER_VERMILION + LOWER_VERMILION), 2] = -PRESS_CM
+    change = np.zeros((regions.LANDMARK_COUNT, 3))
+    change[list(regions.UPPER_VERMILION), 1] = -PRESS_CM
+    change[list(regions.LOWER_VERMILION), 1] = PRESS_CM
+    change[list(regions.UPPER_VERMILION + regions.LOWER_VERMILION), 2] = -PRESS_CM
     return change
 
 
 def _tuck() -> np.ndarray:
     """Change (478, 3) cm of vertices when the lower lip goes up and inward, to the upper teeth."""
-    change = np.zeros((LANDMARK_COUNT, 3))
-    change[list(LOWER_VERMILION), 1] = TUCK_CM
-    change[list(LOWER_LIP_INNER_EDGE), 1] = TUCK_CM / 2
-    change[list(LOWER_VERMILION + LOWER_LIP_INNER_EDGE), 2] = -TUCK_CM / 2
+    change = np.zeros((regions.LANDMARK_COUNT, 3))
+    change[list(regions.LOWER_VERMILION), 1] = TUCK_CM
+    change[list(regions.LOWER_LIP_INNER_EDGE), 1] = TUCK_CM / 2
+    change[list(regions.LOWER_VERMILION + regions.LOWER_LIP_INNER_EDGE), 2] = -TUCK_CM / 2
     return change

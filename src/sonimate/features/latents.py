@@ -17,7 +17,6 @@ from __future__ import annotations
 import io
 import logging
 import tarfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -74,7 +73,10 @@ class FrozenNetworks:
 
     def features(self, clip: ShardClip, size_px: int | None) -> dict[str, np.ndarray]:
         """The arrays to store for a clip, by suffix. size_px: see write_latents."""
-        frames = list(_frames(clip))[::VIDEO_FRAMES_PER_LATENT]
+        with NamedTemporaryFile(suffix=".mp4") as file:
+            file.write(clip.read(".mp4"))
+            file.flush()
+            frames = list(read_frames(file.name, fps=None))[::VIDEO_FRAMES_PER_LATENT]
         frames = [resize_to_multiple_of_64(frame, size_px or min(frame.shape[:2])) for frame in frames]
         arrays = {
             ".latents.npy": self.codec.encode(frames),
@@ -119,18 +121,18 @@ class LatentClip:
 
     @cached_property
     def latents(self) -> np.ndarray:
-        """(f, 4, h, w) float16, on disk."""
-        return mapped(self.shard, ".latents.npy")
+        """(f, 4, h, w) float16."""
+        return _mapped(self.shard, ".latents.npy")
 
     @cached_property
     def image(self) -> np.ndarray:
-        """(f, c) float16, on disk."""
-        return mapped(self.shard, ".image.npy")
+        """(f, c) float16."""
+        return _mapped(self.shard, ".image.npy")
 
     @cached_property
     def hidden(self) -> np.ndarray:
-        """(t, l, d) float16, on disk."""
-        return mapped(self.shard, ".hidden.npy")
+        """(t, l, d) float16."""
+        return _mapped(self.shard, ".hidden.npy")
 
     def windows(self, frames: np.ndarray, count: int, before: int, layers: slice = slice(None)) -> np.ndarray:
         """Windows (f, count * l * d) of hidden states around frames at 12.5 fps; zeros beyond the ends of the
@@ -166,20 +168,17 @@ def write_latents(
     with locked(out):
         record = FolderRecord(out / RECORD)
         values = {"frozen": frozen_fingerprint(model), "size_px": size_px}
-        if record.read() is not None:
+        stored = record.read()
+        if stored is not None:
             record.check(values)
-        values = (record.read() or {}) | values
+            values = stored | values
         sources = {path.name.replace(CLIPS, LATENTS, 1): file_sha256(path) for path in by_shard}
-        written = values.get("shards", {})
-        kept = {name: digest for name, digest in written.items() if sources.get(name) == digest}
+        kept = {name: sha for name, sha in values.get("shards", {}).items() if sources.get(name) == sha}
         for outdated in out.glob(f"{LATENTS}-*.tar"):
             if outdated.name not in kept:
                 outdated.unlink()
-        left = [
-            (path, clips)
-            for path, clips in zip((out / name for name in sources), by_shard.values(), strict=True)
-            if not path.exists()
-        ]
+        paths = zip((out / name for name in sources), by_shard.values(), strict=True)
+        left = [(path, clips) for path, clips in paths if not path.exists()]
         record.write(values | {"shards": kept})
         if left:
             frozen = FrozenNetworks.load(model, device)
@@ -217,7 +216,7 @@ def read_latents(data: Path, model: Path) -> list[LatentClip]:
     return usable
 
 
-def mapped(clip: ShardClip, suffix: str) -> np.ndarray:
+def _mapped(clip: ShardClip, suffix: str) -> np.ndarray:
     """An array of a shard, mapped from disk: only what is indexed is read."""
     offset, _ = clip.members[suffix]
     with clip.shard.open("rb") as file:
@@ -233,23 +232,13 @@ def frozen_fingerprint(model: Path) -> str:
     return fingerprint(*(files_fingerprint(model / name, "*.safetensors") for name in FROZEN))
 
 
-def _frames(clip: ShardClip) -> Iterator[np.ndarray]:
-    with NamedTemporaryFile(suffix=".mp4") as file:
-        file.write(clip.read(".mp4"))
-        file.flush()
-        yield from read_frames(file.name, fps=None)
-
-
 def _add_clip(tar: tarfile.TarFile, clip: ShardClip, features: dict[str, np.ndarray]) -> None:
-    for suffix in KEPT:
-        _add(tar, clip.key + suffix, clip.read(suffix))
+    members = {suffix: clip.read(suffix) for suffix in KEPT}
     for suffix, array in features.items():
         buffer = io.BytesIO()
         np.save(buffer, array)
-        _add(tar, clip.key + suffix, buffer.getvalue())
-
-
-def _add(tar: tarfile.TarFile, name: str, content: bytes) -> None:
-    member = tarfile.TarInfo(name)
-    member.size = len(content)
-    tar.addfile(member, io.BytesIO(content))
+        members[suffix] = buffer.getvalue()
+    for suffix, content in members.items():
+        member = tarfile.TarInfo(clip.key + suffix)
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -19,7 +20,7 @@ class MotionSample:
 
     clip_id, speaker; kind: "real" or "synthetic".
     expression: (n, k) basis coefficients of the vertices' difference from the canonical face, cm.
-    scale (n,), rotation (n, 3, 3), translation (n, 3): head poses.
+    pose: of the head, n frames.
     token_rows: (t, d) reduced hidden states at 50 Hz. bucket_rows: (t, e) those of the last layer alone.
     buckets: (2,) head and expression motion, in [0, 128].
     """
@@ -28,27 +29,22 @@ class MotionSample:
     speaker: str
     kind: str
     expression: np.ndarray
-    scale: np.ndarray
-    rotation: np.ndarray
-    translation: np.ndarray
+    pose: Pose
     token_rows: np.ndarray
     bucket_rows: np.ndarray
     buckets: np.ndarray
 
     @property
     def is_footage(self) -> bool:
-        """Whether it is a real clip as it was filmed: neither played faster nor recorded otherwise."""
+        """Whether it is a real clip as it was filmed: at its own speed, with its own sound."""
         return self.kind == "real" and self.clip_id.is_original
-
-    @property
-    def pose(self) -> Pose:
-        return Pose(self.scale, self.rotation, self.translation)
 
     def save(self, folder: Path) -> None:
         """Write KEY.npz, complete or not at all. Raises OutputNotWritable."""
-        values = {field.name: getattr(self, field.name) for field in fields(self)}
+        values = vars(self) | vars(self.pose) | {"clip_id": str(self.clip_id)}
+        del values["pose"]
         with replacing(folder / f"{self.clip_id.key}.npz") as partial, partial.open("wb") as file:
-            np.savez_compressed(file, **{**values, "clip_id": str(self.clip_id)})
+            np.savez_compressed(file, allow_pickle=False, **values)
 
     @classmethod
     def load(cls, path: Path) -> MotionSample:
@@ -58,9 +54,10 @@ class MotionSample:
                 raise OutdatedData(
                     f"{path} was written by an earlier version of sonimate. Make the training data again."
                 )
-            values = {field.name: stored[field.name] for field in fields(cls)}
-        texts = {name: str(values[name]) for name in ("speaker", "kind")}
-        return cls(**{**values, **texts, "clip_id": ClipId.parse(str(values["clip_id"]))})
+            values: dict[str, Any] = dict(stored)
+        clip_id, speaker, kind = (str(values.pop(name)) for name in ("clip_id", "speaker", "kind"))
+        pose = Pose(*(values.pop(field.name) for field in fields(Pose)))
+        return cls(ClipId.parse(clip_id), speaker, kind, pose=pose, **values)
 
 
 def load_samples(folder: Path) -> list[MotionSample]:

@@ -54,11 +54,7 @@ class CompactData:
             raise FileMissing(
                 f"{folder} holds no data of the compact model. Give a folder that `sonimate features` wrote."
             )
-        return cls(
-            samples,
-            load_mesh_codec(folder / "codec"),
-            load_reducers(folder / "reducers.npz"),
-        )
+        return cls(samples, load_mesh_codec(folder / "codec"), load_reducers(folder / "reducers.npz"))
 
     @property
     def silence_rows(self) -> tuple[np.ndarray, np.ndarray]:
@@ -93,15 +89,7 @@ class CompactTask:
             self.networks = Student(self.networks, teacher, config.distil_guidance)
         _set_reducer(self.networks.audio_to_tokens, data.reducers[0])
         _set_reducer(self.audio_to_bucket, data.reducers[1])
-        self.windows = WindowSampler(
-            trained,
-            data.codec,
-            frames=config.frames,
-            real_share=config.real_share,
-            reference_noise=config.reference_noise,
-            seed=config.seed,
-            silence_rows=data.silence_rows,
-        )
+        self.windows = WindowSampler(trained, data.codec, config, data.silence_rows)
 
     def batch(self, step: int, rows: range) -> Batch:
         windows = self.windows.batch(step, rows)
@@ -130,8 +118,7 @@ class CompactTask:
             save_network(model, PARTS[name], module)
         save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
         save_mesh_codec(self._data.codec, model / MESH_CODEC.name)
-        encoder = load_audio_encoder(ENCODER)
-        save_network(model, AUDIO_ENCODER, encoder.encoder)
+        save_network(model, AUDIO_ENCODER, load_audio_encoder(ENCODER).encoder)
         write_index(model, COMPACT_COMPONENTS)
 
     def bucket_task(self, trained: Path) -> BucketTask:

@@ -78,7 +78,8 @@ class TrainConfig:
             raise OptionOutOfRange(
                 f"mixed_precision = {self.mixed_precision!r}; choose one of {', '.join(PRECISIONS)}."
             )
-        object.__setattr__(self, "held_out", _names(self.held_out))
+        held = self.held_out if isinstance(self.held_out, list | tuple) else (self.held_out,)
+        object.__setattr__(self, "held_out", tuple(str(name) for name in held if name is not None))
         _ = self.sampling_options
 
     @property
@@ -94,7 +95,7 @@ class TrainConfig:
             raise OptionOutOfRange(f"sampling = {self.sampling}: {error}") from error
 
     def _default_sampling(self) -> SamplingOptions:
-        return FULL
+        return replace(FULL, window_frames=self.frames)
 
     @property
     def without(self) -> tuple[str, ...]:
@@ -157,9 +158,6 @@ class FullConfig(TrainConfig):
 
     validation_clips: int = 4
 
-    def _default_sampling(self) -> SamplingOptions:
-        return replace(FULL, window_frames=self.frames)
-
 
 SIZES: dict[str, type[TrainConfig]] = {"compact": CompactConfig, "full": FullConfig}
 
@@ -201,10 +199,3 @@ def read_changes(settings: Sequence[str]) -> dict[str, Any]:
             reason = " ".join(str(error).split())
             raise OptionOutOfRange(f"--set {setting!r}: {value!r} is not YAML ({reason}).") from error
     return changes
-
-
-def _names(given: Any) -> tuple[str, ...]:
-    """Speakers' names from YAML: a list, one value or nothing; numbers become strings."""
-    if given is None:
-        return ()
-    return tuple(map(str, given)) if isinstance(given, list | tuple) else (str(given),)

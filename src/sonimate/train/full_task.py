@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, INDEX, UNET, VAE, read_config
 from sonimate.checkpoints.store import load_network, load_svd_codec, save_network
-from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
@@ -22,8 +21,8 @@ from sonimate.errors import TooFewClips
 from sonimate.features.latents import LatentClip
 from sonimate.models.unet import UNetConfig
 from sonimate.train.config import FullConfig
-from sonimate.train.task import BucketBatch, BucketTask, split_speakers
-from sonimate.train.validation import MouthCurves, generate_latents, lip_scores, measure_frames
+from sonimate.train.task import BucketBatch, BucketTask, split_speakers, window_chances
+from sonimate.train.validation import generate_latents, lip_scores, measure_frames
 
 Drawn = tuple[LatentClip, int, int]
 """A clip, the first frame of the window, and the frame that is the reference."""
@@ -42,10 +41,10 @@ class FullTask:
         """
         self.config, self._init, self._videos = config, init, videos
         trained, held_out = split_speakers(clips, config.held_out)
-        unet = load_network(init, UNET, configure=self._unet_config)
+        without: dict[str, Any] = {"without": config.without}
+        unet = load_network(init, UNET, configure=lambda **values: UNetConfig(**values | without))
         unet.enable_gradient_checkpointing(config.gradient_checkpointing)
-        tokens = load_network(init, AUDIO_TO_TOKENS)
-        self.networks = Denoiser(unet, tokens, nn.Identity())
+        self.networks = Denoiser(unet, load_network(init, AUDIO_TO_TOKENS), nn.Identity())
         self.audio_to_bucket = load_network(init, AUDIO_TO_BUCKET)
         self._scaling = float(read_config(init / VAE.name)["scaling_factor"])
         self._clips = [clip for clip in trained if len(clip.latents) >= config.frames]
@@ -55,8 +54,7 @@ class FullTask:
                 "Prepare longer footage, lower `frames`, or hold out fewer speakers."
             )
         self._validation_clips = (held_out or self._clips)[: config.validation_clips]
-        starts = np.array([len(clip.latents) - config.frames + 1 for clip in self._clips], float)
-        self._chances = starts / starts.sum()
+        self._chances = window_chances((len(clip.latents) for clip in self._clips), config.frames)
 
     def batch(self, step: int, rows: range) -> Batch:
         drawn = [self._draw(step, row) for row in rows]
@@ -82,19 +80,16 @@ class FullTask:
             network.to(next(networks.parameters()).device)
         folder = self._videos / f"step-{step:06d}"
         folder.mkdir(parents=True, exist_ok=True)
-        curves, faces = zip(
-            *(self._validate_clip(networks, codec, clip, folder) for clip in self._validation_clips),
-            strict=True,
-        )
+        decoding = replace(codec.decoding, fps=codec.latent_fps)
+        curves, faces = [], []
+        for clip in self._validation_clips:
+            latents = generate_clip(networks, clip, self.config.sampling_options, self._scaling)
+            frames = list(codec.decode(latents.cpu(), decoding=decoding))
+            path = folder / f"{clip.clip_id.key}.mp4"
+            opening, share = measure_frames(frames, clip.shard.landmarks(), clip.shard.sound(), path)
+            curves.append(opening)
+            faces.append(share)
         return lip_scores(curves) | {"faces": float(np.mean(faces))}
-
-    def _validate_clip(
-        self, networks: Denoiser, codec: SVDCodec, clip: LatentClip, folder: Path
-    ) -> tuple[MouthCurves, float]:
-        latents = generate_clip(networks, clip, self.config.sampling_options, self._scaling)
-        path = folder / f"{clip.clip_id.key}.mp4"
-        frames = list(codec.decode(latents.cpu(), decoding=replace(codec.decoding, fps=codec.latent_fps)))
-        return measure_frames(frames, clip.shard.landmarks(), clip.shard.sound(), path)
 
     def save(self, networks: Denoiser, folder: Path) -> None:
         """Write the trained networks, and copies of the others."""
@@ -115,9 +110,6 @@ class FullTask:
             return BucketBatch(_names(drawn), features, _images(drawn), _buckets(drawn))
 
         return BucketTask(self.audio_to_bucket, batch, self.config.bucket_batch_size)
-
-    def _unet_config(self, **values: Any) -> UNetConfig:
-        return UNetConfig(**{**values, "without": self.config.without})
 
     def _draw(self, step: int, row: int) -> Drawn:
         """A clip, with a chance proportional to the number of windows in it; any of its frames may be the

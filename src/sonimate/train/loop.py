@@ -22,15 +22,14 @@ import torch
 from accelerate import Accelerator
 from accelerate.utils import InitProcessGroupKwargs, gather_object
 from torch import Tensor, nn
-from torch.distributed.tensor import DTensor
+from torch.distributed.tensor import DTensor, distribute_tensor
 
 from sonimate.diffusion.draws import row_generator
 from sonimate.errors import OptionOutOfRange, TrainingDiverged
 from sonimate.prefetch import prefetched
-from sonimate.train.average import Average
 from sonimate.train.config import TrainConfig
 from sonimate.train.run_folder import RunFolder
-from sonimate.train.task import Named, Task, on_device
+from sonimate.train.task import Task, on_device
 from sonimate.types import Progress, no_progress
 
 _log = logging.getLogger("sonimate")
@@ -43,6 +42,50 @@ ADVICE = (
     "If it is always the same sample, leave it out; otherwise lower learning_rate. Either makes another run: "
     "choose a new RUN folder."
 )
+
+
+class Average:
+    """Exponential moving averages of a network's trained parameters, float32. Each is on its parameter's
+    device, and divided among processes as FSDP divides the parameter.
+
+    `update` keeps min(decay, n / (n + 9)) of the average after n steps: a young average forgets faster.
+    """
+
+    def __init__(self, networks: nn.Module, decay: float):
+        self.decay, self.count = decay, 0
+        self.values = {name: p.detach().clone().float() for name, p in trained_parameters(networks)}
+
+    @torch.no_grad()
+    def update(self, networks: nn.Module) -> None:
+        """Add the parameters after a step to the average."""
+        keep = min(self.decay, self.count / (self.count + 9))
+        for name, parameter in trained_parameters(networks):
+            self.values[name].mul_(keep).add_(parameter.detach(), alpha=1 - keep)
+        self.count += 1
+
+    def whole(self) -> dict[str, Tensor]:
+        """All averages, undivided, on the CPU. All processes must call it together."""
+        return {
+            name: (value.full_tensor() if isinstance(value, DTensor) else value).detach().cpu()
+            for name, value in self.values.items()
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """For accelerate, which calls it in all processes and stores the first process's result."""
+        return {"count": self.count, "values": self.whole()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Inverse of `state_dict`, for any division among processes."""
+        self.count = state["count"]
+        for name, value in self.values.items():
+            stored = state["values"][name].to(value.device)
+            if isinstance(value, DTensor):
+                stored = distribute_tensor(stored, value.device_mesh, value.placements)
+            value.copy_(stored)
+
+
+def trained_parameters(networks: nn.Module) -> list[tuple[str, nn.Parameter]]:
+    return [(name, p) for name, p in networks.named_parameters() if p.requires_grad]
 
 
 class Trainer:
@@ -63,7 +106,7 @@ class Trainer:
         self._whole = copy.deepcopy(task.networks).cpu() if self.accelerator.is_main_process else None
         networks = task.networks.to(self.accelerator.device)
         optimiser = torch.optim.AdamW(
-            [parameter for parameter in networks.parameters() if parameter.requires_grad],
+            [parameter for _, parameter in trained_parameters(networks)],
             lr=config.learning_rate,
             weight_decay=config.weight_decay,
             betas=(0.9, config.adam_beta2),
@@ -90,10 +133,10 @@ class Trainer:
         for tracker in self.accelerator.trackers:
             tracker.finish()
 
-    def _do_step(self, batches: Iterator[Named]) -> None:
+    def _do_step(self, batches: Iterator[Any]) -> None:
         """One step, and the report, validation and checkpoint that are due after it."""
         loss = self._train_step(batches)
-        self._log({"loss": loss, "rate": self._rate()})
+        self.accelerator.log({"loss": loss, "rate": self._rate()}, step=self.step)
         if self.accelerator.is_main_process:
             self.folder.append_loss(self.step, loss, self._rate())
         self.step += 1
@@ -105,7 +148,7 @@ class Trainer:
         if self.step % self.config.checkpoint_every == 0 or last:
             self._checkpoint()
 
-    def _batches(self) -> AbstractContextManager[Iterator[Named]]:
+    def _batches(self) -> AbstractContextManager[Iterator[Any]]:
         """This process's part of the batches of all steps left, in order, prepared ahead of their use."""
         parts = product(range(self.step, self.config.steps), range(self.config.accumulation))
         return prefetched(lambda key: self.task.batch(key[0], self._rows(key[1])), parts)
@@ -128,7 +171,7 @@ class Trainer:
         share = config.final_rate + (1 - config.final_rate) * 0.5 * (1 + math.cos(math.pi * progress))
         return config.learning_rate * share
 
-    def _train_step(self, batches: Iterator[Named]) -> float:
+    def _train_step(self, batches: Iterator[Any]) -> float:
         """One step of the optimiser; returns the mean loss of the whole batch. Takes as many batches as a
         step has parts."""
         self.networks.train()
@@ -136,7 +179,7 @@ class Trainer:
             group["lr"] = self._rate()
         means, names = [], []
         for part in range(self.config.accumulation):
-            batch: Any = next(batches)
+            batch = next(batches)
             own = (self.config.seed, self.step, part, self.accelerator.process_index)
             torch.manual_seed(row_generator(*own).initial_seed())
             with self.accelerator.accumulate(self.networks):
@@ -189,13 +232,10 @@ class Trainer:
             networks.to(self.accelerator.device)
             metrics = self.task.validate(networks, self.step)
             networks.cpu()
-            self._log(metrics)
+            self.accelerator.log(metrics, step=self.step)
             for name, value in metrics.items():
                 _log.info("step %d %s %.3f", self.step, name, value)
         self.accelerator.wait_for_everyone()
-
-    def _log(self, values: dict[str, float]) -> None:
-        self.accelerator.log(values, step=self.step)
 
     def _checkpoint(self) -> None:
         if self.accelerator.is_main_process:

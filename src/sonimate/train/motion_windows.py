@@ -19,6 +19,8 @@ from sonimate.face.pose import relative_motion
 from sonimate.face.regions import LANDMARK_COUNT, LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, UPPER_LIP_INNER
 from sonimate.features.audio_features import cut_windows
 from sonimate.features.motion_samples import MotionSample
+from sonimate.train.config import CompactConfig
+from sonimate.train.task import window_chances
 
 LIVELINESS = (0.6, 1.7)
 """Range of a random factor on expressions, measured from the face at rest. The expression bucket gets the
@@ -47,23 +49,18 @@ class MotionWindows:
 class WindowSampler:
     """Draws windows from samples. Each is a pure function of (seed, step, row of the step's batch).
 
-    frames: of a window, at 12.5 fps. real_share, reference_noise: see CompactConfig. silence_rows: token and
-    bucket features (d,) of a zero hidden state. Raises TooFewClips: no sample is as long as a window.
-    OptionOutOfRange: `real_share` needs real or synthetic samples, and there are none.
+    silence_rows: token and bucket features (d,) of a zero hidden state. Raises TooFewClips: no sample is as
+    long as a window. OptionOutOfRange: `real_share` needs real or synthetic samples, and there are none.
     """
 
     def __init__(
         self,
         samples: list[MotionSample],
         codec: MeshCodec,
-        *,
-        frames: int,
-        real_share: float,
-        reference_noise: float,
-        seed: int,
+        config: CompactConfig,
         silence_rows: tuple[np.ndarray, np.ndarray],
     ):
-        span = (frames - 1) * VIDEO_FRAMES_PER_LATENT + 1
+        span = (config.frames - 1) * VIDEO_FRAMES_PER_LATENT + 1
         usable = [sample for sample in samples if len(sample.expression) >= span]
         if not usable:
             raise TooFewClips(
@@ -71,11 +68,9 @@ class WindowSampler:
                 "longer footage, lower `frames`, or hold out fewer speakers."
             )
         self._pools = [[s for s in usable if s.kind == kind] for kind in ("real", "synthetic")]
-        _check_share(real_share, *self._pools)
-        self._chances = [_chances(pool, span) for pool in self._pools]
-        self._real_share = real_share
-        self._codec, self._frames, self._span = codec, frames, span
-        self._noise, self._seed = reference_noise, seed
+        _check_share(config.real_share, *self._pools)
+        self._chances = [window_chances((len(s.expression) for s in pool), span) for pool in self._pools]
+        self._config, self._codec, self._span = config, codec, span
         self._mirror = mirror_matrix(codec)
         self._rest = {sample.clip_id: resting_face(sample.expression, codec) for sample in usable}
         self._smiles = codec.project(smiles())
@@ -84,7 +79,7 @@ class WindowSampler:
     def batch(self, step: int, rows: range) -> MotionWindows:
         """Some rows of a step's batch: independent of all others, so that training resumes exactly and
         processes can share a batch."""
-        windows = [self._window(np.random.default_rng([self._seed, step, row])) for row in rows]
+        windows = [self._window(np.random.default_rng([self._config.seed, step, row])) for row in rows]
         names, expression, head, reference, tokens, bucket_rows, buckets = zip(*windows, strict=True)
         latents = [
             self._codec.to_latents(Motion(face, pose)) for face, pose in zip(expression, head, strict=True)
@@ -101,10 +96,10 @@ class WindowSampler:
 
     def _window(self, rng: np.random.Generator) -> tuple[Any, ...]:
         """One row: the fields of MotionWindows, the latents as expression and head."""
-        pool = 0 if rng.random() < self._real_share else 1
+        pool = 0 if rng.random() < self._config.real_share else 1
         sample = self._pools[pool][rng.choice(len(self._pools[pool]), p=self._chances[pool])]
         start = rng.integers(len(sample.expression) - self._span + 1)
-        frames = start + VIDEO_FRAMES_PER_LATENT * np.arange(self._frames)
+        frames = start + VIDEO_FRAMES_PER_LATENT * np.arange(self._config.frames)
         still = int(rng.integers(len(sample.expression)))
         rest, gain = self._rest[sample.clip_id], np.exp(rng.uniform(*np.log(LIVELINESS)))
         absolute = rest + gain * (sample.expression - rest)
@@ -113,12 +108,9 @@ class WindowSampler:
         expression = absolute[frames] - reference
         head = relative_motion(sample.pose[frames], sample.pose[still : still + 1])
         if rng.random() < 0.5:
-            expression, reference, head = (
-                expression @ self._mirror,
-                reference @ self._mirror,
-                head * HEAD_MIRROR,
-            )
-        reference = reference + self._noise * rng.normal(size=reference.shape)
+            expression, reference = expression @ self._mirror, reference @ self._mirror
+            head = head * HEAD_MIRROR
+        reference = reference + self._config.reference_noise * rng.normal(size=reference.shape)
         tokens = cut_windows(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
         buckets = cut_windows(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
         labels = sample.buckets * [1.0, gain]
@@ -149,12 +141,6 @@ def mirror_matrix(codec: MeshCodec) -> np.ndarray:
     mirrored = codec.basis[:, mirror_partners()] * [-1, 1, 1]
     count = len(codec.basis)
     return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
-
-
-def _chances(pool: list[MotionSample], span: int) -> np.ndarray:
-    """Chance (n,) of each sample, proportional to the number of windows in it."""
-    weights = np.array([len(sample.expression) - span + 1 for sample in pool], float)
-    return weights / weights.sum() if len(pool) else weights
 
 
 def _check_share(real_share: float, real: list[MotionSample], synthetic: list[MotionSample]) -> None:

@@ -23,11 +23,9 @@ from sonimate.train.run_folder import RECORD, RunFolder
 from sonimate.train.task import BUCKETS, bucket_config
 from sonimate.types import Progress, no_progress
 
-WITHOUT_EFFECT = frozenset(
-    {
-        *("accumulation", "gradient_checkpointing", "checkpoint_every"),
-        *("validate_every", "validation_clips", "sampling"),
-    }
+WITHOUT_EFFECT = (
+    *("accumulation", "gradient_checkpointing", "checkpoint_every"),
+    *("validate_every", "validation_clips", "sampling"),
 )
 """Settings that change no trained number: memory of a step, checkpoints, validation."""
 UNCALIBRATED = (
@@ -55,7 +53,10 @@ def train(
     changes: settings that differ from the recipe. Raises SonimateError.
     """
     config = read_recipe(recipe, **changes or {})
-    start = None if init is None else starting_model(init)
+    start = None
+    if init is not None:
+        trained = Path(init) / "model"
+        start = trained if (trained / INDEX).is_file() else model_folder(init)
     first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
     samples, make_task = _read_data(config, data, start, out)
     with locked(out) if first_process else nullcontext():
@@ -68,12 +69,6 @@ def train(
             stage.run(progress, "buckets")
         PartialState().destroy_process_group()
     return model
-
-
-def starting_model(init: str) -> Path:
-    """The folder of a model, or of the model in the folder of a run. Raises UnknownModel."""
-    trained = Path(init) / "model"
-    return trained if (trained / INDEX).is_file() else model_folder(init)
 
 
 def run_record(config: TrainConfig, init: Path | None, samples: Iterable[object]) -> dict[str, Any]:

@@ -68,11 +68,10 @@ class RunFolder:
 
     def remove_losses_from(self, step: int) -> None:
         """Remove the losses of `step` and later steps, which will be done again."""
-        if not (self.path / LOSSES).exists():
-            return
-        kept = [f"{line}\n" for line in self._loss_lines() if json.loads(line)["step"] < step]
-        with replacing(self.path / LOSSES) as partial:
-            partial.write_text("".join(kept))
+        if (self.path / LOSSES).exists():
+            kept = [f"{line}\n" for line in self._loss_lines() if json.loads(line)["step"] < step]
+            with replacing(self.path / LOSSES) as partial:
+                partial.write_text("".join(kept))
 
     def _loss_lines(self) -> list[str]:
         """All lines but an incomplete last one, which a kill may leave."""

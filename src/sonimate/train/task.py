@@ -3,11 +3,12 @@ and portrait -> motion buckets, with all other networks frozen."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields, is_dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,14 +20,7 @@ from sonimate.train.config import TrainConfig
 
 BUCKETS = AUDIO_TO_BUCKET.name
 UNSEEN_STEPS = 1_000_000
-"""Added to a step's number, gives windows that no training step draws."""
-
-
-class Named(Protocol):
-    """Any batch: a dataclass of tensors and the samples' names."""
-
-    @property
-    def names(self) -> tuple[str, ...]: ...
+"""Added to the number of a step, so that its windows are others than those of training."""
 
 
 class Task(Protocol):
@@ -38,9 +32,10 @@ class Task(Protocol):
     @property
     def networks(self) -> nn.Module: ...
 
-    def batch(self, step: int, rows: range) -> Named:
-        """Some rows of the batch of a step: a pure function of the configured seed, the step and the rows.
-        Called in another thread than the other methods."""
+    def batch(self, step: int, rows: range, /) -> Any:
+        """Some rows of the batch of a step: a dataclass of tensors and of `names`, those of the samples. It
+        depends on the configured seed, the step and the rows alone. Another thread calls this than the other
+        methods."""
         ...
 
     def validate(self, networks: Any, step: int) -> dict[str, float]:
@@ -94,6 +89,13 @@ def split_speakers(samples: Sequence[S], held_out: Sequence[str]) -> tuple[list[
     )
 
 
+def window_chances(lengths: Iterable[int], frames: int) -> np.ndarray:
+    """Chances (n,) of drawing samples of these lengths, proportional to their numbers of windows of
+    `frames`."""
+    windows = np.array([length - frames + 1 for length in lengths], float)
+    return windows / windows.sum()
+
+
 @dataclass(frozen=True)
 class BucketBatch:
     """names; features (b, f, d) as AudioToBucket.project takes them; image (b, c); buckets (b, 2)."""
@@ -125,17 +127,13 @@ class BucketTask:
 
     def __init__(self, network: AudioToBucket, batches: Callable[[int, range], BucketBatch], rows: int):
         """batches: returns rows of a step's batch. rows: how many windows validation uses."""
-        self.networks = BucketLoss(network)
-        self._batches, self._rows = batches, rows
-
-    def batch(self, step: int, rows: range) -> BucketBatch:
-        return self._batches(step, rows)
+        self.networks, self.batch, self._rows = BucketLoss(network), batches, rows
 
     @torch.no_grad()
     def validate(self, networks: BucketLoss, step: int) -> dict[str, float]:
         """Mean absolute error, in buckets, of windows that no step has seen."""
         device = next(networks.parameters()).device
-        batch = on_device(self._batches(step + UNSEEN_STEPS, range(self._rows)), device)
+        batch = on_device(self.batch(step + UNSEEN_STEPS, range(self._rows)), device)
         return {"bucket_error": networks.error(batch).abs().mean().item()}
 
     def save(self, networks: BucketLoss, folder: Path) -> None:
