@@ -14,7 +14,7 @@ from sonimate.speech.articulation import (
     activations,
     sample_style,
 )
-from sonimate.speech.phones import BILABIALS, INVENTORY, Phone
+from sonimate.speech.phones import INVENTORY, Phone
 
 COLUMN = {name: k for k, name in enumerate(ACTIVATIONS)}
 
@@ -37,7 +37,7 @@ def run(*parts: tuple[str, float], rate_hz: float = 25, loudness_db=None, **styl
 
 def test_every_phone_has_a_target_and_every_bilabial_a_contact():
     assert TARGETS.keys() | DIPHTHONGS.keys() >= INVENTORY
-    assert CONTACTS.keys() >= BILABIALS
+    assert CONTACTS.keys() >= {"p", "b", "m", "pf"}
 
 
 @pytest.mark.parametrize("seed", range(5))

@@ -36,11 +36,7 @@ class _Worker:
 
 
 def run_on_ray(
-    tasks: Sequence[Task],
-    options: PrepareOptions,
-    *,
-    address: str,
-    workers: int | None = None,
+    tasks: Sequence[Task], options: PrepareOptions, *, address: str, workers: int | None = None
 ) -> Iterator[str]:
     """A `footage.preparer.Runner` on the cluster at `address` ("local" starts one on this machine).
 
@@ -68,16 +64,10 @@ def run_on_ray(
 
 def _connect(address: str, workers: int | None) -> None:
     ray.data.DataContext.get_current().enable_progress_bars = False
-    settings: dict[str, Any] = {
-        "log_to_driver": False,
-        "logging_level": logging.WARNING,
-        "runtime_env": ONE_THREAD,
-    }
+    started_here = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
+    quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
     try:
-        if address == LOCAL:
-            ray.init("local", num_cpus=workers, include_dashboard=False, **settings)
-        else:
-            ray.init(address, **settings)
+        ray.init(address, runtime_env=ONE_THREAD, **quiet, **started_here)
     except (ConnectionError, ValueError) as error:
         raise ClusterUnreachable(
             f"No Ray cluster answers at {address} ({error}). Give an address such as 10.0.0.1:6379, start "

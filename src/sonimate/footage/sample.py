@@ -17,13 +17,13 @@ from sonimate.footage.clip_id import ClipId
 MIN_SECONDS = 2.0
 """The length of a training window."""
 DIGITS = 4
-"""Decimals kept in records: the order in which a machine adds changes only later ones."""
+"""Decimals kept in records. Machines add numbers in different orders, which changes only later decimals."""
 
 
 @dataclass(frozen=True)
 class Rejection:
-    """Why a sample is left out of training. stage: that rejected it. reason: counted in the report. detail:
-    such as the measured value."""
+    """Why a sample is left out of training. stage: the one that rejected it. reason: as the report counts it.
+    detail: such as the measured value."""
 
     stage: str
     reason: str

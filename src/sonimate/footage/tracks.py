@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import tee
 
 import cv2
@@ -29,17 +29,9 @@ RIVAL_SIZE = 0.5
 SHARPNESS_PX = 128
 
 
-@dataclass(frozen=True)
-class FrameView:
-    """The face of one frame, and what is measured in its pixels.
-
-    face: None if none was found. sharpness: see `face_sharpness`. rivals: the number of other faces of at
-    least RIVAL_SIZE. Both are None in frames in which they were not measured.
-    """
-
-    face: Face | None
-    sharpness: float | None
-    rivals: int | None
+View = tuple[Face | None, float | None, int | None]
+"""The face of a frame, or None; its sharpness (see `face_sharpness`) and the number of rivals (see
+`count_rivals`), or None in frames in which they were not measured."""
 
 
 def track_faces(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Iterator[Sample]:
@@ -49,7 +41,7 @@ def track_faces(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Ite
     A shot without a face is rejected.
     """
     views = list(view_frames(reader.read(sample.source, sample.start, sample.count), mesh))
-    found = split_tracks([view.face for view in views])
+    found = split_tracks([face for face, _, _ in views])
     if not found:
         yield sample.rejected(STAGE, "no face")
     for first, end in found:
@@ -57,24 +49,23 @@ def track_faces(sample: Sample, *, mesh: FaceMesh, reader: ForwardReader) -> Ite
         yield _measured(track, views[first:end])
 
 
-def _measured(track: Sample, views: list[FrameView]) -> Sample:
-    landmarks = stack_landmarks([view.face for view in views])
+def _measured(track: Sample, views: list[View]) -> Sample:
+    faces = [face for face, _, _ in views]
+    landmarks = stack_landmarks(faces)
     np.save(track.path(".landmarks.npy"), fill_gaps(landmarks))
-    heights = face_height(landmarks)
-    presence = [0.0 if view.face is None else view.face.presence for view in views]
-    sharpness = [view.sharpness for view in views if view.sharpness is not None]
-    looks = [view.rivals > 0 for view in views if view.rivals is not None]
+    sharpness = [value for _, value, _ in views if value is not None]
+    looks = [rivals > 0 for _, _, rivals in views if rivals is not None]
     return track.with_facts(
         STAGE,
-        face_height_px=float(np.nanmedian(heights)),
-        lost_share=float(np.mean([view.face is None for view in views])),
-        median_presence=float(np.median(presence)),
+        face_height_px=float(np.nanmedian(face_height(landmarks))),
+        lost_share=float(np.mean([face is None for face in faces])),
+        median_presence=float(np.median([face.presence if face else 0.0 for face in faces])),
         sharpness=float(np.median(sharpness)) if sharpness else 0.0,
         rival_share=float(np.mean(looks)) if looks else 0.0,
     )
 
 
-def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[FrameView]:
+def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[View]:
     """Follow the largest face through uint8 RGB frames (h, w, 3)."""
     frames, followed = tee(frames)
     for index, (frame, face) in enumerate(zip(frames, mesh.track(followed), strict=True)):
@@ -83,7 +74,7 @@ def view_frames(frames: Iterable[np.ndarray], mesh: FaceMesh) -> Iterator[FrameV
             sharpness = face_sharpness(frame, face)
         if face is not None and index % LOOK_EVERY_FRAMES == 0:
             rivals = count_rivals(face, mesh.find(frame))
-        yield FrameView(face, sharpness, rivals)
+        yield face, sharpness, rivals
 
 
 def split_tracks(faces: list[Face | None]) -> list[tuple[int, int]]:

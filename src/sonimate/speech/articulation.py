@@ -5,7 +5,7 @@ Animation, 1993): phone s pulls the mouth to its target T_s with the dominance
 
     D_s(t) = alpha_s * exp(-theta * tau_s(t)),      F(t) = sum_s D_s(t) T_s / sum_s D_s(t)
 
-tau being the distance in time from the phone, with one theta before it (anticipation) and another after
+where tau is the distance in time from the phone, with one theta before it (anticipation) and another after
 it (carry-over). Here tau counts from the phone's middle part (_CORE of its time) and not from its centre, so
 that long vowels hold. Contacts of the lips (p b m, f v) are then imposed on the blend: see `_contacts`.
 """

@@ -90,7 +90,7 @@ def speak(text: str, voice: str, *, words_per_minute: int, pitch: int) -> Speech
 
     An event marks where its phone's own sound begins, which for a voiceless stop is the burst: the silence
     that the library puts before it comes after the previous phone's event.
-    Raises UnknownPhone, and SynthesisFailed: no library, no such voice, or no end in time.
+    Raises UnknownPhone, and SynthesisFailed: no library, no such voice, or no answer in time.
     """
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "speech.npz")

@@ -23,18 +23,34 @@ from sonimate.types import Waveform
 
 SILENCE = "sil"
 
+_IPA_OF_VOWELS = """
+aa: ɑ ɒ̃ ɑː; a: a ɶ; ae: æ; ah: ʌ ɐ; ao: ɔ ɒ
+ax: ə ɚ ɵ; eh: ɛ; er: ɜ ɝ; e: e; ih: ɪ; iy: i
+ix: ɨ ᵻ ɯ; o: o ɤ; uh: ʊ; uw: u ʉ; ue: y ʏ; oe: ø œ
+an: ɑ̃ ã; on: ɔ̃ õ; en: ɛ̃ œ̃ ẽ
+aw: aʊ ɑʊ æʊ; ay: aɪ ɑɪ; ey: eɪ ɛɪ; ow: oʊ əʊ əʉ; oy: ɔɪ oɪ ɔʏ ɔø
+"""
+_IPA_OF_CONSONANTS = """
+p: p; b: b; t: t ʈ; d: d ɖ ð̞; k: k c; g: ɡ g ɟ; q: ʔ
+m: m ɱ; n: n ɳ; ny: ɲ; ng: ŋ
+bh: β; f: f ɸ; v: v ʋ; th: θ; dh: ð; s: s; z: z; sh: ʃ ɕ ʂ ɬ; zh: ʒ ʐ ʑ
+kh: x ç χ; gh: ɣ; rh: ʁ ʀ; hh: h ɦ
+ch: tʃ tɕ ʧ; jh: dʒ ʤ dʑ; ts: ts t͡s dz ʦ; pf: pf
+dx: ɾ; rr: r; r: ɹ ɻ; l: l ɫ ɭ; ly: ʎ
+w: w ʍ; wy: ɥ; y: j ʝ
+"""
+_IPA_IGNORED = frozenset("ˈˌːˑʲʰˠ̩̯̪̃͡‿-.'|_ \u0329\u032f\u200d;ˀʷ^!ʼ\"")
 
-def _names(text: str) -> frozenset[str]:
-    return frozenset(text.split())
+
+def _by_ipa(rows: str) -> dict[str, str]:
+    entries = (entry.split(":") for entry in rows.strip().replace("\n", ";").split(";"))
+    return {name: symbol.strip() for symbol, names in entries for name in names.split()}
 
 
-VOWELS = _names("aa ae ah ao aw ax ay eh er ey ih iy ow oy uh uw a e o ue oe ix an en on")
-CONSONANTS = _names(
-    "b bh ch d dh dx f g gh hh jh k kh l ly m n ng ny p pf q r rh rr s sh t th ts v w wy y z zh"
-)
-INVENTORY = VOWELS | CONSONANTS | {SILENCE}
-BILABIALS = _names("p b m pf")
-REDUCED = _names("ax ix")
+IPA = _by_ipa(_IPA_OF_VOWELS) | _by_ipa(_IPA_OF_CONSONANTS)
+VOWELS = frozenset(_by_ipa(_IPA_OF_VOWELS).values())
+INVENTORY = {SILENCE, *IPA.values()}
+REDUCED = {"ax", "ix"}
 
 
 @dataclass(frozen=True)
@@ -62,25 +78,6 @@ class Phone:
 Speech = tuple[Waveform, list[Phone]]
 """A sound and its phones."""
 
-_IPA_ROWS = """
-aa: ɑ ɒ̃ ɑː; a: a ɶ; ae: æ; ah: ʌ ɐ; ao: ɔ ɒ
-ax: ə ɚ ɵ; eh: ɛ; er: ɜ ɝ; e: e; ih: ɪ; iy: i
-ix: ɨ ᵻ ɯ; o: o ɤ; uh: ʊ; uw: u ʉ; ue: y ʏ; oe: ø œ
-an: ɑ̃ ã; on: ɔ̃ õ; en: ɛ̃ œ̃ ẽ
-aw: aʊ ɑʊ æʊ; ay: aɪ ɑɪ; ey: eɪ ɛɪ; ow: oʊ əʊ əʉ; oy: ɔɪ oɪ ɔʏ ɔø
-p: p; b: b; t: t ʈ; d: d ɖ ð̞; k: k c; g: ɡ g ɟ; q: ʔ
-m: m ɱ; n: n ɳ; ny: ɲ; ng: ŋ
-bh: β; f: f ɸ; v: v ʋ; th: θ; dh: ð; s: s; z: z; sh: ʃ ɕ ʂ ɬ; zh: ʒ ʐ ʑ
-kh: x ç χ; gh: ɣ; rh: ʁ ʀ; hh: h ɦ
-ch: tʃ tɕ ʧ; jh: dʒ ʤ dʑ; ts: ts t͡s dz ʦ; pf: pf
-dx: ɾ; rr: r; r: ɹ ɻ; l: l ɫ ɭ; ly: ʎ
-w: w ʍ; wy: ɥ; y: j ʝ
-"""
-_IPA_IGNORED = frozenset("ˈˌːˑʲʰˠ̩̯̪̃͡‿-.'|_ \u0329\u032f\u200d;ˀʷ^!ʼ\"")
-
-
-_ENTRIES = (entry.split(":") for entry in _IPA_ROWS.replace("\n", ";").strip(";").split(";"))
-IPA = {name: symbol.strip() for symbol, names in _ENTRIES for name in names.split()}
 _LONGEST_IPA = max(map(len, IPA))
 
 
@@ -116,10 +113,10 @@ def from_radio(name: str) -> str:
     return symbol
 
 
-_SPHINX_NAMES = _names(
+_SPHINX_NAMES = (
     "aa ae ah ao aw ay b ch d dh eh er ey f g hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z zh"
 )
-TO_SPHINX = {symbol: (symbol.upper(),) for symbol in _SPHINX_NAMES} | {
+TO_SPHINX = {symbol: (symbol.upper(),) for symbol in _SPHINX_NAMES.split()} | {
     "sil": ("SIL",), "ax": ("AH",), "a": ("AA",), "e": ("EH",), "o": ("OW",), "ue": ("UW",), "oe": ("ER",),
     "ix": ("IH",), "an": ("AA",), "on": ("AO",), "en": ("AE",), "bh": ("V",), "dx": ("D",), "gh": ("G",),
     "kh": ("HH",), "ly": ("L",), "ny": ("N", "Y"), "pf": ("P", "F"), "q": (), "rh": ("R",), "rr": ("R",),

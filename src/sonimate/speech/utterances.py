@@ -122,7 +122,7 @@ class Spec:
 
 @dataclass(frozen=True)
 class Utterance:
-    """One training example; `save` describes the arrays."""
+    """One training example; `save` describes the arrays of `motion`."""
 
     waveform: Waveform
     phones: list[Phone]
@@ -179,7 +179,7 @@ def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Coun
 
 
 def join(phrases: list[Phrase], rng: np.random.Generator) -> Speech:
-    """Phrases one after another, each at its own emphasis, with pauses of 0.15 .. 0.9 s and silent ends."""
+    """Phrases one after another, each at its own loudness, with pauses of 0.15 .. 0.9 s and silent ends."""
     sounds, phones, at = [], [], 0
     for number, phrase in enumerate(phrases):
         pause = rng.uniform(0.15, 0.9) if number else rng.uniform(0.2, 0.8)
@@ -195,7 +195,7 @@ def join(phrases: list[Phrase], rng: np.random.Generator) -> Speech:
 
 
 def _faded(samples: np.ndarray) -> np.ndarray:
-    """Ends faded over 10 ms, so that cutting room noise makes no click."""
+    """The samples with both ends faded over 10 ms, so that cuts in the noise of the room do not click."""
     ramp = np.ones(len(samples), np.float32)
     size = min(round(0.01 * SAMPLE_RATE_HZ), len(samples) // 2)
     ramp[:size] = np.linspace(0, 1, size)
