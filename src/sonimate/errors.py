@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from contextlib import contextmanager
-from typing import Self
 
 
 class SonimateError(Exception):
@@ -104,22 +103,18 @@ class DownloadCorrupted(SonimateError):
 class ExtraMissing(SonimateError):
     """A command needs packages of an extra that is not installed."""
 
-    @classmethod
-    def of(cls, extra: str, error: ModuleNotFoundError) -> Self:
-        """The error for a package of an extra. Raises `error` itself if a module of sonimate is missing."""
-        if not error.name or error.name.startswith("sonimate"):
-            raise error
-        package = error.name.partition(".")[0]
-        return cls(f"The package {package} is not installed. {install_lines(extra)}")
-
 
 @contextmanager
 def extra_needed(extra: str) -> Generator[None, None, None]:
-    """Turn a failed import of a package of an extra into ExtraMissing."""
+    """Raise ExtraMissing where a package of this extra cannot be imported. A missing module of sonimate stays
+    a ModuleNotFoundError."""
     try:
         yield
     except ModuleNotFoundError as error:
-        raise ExtraMissing.of(extra, error) from error
+        package = (error.name or "sonimate").partition(".")[0]
+        if package == "sonimate":
+            raise
+        raise ExtraMissing(f"The package {package} is not installed. {install_lines(extra)}") from error
 
 
 def install_lines(extra: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 from sonimate.apps.arguments import Subparsers
 from sonimate.apps.progress import Watch, peak_memory_mb
 from sonimate.checkpoints.registry import BUNDLED, ComponentInfo, describe, find_models, model_folder
-from sonimate.errors import ExtraMissing, InvalidCheckpoint
+from sonimate.errors import InvalidCheckpoint, extra_needed
 
 DTYPES = ("float16", "bfloat16", "float32")
 BYTES_PER_MB = 1e6
@@ -38,10 +38,8 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate models` command line. Raises SonimateError."""
-    try:
+    with extra_needed("full"):
         args.perform(args)
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("full", error) from error
 
 
 def add_list(actions: Subparsers) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from argparse import Namespace
 from pathlib import Path
@@ -52,12 +51,11 @@ def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate train` command line. Raises SonimateError."""
     with extra_needed("train"):
         from sonimate.train.config import read_changes
-        from sonimate.train.run import train
+        from sonimate.train.run import is_first_process, train
 
     changes = read_changes(args.changes)
     if args.hold_out is not None:
         changes["held_out"] = args.hold_out.split(",")
-    first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
-    with Watch(args.started, silent=not first_process) as watch:
+    with Watch(args.started, silent=not is_first_process()) as watch:
         model = train(args.recipe, args.data, args.output, init=args.init, changes=changes, progress=watch)
     print(f"The model is {model}")

@@ -16,7 +16,7 @@ from typing import Any
 
 from safetensors import SafetensorError, safe_open
 
-from sonimate.errors import ExtraMissing, FileMissing, InvalidCheckpoint, UnknownModel
+from sonimate.errors import FileMissing, InvalidCheckpoint, UnknownModel, extra_needed
 
 BUNDLED = Path(str(files("sonimate"))) / "bundled"
 INDEX, CONFIG = "model_index.json", "config.json"
@@ -227,7 +227,5 @@ def _describe(folder: Path, part: Component) -> ComponentInfo:
 
 def _attribute(path: str) -> Any:
     module, _, name = path.partition(":")
-    try:
+    with extra_needed("full"):
         return getattr(import_module(module), name)
-    except ModuleNotFoundError as error:
-        raise ExtraMissing.of("full", error) from error

@@ -11,7 +11,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from sonimate.errors import ExtraMissing
+from sonimate.errors import extra_needed
 from sonimate.types import Face
 
 LANDMARKS_FILE = "shape_predictor_5_face_landmarks.dat"
@@ -27,10 +27,8 @@ class FaceIdentity:
 
     def __init__(self) -> None:
         folder = models_folder()
-        try:
+        with extra_needed("eval"):
             self._dlib: Any = import_module("dlib")
-        except ModuleNotFoundError as error:
-            raise ExtraMissing.of("eval", error) from error
         self._detect = self._dlib.get_frontal_face_detector()
         self._points = self._dlib.shape_predictor(str(folder / LANDMARKS_FILE))
         self._network = self._dlib.face_recognition_model_v1(str(folder / DESCRIPTOR_FILE))
@@ -66,6 +64,7 @@ def models_folder() -> Path:
     Raises ExtraMissing when it is not installed.
     """
     spec = find_spec("face_recognition_models")
-    if spec is None or not spec.submodule_search_locations:
-        raise ExtraMissing.of("eval", ModuleNotFoundError(name="face_recognition_models"))
+    with extra_needed("eval"):
+        if spec is None or not spec.submodule_search_locations:
+            raise ModuleNotFoundError(name="face_recognition_models")
     return Path(spec.submodule_search_locations[0]) / "models"

@@ -9,16 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sonimate.checkpoints import store
 from sonimate.checkpoints.registry import AUDIO_ENCODER, COMPACT_COMPONENTS, MESH_CODEC, REFERENCE_ENCODER
-from sonimate.checkpoints.store import (
-    load_audio_encoder,
-    load_mesh_codec,
-    load_network,
-    load_strict,
-    save_mesh_codec,
-    save_network,
-    write_index,
-)
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
@@ -54,12 +46,12 @@ class CompactData:
             raise FileMissing(
                 f"{folder} holds no data of the compact model. Give a folder that `sonimate features` wrote."
             )
-        return cls(samples, load_mesh_codec(folder / "codec"), load_reducers(folder / "reducers.npz"))
+        return cls(samples, store.load_mesh_codec(folder / "codec"), load_reducers(folder / "reducers.npz"))
 
     @property
     def silence_rows(self) -> tuple[np.ndarray, np.ndarray]:
-        """Features of a zero hidden state, for tokens and for buckets."""
-        tokens, buckets = map(silence_row, self.reducers)
+        """Token and bucket features (d,) of a zero hidden state, used beyond the ends of a sound."""
+        tokens, buckets = (r(np.zeros_like(r.mean)).astype(np.float32) for r in self.reducers)
         return tokens, buckets
 
 
@@ -81,8 +73,8 @@ class CompactTask:
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
-                stored = load_network(init, PARTS[name]).state_dict()
-                load_strict(module, stored, f"{init / name}, of --init,")
+                weights = store.load_network(init, PARTS[name]).state_dict()
+                store.load_strict(module, weights, f"{init / name}, of --init,")
         if config.distil_guidance:
             teacher = _networks(config, audio_guidance=1.0)
             teacher.load_state_dict(self.networks.state_dict())
@@ -100,8 +92,8 @@ class CompactTask:
             windows.reference,
             windows.features,
             windows.buckets,
-            self._data.codec.mask[None, None],
-            draw(self.config, step, rows, tuple(windows.latents.shape[1:])),
+            mask=self._data.codec.mask[None, None],
+            draws=draw(self.config, step, rows, tuple(windows.latents.shape[1:])),
         )
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
@@ -115,15 +107,15 @@ class CompactTask:
     def save(self, networks: Denoiser, folder: Path) -> None:
         model = folder / "model"
         for name, module in networks.named_children():
-            save_network(model, PARTS[name], module)
-        save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
-        save_mesh_codec(self._data.codec, model / MESH_CODEC.name)
-        save_network(model, AUDIO_ENCODER, load_audio_encoder(ENCODER).encoder)
-        write_index(model, COMPACT_COMPONENTS)
+            store.save_network(model, PARTS[name], module)
+        store.save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
+        store.save_mesh_codec(self._data.codec, model / MESH_CODEC.name)
+        store.save_network(model, AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
+        store.write_index(model, COMPACT_COMPONENTS)
 
     def bucket_task(self, trained: Path) -> BucketTask:
         """The second stage. trained: the model folder whose image encoder it uses."""
-        image_encoder = load_network(trained, REFERENCE_ENCODER).eval()
+        image_encoder = store.load_network(trained, REFERENCE_ENCODER).eval()
 
         @torch.no_grad()
         def batch(step: int, rows: range) -> BucketBatch:
@@ -141,11 +133,6 @@ def _networks(config: CompactConfig, audio_guidance: float) -> Denoiser:
         AudioToTokens(AudioTokensConfig(**config.audio_tokens)),
         ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder)),
     )
-
-
-def silence_row(reducer: Reducer) -> np.ndarray:
-    """Reduced features (k,) of a zero hidden state, which is used beyond the ends of a sound."""
-    return reducer(np.zeros_like(reducer.mean)).astype(np.float32)
 
 
 def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:

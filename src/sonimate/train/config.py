@@ -109,14 +109,12 @@ class TrainConfig:
                 value = float(value)
             except (TypeError, ValueError):
                 raise OptionOutOfRange(f"{name} = {value!r}; give a number.") from None
+            if not math.isfinite(value):
+                raise OptionOutOfRange(f"{name} = {value!r}; give a finite number.")
             object.__setattr__(self, name, value)
-        right = {"int": int, "float": float, "bool": bool, "str": str, "dict[str, Any]": dict}.get(
-            kind, object
-        )
-        if not isinstance(value, right) or (kind == "int" and isinstance(value, bool)):
+        types = {"int": int, "bool": bool, "str": str, "dict[str, Any]": dict}
+        if kind in types and type(value) is not types[kind]:
             raise OptionOutOfRange(f"{name} = {value!r}; give a value of type {kind}.")
-        if kind == "float" and not math.isfinite(value):
-            raise OptionOutOfRange(f"{name} = {value!r}; give a finite number.")
         least = 1 if name in AT_LEAST_ONE else 0
         if kind in ("int", "float") and name != "sigma_mean" and value < least:
             raise OptionOutOfRange(f"{name} = {value!r}; give {least} or more.")

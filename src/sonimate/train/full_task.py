@@ -57,18 +57,18 @@ class FullTask:
         self._chances = window_chances((len(clip.latents) for clip in self._clips), config.frames)
 
     def batch(self, step: int, rows: range) -> Batch:
-        drawn = [self._draw(step, row) for row in rows]
+        drawn, windows = self._draw(step, rows, TOKEN_ROWS, TOKEN_ROWS_BEFORE, slice(None))
         latents = np.stack([clip.latents[at : at + self.config.frames] for clip, at, _ in drawn])
         still = np.stack([clip.latents[frame] for clip, _, frame in drawn])
         return Batch(
-            _names(drawn),
+            windows.names,
             torch.from_numpy(latents).float(),
             torch.from_numpy(still).float() / self._scaling,  # the reference is not scaled (NOTES 4.1)
-            _images(drawn)[:, None],
-            self._features(drawn, TOKEN_ROWS, TOKEN_ROWS_BEFORE, slice(None)),
-            _buckets(drawn),
-            torch.stack([clip.mask() for clip, _, _ in drawn])[:, None],
-            draw(self.config, step, rows, latents.shape[1:]),
+            windows.image[:, None],
+            windows.features,
+            windows.buckets,
+            mask=torch.stack([clip.mask() for clip, _, _ in drawn])[:, None],
+            draws=draw(self.config, step, rows, latents.shape[1:]),
         )
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
@@ -105,25 +105,32 @@ class FullTask:
         """The second stage; it does not depend on the first one's results."""
 
         def batch(step: int, rows: range) -> BucketBatch:
-            drawn = [self._draw(self.config.steps + step, row) for row in rows]
-            features = self._features(drawn, BUCKET_ROWS, BUCKET_ROWS_BEFORE, slice(-1, None))
-            return BucketBatch(_names(drawn), features, _images(drawn), _buckets(drawn))
+            last_layer = slice(-1, None)
+            step += self.config.steps
+            return self._draw(step, rows, BUCKET_ROWS, BUCKET_ROWS_BEFORE, last_layer)[1]
 
         return BucketTask(self.audio_to_bucket, batch, self.config.bucket_batch_size)
 
-    def _draw(self, step: int, row: int) -> Drawn:
-        """A clip, with a chance proportional to the number of windows in it; any of its frames may be the
-        reference."""
-        rng = np.random.default_rng([self.config.seed, step, row])
-        clip = self._clips[rng.choice(len(self._clips), p=self._chances)]
-        start = int(rng.integers(len(clip.latents) - self.config.frames + 1))
-        return clip, start, int(rng.integers(len(clip.latents)))
-
-    def _features(self, drawn: list[Drawn], count: int, before: int, layers: slice) -> Tensor:
-        """Windows (b, f, count * l * d) of hidden states around each frame."""
+    def _draw(
+        self, step: int, rows: range, count: int, before: int, layers: slice
+    ) -> tuple[list[Drawn], BucketBatch]:
+        """Windows of clips, and all that the second stage needs of them. A clip's chance is proportional to
+        the number of windows in it; any of its frames may be the reference. count, before, layers: which
+        hidden states are features of a frame, see LatentClip.windows."""
+        drawn: list[Drawn] = []
+        for row in rows:
+            rng = np.random.default_rng([self.config.seed, step, row])
+            clip = self._clips[rng.choice(len(self._clips), p=self._chances)]
+            start = int(rng.integers(len(clip.latents) - self.config.frames + 1))
+            drawn.append((clip, start, int(rng.integers(len(clip.latents)))))
         frames = np.arange(self.config.frames)
         windows = [clip.windows(start + frames, count, before, layers) for clip, start, _ in drawn]
-        return torch.from_numpy(np.stack(windows)).float()
+        return drawn, BucketBatch(
+            tuple(str(clip.clip_id) for clip, _, _ in drawn),
+            torch.from_numpy(np.stack(windows)).float(),
+            torch.from_numpy(np.stack([clip.image[frame] for clip, _, frame in drawn])).float(),
+            torch.from_numpy(np.stack([clip.buckets for clip, _, _ in drawn])),
+        )
 
 
 def generate_clip(networks: Denoiser, clip: LatentClip, options: SamplingOptions, scaling: float) -> Tensor:
@@ -140,15 +147,3 @@ def generate_clip(networks: Denoiser, clip: LatentClip, options: SamplingOptions
         options=options,
         initial_mean=first.to(next(networks.parameters()).device),
     )
-
-
-def _names(drawn: list[Drawn]) -> tuple[str, ...]:
-    return tuple(str(clip.clip_id) for clip, _, _ in drawn)
-
-
-def _images(drawn: list[Drawn]) -> Tensor:
-    return torch.from_numpy(np.stack([clip.image[frame] for clip, _, frame in drawn])).float()
-
-
-def _buckets(drawn: list[Drawn]) -> Tensor:
-    return torch.from_numpy(np.stack([clip.buckets for clip, _, _ in drawn]))

@@ -67,8 +67,18 @@ class WindowSampler:
                 f"None of the {len(samples)} samples to train on lasts {span} frames at 25 fps. Prepare "
                 "longer footage, lower `frames`, or hold out fewer speakers."
             )
-        self._pools = [[s for s in usable if s.kind == kind] for kind in ("real", "synthetic")]
-        _check_share(config.real_share, *self._pools)
+        real, synthetic = ([s for s in usable if s.kind == kind] for kind in ("real", "synthetic"))
+        if config.real_share > 0 and not real:
+            raise OptionOutOfRange(
+                f"real_share = {config.real_share}, but no real sample to train on is long enough. "
+                "Prepare footage, hold out fewer speakers, or set real_share=0."
+            )
+        if config.real_share < 1 and not synthetic:
+            raise OptionOutOfRange(
+                f"real_share = {config.real_share}, but the data has no synthetic sample that is long "
+                "enough. Give `sonimate features` some by --speech, or set real_share=1."
+            )
+        self._pools = real, synthetic
         self._chances = [window_chances((len(s.expression) for s in pool), span) for pool in self._pools]
         self._config, self._codec, self._span = config, codec, span
         self._mirror = mirror_matrix(codec)
@@ -141,16 +151,3 @@ def mirror_matrix(codec: MeshCodec) -> np.ndarray:
     mirrored = codec.basis[:, mirror_partners()] * [-1, 1, 1]
     count = len(codec.basis)
     return mirrored.reshape(count, -1) @ codec.basis.reshape(count, -1).T
-
-
-def _check_share(real_share: float, real: list[MotionSample], synthetic: list[MotionSample]) -> None:
-    if real_share > 0 and not real:
-        raise OptionOutOfRange(
-            f"real_share = {real_share}, but no real sample to train on is long enough. "
-            "Prepare footage, hold out fewer speakers, or set real_share=0."
-        )
-    if real_share < 1 and not synthetic:
-        raise OptionOutOfRange(
-            f"real_share = {real_share}, but the data has no synthetic sample that is long enough. Give "
-            "`sonimate features` some by --speech, or set real_share=1."
-        )

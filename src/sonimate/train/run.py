@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import nullcontext
 from dataclasses import asdict
 from pathlib import Path
@@ -57,7 +57,7 @@ def train(
     if init is not None:
         trained = Path(init) / "model"
         start = trained if (trained / INDEX).is_file() else model_folder(init)
-    first_process = os.environ.get("RANK", "0") == "0"  # as torchrun and accelerate launch set it
+    first_process = is_first_process()
     samples, make_task = _read_data(config, data, start, out)
     with locked(out) if first_process else nullcontext():
         RunFolder(out).claim(run_record(config, start, samples), write=first_process)
@@ -69,6 +69,11 @@ def train(
             stage.run(progress, "buckets")
         PartialState().destroy_process_group()
     return model
+
+
+def is_first_process() -> bool:
+    """Whether this is the first, or the only, of the processes that torchrun or accelerate launch started."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 def run_record(config: TrainConfig, init: Path | None, samples: Iterable[object]) -> dict[str, Any]:
@@ -90,10 +95,16 @@ def run_record(config: TrainConfig, init: Path | None, samples: Iterable[object]
 def _read_data(
     config: TrainConfig, data: Path, start: Path | None, out: Path
 ) -> tuple[Iterable[object], Callable[[], Any]]:
-    """What identifies the samples, and a function that makes the task."""
+    """Facts about each sample and its features, for the record, and a function that makes the task."""
     if isinstance(config, CompactConfig):
         compact = CompactData.load(data)
-        return _compact_samples(compact), lambda: CompactTask(config, compact, start)
+        fitted = [fingerprint(reducer.components.tobytes()) for reducer in compact.reducers]
+        facts = []
+        for sample in compact.samples:
+            shapes = sample.expression.shape, sample.token_rows.shape
+            buckets = sample.buckets.tolist()
+            facts.append((str(sample.clip_id), sample.speaker, sample.kind, shapes, buckets, fitted))
+        return facts, lambda: CompactTask(config, compact, start)
     if isinstance(config, FullConfig) and start is not None and is_full(start):
         from sonimate.features.calibration import is_calibrated
         from sonimate.features.latents import read_latents
@@ -102,17 +113,9 @@ def _read_data(
         if not (is_calibrated(data) or (start.parent / RECORD).exists()):
             _log.warning(UNCALIBRATED, data)
         clips = read_latents(data, start)
-        samples = [(str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips]
-        return samples, lambda: FullTask(config, clips, start, out / "validation")
+        facts = [(str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips]
+        return facts, lambda: FullTask(config, clips, start, out / "validation")
     raise OptionOutOfRange(
         "The full size starts from a full model. Give its folder by --init; docs/training.md says how to "
         "make one from Stable Video Diffusion XT."
     )
-
-
-def _compact_samples(data: CompactData) -> Iterator[tuple[object, ...]]:
-    """What identifies each sample and its features."""
-    features = [fingerprint(reducer.components.tobytes()) for reducer in data.reducers]
-    for sample in data.samples:
-        shapes = sample.expression.shape, sample.token_rows.shape
-        yield str(sample.clip_id), sample.speaker, sample.kind, shapes, sample.buckets.tolist(), features

@@ -4,7 +4,6 @@ mouths follow the real ones. The compact model is measured in its motion, the fu
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
@@ -33,26 +32,19 @@ TRACKING_PX = 256
 """Smaller frames are enlarged to this before a face is looked for: the input size of the landmark network."""
 
 
-@dataclass(frozen=True)
-class MouthCurves:
-    """Openings of a generated and of the real mouth, (n,) each, in one unit, at 12.5 fps."""
-
-    generated: np.ndarray
-    real: np.ndarray
-
-    @property
-    def moves(self) -> bool:
-        """Whether the real mouth moves."""
-        return len(self.real) > 1 and float(np.ptp(self.real)) > 0
+MouthCurves = tuple[np.ndarray, np.ndarray]
+"""Openings of a generated mouth and of the real one, (n,) each, in the same unit, at 12.5 fps."""
 
 
 def lip_scores(clips: Iterable[MouthCurves]) -> dict[str, float]:
     """lip_r, the mean correlation of generated and real openings, and lip_ratio, the mean ratio of their
-    standard deviations. A clip without visible movement counts as 0 in both."""
-    clips = list(clips)
-    r = [correlation(clip.generated, clip.real) for clip in clips]
-    ratio = [amplitude_ratio(clip.generated, clip.real) if clip.moves else 0.0 for clip in clips]
-    return {"lip_r": float(np.mean(r)), "lip_ratio": float(np.mean(ratio))}
+    standard deviations. A clip whose real mouth does not move counts as 0 in both."""
+    r, ratios = [], []
+    for generated, real in clips:
+        moves = len(real) > 1 and np.ptp(real) > 0
+        r.append(correlation(generated, real))
+        ratios.append(amplitude_ratio(generated, real) if moves else 0.0)
+    return {"lip_r": float(np.mean(r)), "lip_ratio": float(np.mean(ratios))}
 
 
 @torch.no_grad()
@@ -113,7 +105,7 @@ def animate_sample(
         options=options,
     )
     expression = codec.from_latents(latents).expression + sample.expression[:1]
-    return MouthCurves(lip_gap_cm(codec, expression), lip_gap_cm(codec, sample.expression[frames]))
+    return lip_gap_cm(codec, expression), lip_gap_cm(codec, sample.expression[frames])
 
 
 def lip_gap_cm(codec: MeshCodec, expression: np.ndarray) -> np.ndarray:
@@ -139,11 +131,12 @@ def measure_frames(
             writer.write(frame)
     opening, visible = track_opening(frames, FaceMesh(num_threads=1))
     real = mouth_opening(landmarks.astype(np.float64))[::VIDEO_FRAMES_PER_LATENT]
-    return MouthCurves(opening, real[: len(visible)][visible]), float(visible.mean())
+    return (opening, real[: len(visible)][visible]), float(visible.mean())
 
 
 def track_opening(frames: Sequence[np.ndarray], mesh: FaceMesh) -> tuple[np.ndarray, np.ndarray]:
-    """Mouth opening (m,) in face heights where a face is seen, and in which frames that is, (n,) bool."""
+    """Mouth openings (m,) in face heights in the m frames that show a face, and which frames these are:
+    (n,) bool."""
     scale = max(TRACKING_PX / min(frames[0].shape[:2]), 1.0)
     enlarged = (cv2.resize(f, None, fx=scale, fy=scale, interpolation=cv2.INTER_CUBIC) for f in frames)
     faces = list(mesh.track(enlarged))
