@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from sonimate.checkpoints.store import Components
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import Draws
 from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
@@ -17,6 +16,9 @@ from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.models.whisper_encoder import WhisperConfig, WhisperEncoder
+
+if TYPE_CHECKING:
+    from sonimate.checkpoints.store import Components
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,10 +118,11 @@ def random_vae(size: Size, device: torch.device, dtype: torch.dtype) -> Any:
 
 
 def random_components(size: Size, device: torch.device, dtype: torch.dtype) -> Components:
-    """A model in the types that `from_pretrained` loads. Needs diffusers and transformers."""
+    """A model in the types that `from_pretrained` loads. Needs all packages of the extra `full`."""
     from transformers.models.clip.configuration_clip import CLIPVisionConfig
 
     from sonimate.audio.whisper import WhisperHiddenStates
+    from sonimate.checkpoints.store import Components
     from sonimate.codecs.svd.autoencoder import SVDCodec
     from sonimate.codecs.svd.interpolation import RifeMiddle
     from sonimate.models.clip import ClipImageEncoder

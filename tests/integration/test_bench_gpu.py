@@ -1,6 +1,7 @@
 """`make bench-gpu` at tiny width on the CPU: every part runs, and what cannot run is named."""
 
 import json
+import subprocess
 import sys
 from itertools import islice
 
@@ -8,6 +9,7 @@ import pytest
 import torch
 
 import gpu
+from lib.command import REPOSITORY
 from lib.golden_cases import golden_cases
 from lib.random_model import FULL_SIZE, TINY_SIZE, random_unet
 
@@ -72,6 +74,23 @@ def test_a_missing_package_skips_its_part_only(tmp_path, monkeypatch):
     assert skipped["part"] == "unet_step"
     assert "diffusers" in skipped["note"]
     assert {row["part"] for row in rows} == {"UNet step", "unet_step", "training"}
+
+
+def test_a_machine_with_few_packages_measures_what_it_can(tmp_path):
+    """Without those for files and faces, the whole clip is skipped; the UNet is measured."""
+    program = (
+        "import sys; sys.path.insert(0, 'benchmarks')\n"
+        "for name in ('av', 'soxr', 'ai_edge_litert', 'cv2', 'PIL', 'psutil', 'rich', 'diffusers'):\n"
+        "    sys.modules[name] = None\n"
+        "import gpu; gpu.main(sys.argv[1:])"
+    )
+    command = [sys.executable, "-c", program, *TINY, "--out", str(tmp_path), "--parts", "unet_step", "clip"]
+    subprocess.run(command, check=True, cwd=REPOSITORY, capture_output=True)
+    rows = json.loads((tmp_path / "gpu.json").read_text())["rows"]
+    assert [row["case"] for row in rows if row["value"]] == ["sonimate, bfloat16"]
+    assert {row["part"] for row in rows if row["note"].startswith("skipped:")} == {
+        *("unet_step", "clip"),
+    }
 
 
 def test_a_defect_of_one_part_is_named_and_fails_the_command(tmp_path, monkeypatch):

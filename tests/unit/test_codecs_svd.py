@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
-from sonimate.codecs.svd.autoencoder import SVDCodec, chunk_plan
+from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec, chunk_plan
 from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.configs import REFERENCE_DECODE, SEAMLESS_DECODE, DecodeOptions, SamplingOptions
 from sonimate.errors import NonFiniteOutput, OptionOutOfRange
@@ -199,13 +199,19 @@ def test_overflow_in_half_precision_is_computed_again_in_float32(caplog):
     (record,) = caplog.records
     assert (record.name, record.levelno) == ("sonimate", logging.WARNING)
     assert "float16" in record.message
-    assert tested.vae.dtype == torch.float32
+    assert tested.vae.dtype == torch.float16  # the codec is as before, so a second call finds it out again
+    assert torch.equal(stacked(tested.decode_latents(latents(30))), expected)
+    assert len(caplog.records) == 2
 
 
 def test_overflow_of_the_encoder_is_computed_again_in_float32(portrait, caplog):
     tested = SVDCodec(overflowing(levels=4), middle=mean_frame)
     assert tested.encode_reference(portrait, size=64).latents.isfinite().all()
     assert len(caplog.records) == 1
+    frames = [portrait.pixels[:64, :64]] * (ENCODE_FRAMES + 1)
+    assert tested.encode(frames).isfinite().all()
+    assert len(caplog.records) == 2  # one a call, not one a chunk
+    assert tested.vae.dtype == torch.float16
 
 
 def test_broken_weights_are_an_error(portrait):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import deepcopy
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -36,8 +37,8 @@ _log = logging.getLogger("sonimate")
 class SVDCodec:
     """Latents (n, 4, h / 8, w / 8) at `latent_fps`, scaled to unit variance.
 
-    vae: computes on its own device and in its own type. If it overflows in half precision, it becomes float32
-    and stays so: the next chunks would overflow too.
+    vae: computes on its own device and in its own type. If it overflows in half precision, a copy in float32
+    computes the rest of the call; the codec itself never changes.
     middle: makes the frame between two, for videos of twice `latent_fps`.
     decoding: the default of `decode`.
     """
@@ -80,7 +81,8 @@ class SVDCodec:
         mask = box_mask(portrait.mask_box or portrait.face.box, width=width, height=height)
         size = require_size(size or DEFAULT_IMAGE_SIZE_PX)
         pixels, mask = (resize_to_multiple_of_64(x, size) for x in (portrait.pixels, mask))
-        latents = self._posterior_mean(signed_image(pixels)[None])[0]
+        (mean,) = self._computed(_posterior_mean, [signed_image(pixels)[None]])
+        latents = mean[0]
         return EncodedReference(
             latents=latents,
             mask=unit_mask(mask),
@@ -95,7 +97,7 @@ class SVDCodec:
         (n, 4, h / 8, w / 8), float32 on the CPU. Raises NonFiniteOutput."""
         starts = range(0, len(frames), ENCODE_FRAMES)
         chunks = (_signed(frames[start : start + ENCODE_FRAMES]) for start in starts)
-        return self._scaling * torch.cat([self._posterior_mean(chunk) for chunk in chunks])
+        return self._scaling * torch.cat(list(self._computed(_posterior_mean, chunks)))
 
     @torch.no_grad()
     def decode(
@@ -112,7 +114,6 @@ class SVDCodec:
         for frame in frames:
             yield (frame * 255).to(torch.uint8).permute(1, 2, 0).numpy()
 
-    @torch.no_grad()
     def decode_latents(self, latents: Tensor, decoding: DecodeOptions | None = None) -> Iterator[Tensor]:
         """Latents -> frames (3, h, w) in [0, 1] at `latent_fps`, one by one, float32 on the CPU.
 
@@ -122,31 +123,45 @@ class SVDCodec:
         """
         if not latents.isfinite().all():
             raise NonFiniteOutput("The latents are not finite. Sample in float32, or with less guidance.")
-        for chunk in chunk_plan(len(latents), decoding or self.decoding):
-            unscaled = latents[chunk.start : chunk.stop].float() / self._scaling
-            decoded = self._finite(lambda x: self.vae.decode(x, len(x), return_dict=False)[0], unscaled)
+        chunks = list(chunk_plan(len(latents), decoding or self.decoding))
+        unscaled = (latents[chunk.start : chunk.stop].float() / self._scaling for chunk in chunks)
+        for chunk, decoded in zip(chunks, self._computed(_decoded, unscaled), strict=True):
             yield from (decoded[chunk.keep] / 2 + 0.5).clamp(0, 1)
 
     @torch.no_grad()
-    def _posterior_mean(self, images: Tensor) -> Tensor:
-        return self._finite(lambda x: self.vae.encode(x, return_dict=False)[0].mean, images)
+    def _computed(
+        self, compute: Callable[[AutoencoderKLTemporalDecoder, Tensor], Tensor], inputs: Iterable[Tensor]
+    ) -> Iterator[Tensor]:
+        """`compute` of the autoencoder and each input, float32 on the CPU.
 
-    def _finite(self, network: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
-        """`network`, a part of the VAE, applied to x; float32 on the CPU."""
-        y = network(x.to(self.vae.device, self.vae.dtype))
-        if y.isfinite().all():
-            return y.float().cpu()
-        if self.vae.dtype == torch.float32:
-            raise NonFiniteOutput(
-                "The autoencoder's output is not finite even in float32. Check its weights: convert or copy "
-                "the model again."
-            )
-        _log.warning(
-            "The autoencoder overflowed in %s and continues in float32, which takes more time and memory.",
-            str(self.vae.dtype).removeprefix("torch."),
-        )
-        self.vae.float()
-        return self._finite(network, x)
+        After an overflow, a copy in float32 computes this input and the following ones, which would overflow
+        too. The copy has 0.4 GB, little beside the activations, and goes when the iteration ends.
+        """
+        vae = self.vae
+        for x in inputs:
+            y = compute(vae, x.to(vae.device, vae.dtype))
+            if vae.dtype != torch.float32 and not y.isfinite().all():
+                _log.warning(
+                    "The autoencoder overflowed in %s and continues in float32, which takes more time and "
+                    "memory.",
+                    str(vae.dtype).removeprefix("torch."),
+                )
+                vae = deepcopy(vae).float()
+                y = compute(vae, x.to(vae.device))
+            if not y.isfinite().all():
+                raise NonFiniteOutput(
+                    "The autoencoder's output is not finite even in float32. Check its weights: convert or "
+                    "copy the model again."
+                )
+            yield y.float().cpu()
+
+
+def _posterior_mean(vae: AutoencoderKLTemporalDecoder, images: Tensor) -> Tensor:
+    return vae.encode(images, return_dict=False)[0].mean
+
+
+def _decoded(vae: AutoencoderKLTemporalDecoder, latents: Tensor) -> Tensor:
+    return vae.decode(latents, len(latents), return_dict=False)[0]
 
 
 class Chunk(NamedTuple):
