@@ -27,7 +27,7 @@ def voices(*people: str) -> list[np.ndarray]:
 
 
 def test_a_clip_is_judged_by_what_others_taught():
-    """Mouths of `a` move against everyone else's rule: a reader that had heard them would know."""
+    """The mouths of `a` close where all others open: a reader fitted on `a` too would accept both clips."""
     people = ["a", "a", "b", "c", "c"]
     rows = voices(*people)
     openings = [row[:, 0] * (-1 if person == "a" else 1) for person, row in zip(people, rows, strict=True)]

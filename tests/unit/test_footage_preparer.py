@@ -74,6 +74,15 @@ def test_a_second_run_in_the_same_folder_is_refused_and_touches_nothing(footage,
     assert work.exists()
 
 
+def test_files_that_a_file_manager_puts_into_the_cache_do_not_stop_a_run(footage, tmp_path):
+    cache = tmp_path / "out" / "cache"
+    cache.mkdir(parents=True)
+    for name in (".DS_Store", "Thumbs.db"):
+        (cache / name).write_bytes(b"icons")
+    assert prepare(footage, tmp_path / "out", OPTIONS).sources == 2
+    assert not {".DS_Store", "Thumbs.db"} & {path.name for path in cache.iterdir()}
+
+
 def test_only_the_command_sets_thread_counts_and_gives_them_back(footage, tmp_path):
     """Nothing that is imported may change how many threads the rest of a program computes with."""
     threads = torch.get_num_threads()

@@ -1,4 +1,4 @@
-"""A folder holds one corpus or none: what would mix two, or make one without its voices, is refused."""
+"""A folder holds one corpus: a run that would mix two, or that lacks voices, is refused."""
 
 import json
 from collections import Counter
@@ -23,7 +23,7 @@ def phrase(seconds: float) -> Phrase:
 
 
 def with_utterances(folder: Path, count: int, seed: int | None) -> Path:
-    """As a run left it; seed None: of a version that kept no record."""
+    """The folder after a run. seed None: after a run of an earlier version, which kept no record."""
     for index in range(count):
         utterance_path(folder, index).touch()
     if seed is not None:
@@ -112,7 +112,7 @@ def corpus_files(folder: Path) -> dict[str, bytes]:
 
 
 def test_a_corpus_is_made_by_several_processes_and_more_minutes_add_to_it(tmp_path, capsys, monkeypatch):
-    """Of human phrases alone: their pools are there, and no engine is needed."""
+    """Only human phrases: their pools are there, and no engine is needed."""
     monkeypatch.setattr(corpus, "SHARES", {"human": 1.0})
     monkeypatch.setattr(corpus, "require_engines", lambda: None)
     for language in ASTERISK_FOLDERS:

@@ -26,8 +26,8 @@ HISTOGRAMS = (
 
 @dataclass(frozen=True)
 class StageCount:
-    """How many samples entered a stage and why it rejected some. A file that is cut into several shots counts
-    as several samples in all stages."""
+    """How many samples entered a stage, and how often it rejected one for which reason. A file that is cut
+    into several shots counts as several samples in all stages."""
 
     stage: str
     entered: int
@@ -37,8 +37,8 @@ class StageCount:
 
 @dataclass(frozen=True)
 class Report:
-    """sources: files of footage. clips: samples accepted, `seconds` of them. samples: clip, source, times and
-    decision of each."""
+    """sources: number of files of footage. clips, seconds: number and length of the accepted samples.
+    samples: clip, source, times and decision of each."""
 
     sources: int
     clips: int
@@ -85,15 +85,9 @@ def _decision(record: dict[str, Any]) -> dict[str, Any]:
 
 
 def _markdown(report: Report) -> str:
-    lines = [
-        "# Prepared footage",
-        "",
-        f"{report.sources} files, {len(report.samples)} samples, {report.clips} accepted "
-        f"({report.seconds:.1f} s).",
-        "",
-        "| stage | samples | rejected | reasons |",
-        "|---|---|---|---|",
-    ]
+    counts = f"{report.sources} files, {len(report.samples)} samples, {report.clips} accepted"
+    lines = ["# Prepared footage", "", f"{counts} ({report.seconds:.1f} s).", ""]
+    lines += ["| stage | samples | rejected | reasons |", "|---|---|---|---|"]
     for count in report.stages:
         reasons = ", ".join(f"{reason} ({number})" for reason, number in count.reasons.items())
         lines.append(f"| {count.stage} | {count.entered} | {count.rejected} | {reasons} |")

@@ -114,17 +114,23 @@ def prepare(
     cache = out.absolute() / CACHE
     with locked(out):
         cache.mkdir(exist_ok=True)
-        for unfinished in cache.glob(".*"):
-            shutil.rmtree(unfinished)
+        _remove(cache.glob(".*"))  # unfinished results
         tasks = [(source, cache / source.fingerprint(options)) for source in sources]
         left = [(source, folder) for source, folder in tasks if not folder.exists()]
         if left:
             for done, name in enumerate(run(left, options), start=len(tasks) - len(left) + 1):
                 progress(done, len(tasks), name)
         folders = [folder for _, folder in tasks]
-        for stale in set(cache.iterdir()) - set(folders):
-            shutil.rmtree(stale)
+        _remove(set(cache.iterdir()) - set(folders))
         return _pack(folders, out, options)
+
+
+def _remove(paths: Iterable[Path]) -> None:
+    for path in paths:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()  # such as the .DS_Store of a file manager
 
 
 def own_videos(footage: Path, out: Path) -> Path:
@@ -148,6 +154,5 @@ def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:
     Raises FileMissing when there is none, and InvalidManifest.
     """
     speakers = read_speakers(footage)
-    videos = find_footage(footage, without=without)
-    names = {path.relative_to(footage).as_posix(): path.absolute() for path in videos}
-    return [Source(name, path, speakers.get(name, name)) for name, path in sorted(names.items())]
+    videos = {path.relative_to(footage).as_posix(): path for path in find_footage(footage, without=without)}
+    return [Source(name, path.absolute(), speakers.get(name, name)) for name, path in sorted(videos.items())]

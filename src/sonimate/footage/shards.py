@@ -42,10 +42,7 @@ class ShardClip:
 
     def read(self, suffix: str) -> bytes:
         """One of SUFFIXES."""
-        offset, length = self.members[suffix]
-        with self.shard.open("rb") as file:
-            file.seek(offset)
-            return file.read(length)
+        return _read(self.shard, *self.members[suffix])
 
     def landmarks(self) -> np.ndarray:
         """float32 (n, 478, 3) px of the crop (of the source's frames, if rejected before)."""
@@ -54,6 +51,12 @@ class ShardClip:
     def sound(self) -> np.ndarray:
         """float32 (n * 640,) at 16 kHz."""
         return read_wav(io.BytesIO(self.read(".wav"))).samples
+
+
+def _read(shard: Path, offset: int, length: int) -> bytes:
+    with shard.open("rb") as file:
+        file.seek(offset)
+        return file.read(length)
 
 
 def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int) -> list[Path]:
@@ -91,10 +94,7 @@ def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
                 stem, _, suffix = member.name.partition(".")
                 samples.setdefault(stem, {})[f".{suffix}"] = (member.offset_data, member.size)
         for key, members in samples.items():
-            offset, length = members[".json"]
-            with shard.open("rb") as file:
-                file.seek(offset)
-                record = json.loads(file.read(length))
+            record = json.loads(_read(shard, *members[".json"]))
             if "clip" not in record:
                 raise OutdatedData(
                     f"{shard} was written by an earlier version of sonimate. Run `sonimate prepare` again, "

@@ -41,7 +41,7 @@ def find_footage(folder: Path, *, without: Path | None = None) -> list[Path]:
 
 def read_speakers(folder: Path) -> dict[str, str]:
     """File name -> speaker, from `MANIFEST.tsv` (columns `file` and `speaker` or `speaker_cluster`) when the
-    folder has one. Speakers decide which clips may be held out together. Raises InvalidManifest."""
+    folder has one. All clips of a speaker are held out together. Raises InvalidManifest."""
     manifest = folder / MANIFEST
     if not manifest.exists():
         return {}

@@ -23,7 +23,7 @@ MAX_LAG_FRAMES = 12
 MIN_R, MIN_CONFIDENCE = 0.35, 0.2
 """Talking clips of the public footage, by a reader fitted on other speakers, have at least 0.38 and 0.31."""
 MAX_OFFSET_FRAMES = 3
-"""120 ms: lips begin to move before their sound, and people do not notice less (ITU-R BT.1359)."""
+"""120 ms: lips begin to move before their sound, and people do not notice smaller offsets (ITU-R BT.1359)."""
 
 OpeningPredictor = Callable[[np.ndarray], np.ndarray]
 """Sound float32 (n * 640,) at 16 kHz -> the predicted opening of the mouth (n,), in any unit."""

@@ -10,7 +10,7 @@ from sonimate.footage.sample import Sample
 
 STAGE = "speech"
 SILENT_DBFS = -50.0
-"""Sound whose 90th percentile of 20 ms levels is lower holds no speech."""
+"""Sound is silent if the 90th percentile of its 20 ms levels is lower."""
 MIN_PAUSES = 0.20
 """Speech is full of short pauses, music is not. Measured: speech 0.23 to 0.50, music 0.05 to 0.18."""
 

@@ -136,7 +136,8 @@ def _shuffled(phrases: list[Phrase], rng: np.random.Generator) -> Iterator[int]:
 def _pick(
     language: str, phrases: list[Phrase], order: Iterator[int], rng: np.random.Generator
 ) -> Iterator[tuple[str, int]]:
-    """Phrases of one speaker for one utterance: at least 4 .. 7.5 s, and no second one beyond 9 s."""
+    """Phrases of one language for one utterance: at least 4 .. 7.5 s, and no second one beyond 9 s. English
+    phrases may be of several speakers."""
     wanted, seconds = rng.uniform(4.0, 7.5), 0.0
     for number in islice(order, _MOST_PHRASES):
         longer = seconds + phrases[number].waveform.seconds + MEAN_PAUSE_SECONDS
