@@ -82,8 +82,7 @@ def compare(vae: AutoencoderKLTemporalDecoder, latents: Tensor) -> list[dict]:
 
 
 def decoded(codec: SVDCodec, latents: Tensor, plan: DecodeOptions) -> Tensor:
-    codec.decoding = plan
-    return 255 * torch.stack(list(codec.decode_latents(latents)))
+    return 255 * torch.stack(list(codec.decode_latents(latents, plan)))
 
 
 def still_latents() -> Tensor:

@@ -288,6 +288,22 @@ def test_help_and_version_load_nothing_heavy(argument: str) -> None:
     assert ("animate" if argument == "--help" else sonimate.__version__) in run.stdout
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems load torch in one piece")
+def test_torchs_library_loads_while_the_face_is_found() -> None:
+    program = (
+        "import sys, threading\n"
+        "from sonimate.apps.animate import start_loading_torch\n"
+        "from sonimate.face.mesh import FaceMesh\n"
+        "from sonimate.media.image import read_image\n"
+        "assert FaceMesh(on_likely_face=start_loading_torch).find(read_image(sys.argv[1]))\n"
+        "for thread in set(threading.enumerate()) - {threading.main_thread()}: thread.join()\n"
+        "print('libtorch_cpu.so' in open('/proc/self/maps').read(), 'torch' in sys.modules)\n"
+        "import torch; print(torch.ones(2).sum().item())"
+    )
+    run = subprocess.run([sys.executable, "-c", program, PORTRAIT], capture_output=True, text=True)
+    assert (run.returncode, run.stdout.split()) == (0, ["True", "False", "2.0"]), run.stderr
+
+
 def test_bad_input_is_refused_without_torch(tmp_path: Path) -> None:
     program = (
         "import sys; from sonimate.apps.cli import main; code = main(sys.argv[1:]); "

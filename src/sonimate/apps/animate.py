@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import os
@@ -9,7 +10,10 @@ from argparse import Namespace
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import asdict
+from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from sonimate.apps.animate_options import add_parser, changed_sampling
@@ -38,7 +42,7 @@ def run(args: Namespace) -> None:
             "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
         )
     with native_messages_hidden():
-        mesh = FaceMesh(num_threads=1)
+        mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
     with Watch(args.started) as watch:
         watch("read", 0, 1)
         which = {name: vars(args)[name] for name in ("face", "face_box", "mask_box") if name in args}
@@ -106,6 +110,19 @@ def prepare_threads() -> None:
     takes 1.5 times as long on an idle machine. OpenMP reads these variables once, when torch loads."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("GOMP_SPINCOUNT", "1000")
+
+
+@cache
+def start_loading_torch() -> None:
+    """Load torch's largest library in a thread, while the face is found: torch's import then takes 0.14 s
+    less. The import itself would hold Python's lock while it loads the library; this call does not."""
+    prepare_threads()
+    torch = find_spec("torch")
+    for folder in (torch and torch.submodule_search_locations) or ():
+        library = Path(folder, "lib", "libtorch_cpu.so")
+        if library.exists():  # on Linux
+            load = ctypes.CDLL(None).dlopen
+            Thread(target=load, args=(os.fsencode(library), os.RTLD_NOW)).start()
 
 
 def check_output(output: str, *inputs: str) -> None:

@@ -61,7 +61,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     their traceback.
     """
     started = time.perf_counter()
-    args = build_parser().parse_args(argv)
+    argv = sys.argv[1:] if argv is None else list(argv)
+    verbs = [verb for verb in VERBS if [verb] == argv[:1]]
+    args = build_parser(verbs or VERBS).parse_args(argv)
     args.started = started
     try:
         with signals_as_exceptions():
@@ -95,8 +97,8 @@ def run_process() -> NoReturn:
     sys.exit(code)
 
 
-def build_parser() -> argparse.ArgumentParser:
-    """The whole command line."""
+def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
+    """The command line with some verbs, by default all of them."""
     parser = argparse.ArgumentParser(
         prog="sonimate",
         description="One portrait and one voice recording become a talking video.",
@@ -105,7 +107,7 @@ def build_parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"sonimate {sonimate.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    for verb in VERBS:
+    for verb in verbs:
         verb_module(verb).add_parser(commands)
     return parser
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -58,9 +58,14 @@ MIN_FACE_PX = 48
 
 
 class FaceMesh:
-    """Finds faces and their landmarks. Not safe to share between threads."""
+    """Finds faces and their landmarks. Not safe to share between threads.
 
-    def __init__(self, num_threads: int = 2) -> None:
+    on_likely_face: called for each detection that the landmark network takes for a face, before the search
+    goes on.
+    """
+
+    def __init__(self, num_threads: int = 2, on_likely_face: Callable[[], None] | None = None) -> None:
+        self._on_likely_face = on_likely_face
         self._detector = FaceDetector(num_threads)
         outputs = ["Identity", "Identity_1"]  # landmarks and the logit of a face's presence
         self._network = BundledNetwork("face_landmarks_detector.tflite", outputs, num_threads)
@@ -117,6 +122,8 @@ class FaceMesh:
                 face = self._measure(pixels, roi_from_detection(detection))
                 if face.presence < MIN_PRESENCE:
                     continue
+                if self._on_likely_face:
+                    self._on_likely_face()
                 face = self._upright(pixels, self.refine(pixels, face))
                 if self._is_confirmed(pixels, face) and not _is_inside_one(np.array(face.box), faces):
                     faces.append(face)

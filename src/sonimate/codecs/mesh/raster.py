@@ -42,14 +42,14 @@ def inverse_map(
     corners = np.round(local[triangles] * (1 << SUBPIXEL_BITS)).astype(np.int32)
     owner = np.full((height, width), len(triangles), np.int32)
     for index, polygon in enumerate(corners):
-        cv2.fillConvexPoly(owner, polygon, index, lineType=cv2.LINE_8, shift=SUBPIXEL_BITS)
-    affine = _affine(local[triangles], source[triangles])
-    coefficients = np.concatenate([affine, np.zeros((1, 6), np.float32)])[owner]
+        cv2.fillConvexPoly(owner, polygon, index, cv2.LINE_8, SUBPIXEL_BITS)
+    affine = np.vstack([_affine(local[triangles], source[triangles]), np.zeros((1, 6), np.float32)])
+    a, b, c, d, e, f = (np.take(numbers, owner, mode="clip") for numbers in affine.T.copy())
     x = np.arange(width, dtype=np.float32)
     y = np.arange(height, dtype=np.float32)[:, None]
     sampled = np.empty((height, width, 2), np.float32)
-    sampled[..., 0] = coefficients[..., 0] * x + coefficients[..., 1] * y + coefficients[..., 2]
-    sampled[..., 1] = coefficients[..., 3] * x + coefficients[..., 4] * y + coefficients[..., 5]
+    sampled[..., 0] = a * x + b * y + c
+    sampled[..., 1] = d * x + e * y + f
     return sampled, owner < len(triangles)
 
 

@@ -58,6 +58,9 @@ class PortraitWarp:
         self._skin, self._everything = self._triangle_sets()
         self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
         self._window = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
+        x0, y0, x1, y1 = self._window
+        columns, rows = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
+        self._places = np.dstack([columns, rows]).astype(np.float32)
         self._teeth_z = float(self.vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 2].mean()) - TEETH_DEPTH_CM
         self._mouth = MouthInterior(
             self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
@@ -124,10 +127,10 @@ class PortraitWarp:
         coarse[..., 0] -= x0 + middle + COARSE_STEP * np.arange(columns)
         coarse[..., 1] -= (y0 + middle + COARSE_STEP * np.arange(rows))[:, None]
         coarse[~covered] = 0
-        flow = cv2.resize(coarse, (columns * COARSE_STEP, rows * COARSE_STEP), interpolation=cv2.INTER_LINEAR)
-        flow = np.ascontiguousarray(flow[: y1 - y0, : x1 - x0])
-        flow[..., 0] += np.arange(x0, x1, dtype=np.float32)
-        flow[..., 1] += np.arange(y0, y1, dtype=np.float32)[:, None]
+        shift = cv2.resize(
+            coarse, (columns * COARSE_STEP, rows * COARSE_STEP), interpolation=cv2.INTER_LINEAR
+        )
+        flow = self._places + shift[: y1 - y0, : x1 - x0]
         face = target[:VERTEX_COUNT]
         u0, v0, u1, v1 = window_around(face, 1, self._width, self._height)
         u0, v0, u1, v1 = max(u0, x0), max(v0, y0), min(u1, x1), min(v1, y1)
