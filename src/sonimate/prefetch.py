@@ -16,8 +16,8 @@ AHEAD = 2
 
 
 @contextmanager
-def prefetched(make: Callable[[K], T], keys: Iterable[K], *, ahead: int = AHEAD) -> Generator[Iterator[T]]:
-    """Yield an iterator over make(key) for all keys, in their order; one thread calls `make`, at most `ahead`
+def prefetched(make: Callable[[K], T], keys: Iterable[K]) -> Generator[Iterator[T]]:
+    """Yield an iterator over make(key) for all keys, in their order; one thread calls `make`, at most AHEAD
     calls before their results are asked for.
 
     An exception of `make` is raised, with its traceback, where its result is asked for. When the block ends,
@@ -25,18 +25,16 @@ def prefetched(make: Callable[[K], T], keys: Iterable[K], *, ahead: int = AHEAD)
     """
     worker = ThreadPoolExecutor(1, thread_name_prefix="prefetch")
     try:
-        yield _results(worker, make, iter(keys), ahead)
+        yield _results(worker, make, keys)
     finally:
         worker.shutdown(cancel_futures=True)
 
 
-def _results(
-    worker: ThreadPoolExecutor, make: Callable[[K], T], keys: Iterator[K], ahead: int
-) -> Iterator[T]:
+def _results(worker: ThreadPoolExecutor, make: Callable[[K], T], keys: Iterable[K]) -> Iterator[T]:
     waiting: deque[Future[T]] = deque()
     for key in keys:
         waiting.append(worker.submit(make, key))
-        if len(waiting) > ahead:
+        if len(waiting) > AHEAD:
             yield waiting.popleft().result()
     while waiting:
         yield waiting.popleft().result()

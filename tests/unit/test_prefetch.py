@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 from train_samples import CONFIG, DATA
 
-from sonimate.prefetch import prefetched
+from sonimate.prefetch import AHEAD, prefetched
 from sonimate.train.compact_task import CompactTask
 from sonimate.train.loop import Trainer
 from sonimate.train.run_folder import RunFolder
@@ -22,11 +22,11 @@ def threads() -> list[str]:
 
 def test_results_come_in_order_and_no_further_ahead_than_asked():
     started: list[int] = []
-    with prefetched(lambda key: started.append(key) or key, range(20), ahead=3) as results:
+    with prefetched(lambda key: started.append(key) or key, range(20)) as results:
         for taken, value in enumerate(results):
             assert value == taken
             assert started == list(range(len(started)))
-            assert len(started) <= taken + 1 + 3
+            assert len(started) <= taken + 1 + AHEAD
     assert started == list(range(20))
     with prefetched(str, []) as results:
         assert list(results) == []

@@ -147,3 +147,25 @@ def test_settings_of_the_command_line_are_converted():
     for setting, message in (("sampling={a", "is not YAML"), ("steps", "is not KEY=VALUE")):
         with pytest.raises(OptionOutOfRange, match=message):
             read_changes([setting])
+
+
+def test_a_recipe_that_is_no_text_is_refused(tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes(b"model: compact\n\xff\xfe\x00")
+    with pytest.raises(OptionOutOfRange, match="is not YAML"):
+        read_recipe(tmp_path / "recipe.yaml")
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"unet": CONFIG.unet | {"depth": 3}}, "settings of unet are wrong: .*depth"),
+        ({"audio_bucket": {"channels": "many"}}, "settings of audio_to_bucket are wrong"),
+        (
+            {"audio_tokens": CONFIG.audio_tokens | {"reduced_dim": 7}},
+            "audio_tokens: the recipe reduces 20 features to 7, the data 20 to 3",
+        ),
+    ],
+)
+def test_settings_of_networks_that_do_not_fit_are_named(changes, message):
+    with pytest.raises(OptionOutOfRange, match=message):
+        CompactTask(replace(CONFIG, **changes), DATA)

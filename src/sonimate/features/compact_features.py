@@ -41,7 +41,7 @@ SPEEDS = (1.0, 0.9, 1.1)
 """Real clips are also played slower and faster, sound and picture alike; this shifts the voice's pitch."""
 VERSIONS = (0, 1)
 """The clip's own sound, and the same sound as another microphone might have recorded it."""
-LIVELINESS, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
+EXPRESSION_GAIN, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
 """Ranges of random factors on synthetic expression and head motion, so that the model learns what motion
 buckets mean."""
 GAZE_CM = 0.06
@@ -127,8 +127,8 @@ def _synthetic_sample(
     mouth, blink, brow = utterance["activations"], utterance["blink"], utterance["brow"]
     lid_gap = float(weights @ gestures.lid_gap)
     moves = gestures.expression(mouth, blink, brow, _gaze(len(mouth), rng), lid_gap)
-    liveliness, head_gain = np.exp(rng.uniform(*np.log([LIVELINESS, HEAD_GAIN]).T))
-    expression = weights @ gestures.neutrals + spread + liveliness * moves
+    expression_gain, head_gain = np.exp(rng.uniform(*np.log([EXPRESSION_GAIN, HEAD_GAIN]).T))
+    expression = weights @ gestures.neutrals + spread + expression_gain * moves
     start = Pose(
         np.array([SYNTHETIC_PX_PER_CM]),
         rotation_matrix(rng.normal(size=(1, 3)) * [0.08, 0.12, 0.04]),

@@ -7,7 +7,7 @@ KEY.latents.npy   (f, 4, h, w)  the autoencoder's latents of every second frame,
 KEY.image.npy     (f, c)        CLIP's embedding of each of these frames, any of which may be the reference
 KEY.hidden.npy    (t, l, d)     Whisper's hidden states, 50 a second
 
-Shards appear when complete: a run that was stopped continues with the shards that are left.
+Shards appear when complete: a run that was stopped continues with the shards that are missing.
 DATA/features.json records the model and the SHA-256 of each shard of clips; features of changed shards are
 computed again.
 """
@@ -19,6 +19,7 @@ import logging
 import tarfile
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import TYPE_CHECKING
@@ -162,9 +163,7 @@ def write_latents(
     size_px: shorter side to scale frames to; None keeps it. progress: called after each clip with
     "features". Raises FileMissing, FolderOfAnotherRun, FolderInUse, InvalidCheckpoint, OutputNotWritable.
     """
-    by_shard: dict[Path, list[ShardClip]] = {}
-    for clip in read_shards(shards, CLIPS):
-        by_shard.setdefault(clip.shard, []).append(clip)
+    by_shard = {path: list(clips) for path, clips in groupby(read_shards(shards), lambda clip: clip.shard)}
     with locked(out):
         record = FolderRecord(out / RECORD)
         values = {"frozen": frozen_fingerprint(model), "size_px": size_px}

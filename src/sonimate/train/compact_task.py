@@ -4,24 +4,31 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from sonimate.checkpoints import store
-from sonimate.checkpoints.registry import AUDIO_ENCODER, COMPACT_COMPONENTS, MESH_CODEC, REFERENCE_ENCODER
+from sonimate.checkpoints.registry import (
+    AUDIO_ENCODER,
+    AUDIO_TO_BUCKET,
+    AUDIO_TO_TOKENS,
+    COMPACT_COMPONENTS,
+    MESH_CODEC,
+    REFERENCE_ENCODER,
+    UNET,
+    Component,
+)
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
-from sonimate.errors import FileMissing
+from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.features.audio_features import Reducer, load_reducers
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.footage.mouth_reader import ENCODER
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens, WindowNetwork
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
-from sonimate.models.reference import ReferenceEncoder, ReferenceEncoderConfig
-from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
+from sonimate.models.audio_tokens import WindowNetwork
 from sonimate.train.config import CompactConfig
 from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.task import BUCKETS, BucketBatch, BucketTask, split_speakers
@@ -69,7 +76,7 @@ class CompactTask:
         trained, self._held_out = split_speakers(data.samples, config.held_out)
         torch.manual_seed(config.seed)
         self.networks = _networks(config, audio_guidance=config.distil_guidance or 1.0)
-        self.audio_to_bucket = AudioToBucket(AudioToBucketConfig(**config.audio_bucket))
+        self.audio_to_bucket = _network(AUDIO_TO_BUCKET, config.audio_bucket)
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
@@ -79,22 +86,15 @@ class CompactTask:
             teacher = _networks(config, audio_guidance=1.0)
             teacher.load_state_dict(self.networks.state_dict())
             self.networks = Student(self.networks, teacher, config.distil_guidance)
-        _set_reducer(self.networks.audio_to_tokens, data.reducers[0])
-        _set_reducer(self.audio_to_bucket, data.reducers[1])
+        _set_reducer(self.networks.audio_to_tokens, data.reducers[0], "audio_tokens")
+        _set_reducer(self.audio_to_bucket, data.reducers[1], "audio_bucket")
         self.windows = WindowSampler(trained, data.codec, config, data.silence_rows)
 
     def batch(self, step: int, rows: range) -> Batch:
-        windows = self.windows.batch(step, rows)
-        return Batch(
-            windows.names,
-            windows.latents,
-            windows.reference,
-            windows.reference,
-            windows.features,
-            windows.buckets,
-            mask=self._data.codec.mask[None, None],
-            draws=draw(self.config, step, rows, tuple(windows.latents.shape[1:])),
-        )
+        w = self.windows.batch(step, rows)
+        mask = self._data.codec.mask[None, None]
+        draws = draw(self.config, step, rows, tuple(w.latents.shape[1:]))
+        return Batch(w.names, w.latents, w.reference, w.reference, w.features, w.buckets, mask, draws)
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
         """See lip_scores. On real samples, at their own speed and with their own sound."""
@@ -128,17 +128,30 @@ class CompactTask:
 
 def _networks(config: CompactConfig, audio_guidance: float) -> Denoiser:
     unet = config.unet | {"without": config.without, "audio_guidance": audio_guidance}
-    return Denoiser(
-        SpatioTemporalUNet(UNetConfig(**unet)),
-        AudioToTokens(AudioTokensConfig(**config.audio_tokens)),
-        ReferenceEncoder(ReferenceEncoderConfig(**config.reference_encoder)),
-    )
+    settings = (unet, config.audio_tokens, config.reference_encoder)
+    parts = (UNET, AUDIO_TO_TOKENS, REFERENCE_ENCODER)
+    return Denoiser(*(_network(part, values) for part, values in zip(parts, settings, strict=True)))
 
 
-def _set_reducer(network: WindowNetwork, reducer: Reducer) -> None:
-    if network.reduced:
-        network.reducer_mean.copy_(torch.from_numpy(reducer.mean))
-        network.reducer_components.copy_(torch.from_numpy(reducer.components))
+def _network(part: Component, settings: dict[str, Any]) -> Any:
+    """A component's network with random weights. Raises OptionOutOfRange if settings do not fit it."""
+    try:
+        return part.network_class()(part.config_class()(**settings))
+    except (TypeError, ValueError) as error:
+        raise OptionOutOfRange(f"The recipe's settings of {part.name} are wrong: {error}.") from error
+
+
+def _set_reducer(network: WindowNetwork, reducer: Reducer, name: str) -> None:
+    if not network.reduced:
+        return
+    wanted, found = network.reducer_components.shape, reducer.components.shape
+    if wanted != found:
+        raise OptionOutOfRange(
+            f"{name}: the recipe reduces {wanted[1]} features to {wanted[0]}, the data {found[1]} to "
+            f"{found[0]}. Set channels and reduced_dim as in the recipe that the package holds."
+        )
+    network.reducer_mean.copy_(torch.from_numpy(reducer.mean))
+    network.reducer_components.copy_(torch.from_numpy(reducer.components))
 
 
 class Student(Denoiser):

@@ -168,7 +168,7 @@ def read_recipe(recipe: str | Path, **changes: Any) -> TrainConfig:
     """
     path = find_recipe(recipe)
     try:
-        values = yaml.safe_load(path.read_text())
+        values = yaml.safe_load(path.read_bytes())
     except yaml.YAMLError as error:
         raise OptionOutOfRange(f"{path} is not YAML ({error}).") from error
     size = values.pop("model", None) if isinstance(values, dict) else None

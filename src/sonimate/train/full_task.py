@@ -57,19 +57,14 @@ class FullTask:
         self._chances = window_chances((len(clip.latents) for clip in self._clips), config.frames)
 
     def batch(self, step: int, rows: range) -> Batch:
-        drawn, windows = self._draw(step, rows, TOKEN_ROWS, TOKEN_ROWS_BEFORE, slice(None))
+        drawn, w = self._draw(step, rows, TOKEN_ROWS, TOKEN_ROWS_BEFORE, slice(None))
         latents = np.stack([clip.latents[at : at + self.config.frames] for clip, at, _ in drawn])
-        still = np.stack([clip.latents[frame] for clip, _, frame in drawn])
-        return Batch(
-            windows.names,
-            torch.from_numpy(latents).float(),
-            torch.from_numpy(still).float() / self._scaling,  # the reference is not scaled (NOTES 4.1)
-            windows.image[:, None],
-            windows.features,
-            windows.buckets,
-            mask=torch.stack([clip.mask() for clip, _, _ in drawn])[:, None],
-            draws=draw(self.config, step, rows, latents.shape[1:]),
-        )
+        latents = torch.from_numpy(latents).float()
+        still = torch.from_numpy(np.stack([clip.latents[frame] for clip, _, frame in drawn])).float()
+        still = still / self._scaling  # the reference is not scaled (NOTES 4.1)
+        mask = torch.stack([clip.mask() for clip, _, _ in drawn])[:, None]
+        draws = draw(self.config, step, rows, tuple(latents.shape[1:]))
+        return Batch(w.names, latents, still, w.image[:, None], w.features, w.buckets, mask, draws)
 
     def validate(self, networks: Denoiser, step: int) -> dict[str, float]:
         """See lip_scores, and `faces`, the share of generated frames that show a face. Writes the videos."""

@@ -22,8 +22,8 @@ from sonimate.media.files import replacing
 from sonimate.train.config import CompactConfig, read_changes, read_recipe
 
 MINUTES = 120
-"""Of synthetic speech: training then sees each utterance about as often as it has different windows."""
-SPEECH, FIRST_STAGE = "speech", "synthetic"
+"""Length of the synthetic speech: training then draws about as many windows of an utterance as it has."""
+SPEECH = "speech"
 STAGES = MappingProxyType(
     {
         "real": (
@@ -65,7 +65,7 @@ def recipe_commands(
     yield ["speech", "-o", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
     yield ["prepare", str(footage), "-o", shards]
     yield ["features", shards, "-o", data, "--speech", speech]
-    last = str(out / FIRST_STAGE)
+    last = str(out / "synthetic")
     train, seeded = ["train", str(config), "--data", data, "-o"], ["--set", f"seed={seed}"]
     yield [*train, last, *seeded]
     for stage, settings in STAGES.items():
@@ -135,18 +135,13 @@ def train_folds(
     groups = speaker_folds({speaker: sum(seconds.values()) for speaker, seconds in clips.items()}, folds)
     starts = [init] * folds
     for stage in stages:
-        runs = [str(out / f"fold{index}-{stage}") for index in range(folds)]
-        for run, start, speakers in zip(runs, starts, groups, strict=True):
-            command = ["train", str(config), "--data", str(data), "-o", run, "--init", start, "--set"]
+        entries = []
+        for index, speakers in enumerate(groups):
+            run = str(out / f"fold{index}-{stage}")
+            command = ["train", str(config), "--data", str(data), "-o", run, "--init", starts[index], "--set"]
             run_commands([[*command, f"seed={seed}", f"held_out={json.dumps(speakers)}", *STAGES[stage]]])
-        entries = [
-            {
-                "model": str(Path(run) / "model"),
-                "speakers": speakers,
-                "clips": sorted(name for speaker in speakers for name in clips[speaker]),
-            }
-            for run, speakers in zip(runs, groups, strict=True)
-        ]
+            starts[index] = run
+            names = sorted(name for speaker in speakers for name in clips[speaker])
+            entries.append({"model": f"{run}/model", "speakers": speakers, "clips": names})
         with replacing(out / f"{stage}.json") as partial:
             partial.write_text(json.dumps({"folds": entries}, indent=2) + "\n")
-        starts = runs

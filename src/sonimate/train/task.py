@@ -20,7 +20,7 @@ from sonimate.train.config import TrainConfig
 
 BUCKETS = AUDIO_TO_BUCKET.name
 UNSEEN_STEPS = 1_000_000
-"""Added to the number of a step, so that its windows are others than those of training."""
+"""Validation adds this to the number of a step, and so draws windows that training does not."""
 
 
 class Task(Protocol):
@@ -34,7 +34,7 @@ class Task(Protocol):
 
     def batch(self, step: int, rows: range, /) -> Any:
         """Some rows of the batch of a step: a dataclass of tensors and of `names`, those of the samples. It
-        depends on the configured seed, the step and the rows alone. Another thread calls this than the other
+        depends on the configured seed, the step and the rows alone. Runs in a worker thread, beside the other
         methods."""
         ...
 

@@ -15,7 +15,7 @@ from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.codecs.mesh.motion import Motion
-from sonimate.configs import COMPACT, SamplingOptions
+from sonimate.configs import SamplingOptions
 from sonimate.diffusion import sample_latents
 from sonimate.diffusion.denoiser import Denoiser
 from sonimate.diffusion.guidance import options_for_distilled
@@ -85,7 +85,7 @@ def animate_sample(
     codec: MeshCodec,
     sample: MotionSample,
     silence_row: np.ndarray,
-    options: SamplingOptions = COMPACT,
+    options: SamplingOptions,
 ) -> MouthCurves:
     """A sample's first frame animated by its own sound: inner-lip gaps in cm.
 
