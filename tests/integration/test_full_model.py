@@ -93,7 +93,7 @@ def test_without_rife_optical_flow_is_named(
     account = json.loads(capsys.readouterr().out)
     assert (account["frames"], account["interpolation"], account["warnings"]) == (16, None, [])
     assert animate(*arguments[:-1]) == 0
-    assert "(frames between by optical flow (DIS))" in capsys.readouterr().out
+    assert "(interpolated frames by optical flow (DIS))" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

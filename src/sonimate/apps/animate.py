@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import ctypes
 import gc
 import json
@@ -9,24 +10,141 @@ import os
 from argparse import Namespace
 from collections.abc import Generator
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, fields, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
-from sonimate.apps.animate_options import add_parser, changed_sampling
-from sonimate.apps.progress import Watch, peak_memory_mb
+from sonimate.apps.arguments import (
+    Subparsers,
+    add_arguments,
+    face_box,
+    frame_rate,
+    interval,
+    mask_box,
+    number,
+    whole,
+)
+from sonimate.apps.progress import Watch, memory_text
 from sonimate.checkpoints.registry import is_full, model_folder
-from sonimate.configs import COMPACT, FULL, MotionOptions, SamplingOptions
+from sonimate.configs import (
+    COMPACT,
+    FULL,
+    MAX_BUCKET,
+    MAX_SIZE_PX,
+    MIN_SIZE_PX,
+    MotionOptions,
+    Precision,
+    SamplingOptions,
+)
 from sonimate.errors import OptionOutOfRange, OutputNotWritable
 
 if TYPE_CHECKING:
     from sonimate.apps.forecast import PlannedVideo
     from sonimate.inputs import Inputs
 
-__all__ = ["add_parser", "run"]
+
+def _both(name: str) -> str:
+    """The default of a sampling option, of both model sizes where they differ."""
+    compact, full = getattr(COMPACT, name), getattr(FULL, name)
+    return f"default: {compact:g}" if compact == full else f"default: {compact:g}, full model {full:g}"
+
+
+FACE = """
+--face N                the Nth face from the left (default: the largest)
+--face-box X0,Y0,X1,Y1  the face in this box of the picture, in pixels
+"""
+OPTIONS = f"""
+PORTRAIT      a picture with a face: jpg, png, webp, ...
+AUDIO         a recording, or a video with sound; 0.2 s or longer
+picture:
+--size PX     compact model: limit of the longer side (default: 1024); full model: approximate shorter side,
+              both sides in multiples of 64 (default: 512)
+--crop        animate the face and its surroundings only
+--paste-back  put the frames back into the whole picture, at its own size
+--mask-box SCALE|X0,Y0,X1,Y1
+              full model: the box for the face mask and --crop; SCALE times the box of the landmarks (default:
+              1), or a box in pixels of the picture
+output:
+-o, --output OUT.mp4
+              the video to write
+--fps FPS     25 (default), or 12.5 without interpolated frames
+--json        print one JSON object about the run to standard output
+--dry-run     check everything, print the plan with the predicted time and memory, write nothing
+model and sampling:
+--model NAME|DIR
+              a bundled model or the folder of a model (default: %(default)s)
+--seed N      another seed gives other motion (default: derived from picture and sound; see the report)
+--steps N     denoising steps ({_both("steps")})
+--image-guidance X
+              guidance scale of the portrait; every value except 1 costs time ({_both("image_guidance")})
+--audio-guidance X
+              guidance scale of the voice; higher values open the mouth wider ({_both("audio_guidance")})
+--guidance-interval LOW,HIGH
+              guidance only at noise levels between these: faster, but the video differs (default: at all
+              noise levels)
+--shift N     frames by which the windows move from step to step ({_both("shift_offset")})
+--reuse N     compute the deep layers only in every Nth step: faster, but the video differs (default: 1)
+--as-reference
+              sound, number of frames, noise and decoding as in the authors' implementation
+motion:
+--dynamic-scale X
+              0.5 mild, 1 moderate, 2 intense (default: %(default)g)
+--head-motion X
+              how much the head moves, 0 to 128 (default: predicted from the voice)
+--expression X
+              how much the face moves, 0 to 128 (default: predicted from the voice)
+machine:
+--device NAME
+              auto (default), cpu, cuda, cuda:1, ... or mps
+--dtype       type of the numbers in the large networks; auto (default): float16 for the full model on a GPU,
+              else float32
+--sequential-guidance
+              compute one guidance branch at a time: less memory
+--decode-chunk FRAMES
+              full model: frames decoded at once; fewer need less memory (default: 16, --as-reference: 8)
+--offload     keep each network out of the GPU's memory until it is needed
+--compile     compile the UNet by torch.compile: slow to start, then faster
+"""
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Add `animate` to the command line. Options without a default here are parsed only if they are given:
+    the model has defaults for them."""
+    parser = commands.add_parser(
+        "animate",
+        help="make a portrait speak",
+        description="Animate the face in PORTRAIT to the sound of AUDIO.",
+        argument_default=argparse.SUPPRESS,
+    )
+    scale = COMPACT.dynamic_scale
+    parser.set_defaults(
+        size=None, fps=25.0, model="compact", dynamic_scale=scale, device="auto", dtype="auto"
+    )
+    one_of = parser.add_argument_group("face").add_mutually_exclusive_group()
+    add_arguments(one_of, FACE, face=whole(1, 10_000), face_box=face_box)
+    add_arguments(
+        parser,
+        OPTIONS,
+        size=whole(MIN_SIZE_PX, MAX_SIZE_PX),
+        mask_box=mask_box,
+        output={"required": True},
+        fps=frame_rate,
+        seed=whole(0, 2**63 - 1),
+        steps=whole(1, 1000),
+        image_guidance=number(),
+        audio_guidance=number(),
+        guidance_interval=interval,
+        shift={"type": whole(0, 1_000_000), "dest": "shift_offset"},
+        reuse=whole(1, 100),
+        dynamic_scale=number(0.5, 2),
+        head_motion=number(0, MAX_BUCKET),
+        expression=number(0, MAX_BUCKET),
+        dtype={"choices": get_args(Precision)},
+        decode_chunk=whole(1, 1000),
+    )
 
 
 def run(args: Namespace) -> None:
@@ -45,19 +163,16 @@ def run(args: Namespace) -> None:
         mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
     with Watch(args.started) as watch:
         watch("read", 0, 1)
-        which = {name: vars(args)[name] for name in ("face", "face_box", "mask_box") if name in args}
-        size = None if full else args.size or DEFAULT_SIZE_PX
         inputs = read_inputs(
             args.portrait,
             args.audio,
-            **which,
-            size=size,
-            crop=args.crop,
-            paste_back=args.paste_back,
+            **given(args, "face", "face_box", "mask_box", "crop", "paste_back"),
+            size=None if full else args.size or DEFAULT_SIZE_PX,
             mesh=mesh,
         )
         watch("read", 1, 1)
-        sampling = changed_sampling(args, FULL if full else COMPACT)
+        changes = given(args, *(field.name for field in fields(SamplingOptions)))
+        sampling = replace(FULL if full else COMPACT, batch_branches=not args.sequential_guidance, **changes)
         sampling = with_seed(sampling, inputs.portrait, inputs.waveform)
         if not args.dry_run:
             watch("load", 0, 1)
@@ -65,18 +180,16 @@ def run(args: Namespace) -> None:
         with garbage_ignored():
             from sonimate.apps.forecast import forecast, plan_video
 
-            planned = plan_video(args, inputs, sampling, full=full)
+            planned = plan_video(args, inputs, sampling, full)
             report = video_report(args, planned, inputs, sampling)
         if args.dry_run:
-            report |= forecast(args, folder, inputs, sampling, planned, full=full)
+            report |= forecast(args, folder, inputs, sampling, planned, full)
         else:
-            report |= animate(args, inputs, sampling, watch)
-            report |= measurements(watch, report["seconds"])
+            report |= animate(args, inputs, sampling, watch) | watch.measurements()
+            report["realtime_factor"] = round(report["wall_seconds"] / report["seconds"], 3)
     report["warnings"] = watch.warnings
-    if args.json:
-        print(json.dumps(report))
-    else:
-        print(plan_text(report) if args.dry_run else summary_text(report))
+    text = plan_text if args.dry_run else summary_text
+    print(json.dumps(report) if args.json else text(report))
 
 
 def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: Watch) -> dict[str, Any]:
@@ -84,21 +197,12 @@ def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: W
     with garbage_ignored():
         from sonimate.pipeline import SonicPipeline
 
-        pipeline = SonicPipeline.from_pretrained(
-            args.model,
-            device=args.device,
-            dtype=args.dtype,
-            offload=args.offload,
-            compile_unet=args.compile,
-        )
+        machine = {"device": args.device, "dtype": args.dtype, "offload": args.offload}
+        pipeline = SonicPipeline.from_pretrained(args.model, **machine, compile_unet=args.compile)
     watch("load", 1, 1)
+    motion = MotionOptions(**given(args, "head_motion", "expression"))
     animation = pipeline.animate_inputs(
-        inputs,
-        sampling=sampling,
-        motion=motion_options(args),
-        size=args.size,
-        fps=args.fps,
-        progress=watch,
+        inputs, sampling=sampling, motion=motion, size=args.size, fps=args.fps, progress=watch
     )
     animation.save(args.output, progress=watch)
     return {"device": str(pipeline.device), "interpolation": animation.interpolation}
@@ -135,43 +239,30 @@ def check_output(output: str, *inputs: str) -> None:
             raise OutputNotWritable(f"{output} is the input {file}. Choose another name for the video.")
 
 
-def motion_options(args: Namespace) -> MotionOptions:
-    """The motion buckets that the command line gives."""
-    return MotionOptions(**{name: vars(args)[name] for name in ("head_motion", "expression") if name in args})
+def given(args: Namespace, *names: str) -> dict[str, Any]:
+    """Those of the options that the command line gives."""
+    return {name: value for name, value in vars(args).items() if name in names}
 
 
 def video_report(
     args: Namespace, video: PlannedVideo, inputs: Inputs, sampling: SamplingOptions
 ) -> dict[str, Any]:
-    """The video and the options, ready for JSON. windows: computed by the UNet in each step."""
+    """The video and the options, ready for JSON."""
     reported_elsewhere = ("command", "portrait", "audio", "output", "model", "json", "dry_run", "started")
     options = {name: value for name, value in vars(args).items() if name not in reported_elsewhere}
     return {
         "output": str(Path(args.output).absolute()),
         "seconds": video.frames / args.fps,
-        "frames": video.frames,
-        "width": video.width,
-        "height": video.height,
+        **asdict(video),
         "face_box": [round(side, 1) for side in inputs.face_box],
-        "windows": video.windows,
         "model": args.model,
         "seed": sampling.seed,
         "options": options | asdict(sampling),
     }
 
 
-def measurements(watch: Watch, seconds: float) -> dict[str, Any]:
-    """Time and memory of the run, ready for JSON. realtime_factor: wall time over the video's duration."""
-    return {
-        "wall_seconds": round(watch.wall_seconds, 3),
-        "realtime_factor": round(watch.wall_seconds / seconds, 3),
-        "peak_memory_mb": peak_memory_mb(),
-        "stages": {stage: round(value, 3) for stage, value in watch.seconds.items()},
-    }
-
-
 def plan_text(report: dict[str, Any]) -> str:
-    """The report of a dry run as text."""
+    """The report of a dry run."""
     options = report["options"]
     box = ", ".join(f"{side:.0f}" for side in report["face_box"])
     return (
@@ -184,10 +275,9 @@ def plan_text(report: dict[str, Any]) -> str:
 
 
 def summary_text(report: dict[str, Any]) -> str:
-    """The report of a run as text, one line."""
-    peak = report["peak_memory_mb"]
-    memory = "" if peak is None else f", {peak:.0f} MB peak"
-    between = f" (frames between by {report['interpolation']})" if report["interpolation"] else ""
+    """The report of a run, one line."""
+    memory = memory_text(report["peak_memory_mb"])
+    between = f" (interpolated frames by {report['interpolation']})" if report["interpolation"] else ""
     stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report["stages"].items())
     return (
         f"{report['output']}: {report['seconds']:.2f} s of {report['width']} x {report['height']} px"

@@ -1,16 +1,50 @@
-"""Types of command-line arguments for argparse; their errors say what is allowed."""
+"""Command-line arguments: tables of them, and types for argparse with errors that say what is allowed."""
 
 from __future__ import annotations
 
 import argparse
 import math
+import re
 from collections.abc import Callable
-from typing import TypeAlias
+from pathlib import Path
+from textwrap import dedent
+from typing import Any, TypeAlias
 
 from sonimate.configs import FRAME_RATES
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
-"""What argparse's `add_subparsers` returns, which has no public name."""
+Container: TypeAlias = "argparse._ActionsContainer"  # pyright: ignore[reportPrivateUsage]
+"""What `add_subparsers` returns, and the base of parsers and groups: argparse names neither in public."""
+
+Setting: TypeAlias = Callable[[str], object] | dict[str, Any]
+"""Of an argument, for `add_arguments`: its type, or keywords for argparse."""
+
+REQUIRED_PATH: dict[str, Any] = {"type": Path, "required": True}
+"""Setting of an option that must be given, a file or folder."""
+
+
+def add_arguments(parser: Container, table: str, **settings: Setting) -> None:
+    """Add the arguments in a table, which looks like --help, to a parser or to a group of it.
+
+    A row is "PORTRAIT  help", "-o, --output OUT.mp4  help", or "picture:", the title of a group of the rows
+    below it. Two spaces or more stand before the help, which may go on in indented lines. settings: by the
+    names of arguments; other names are ignored. An option that shows no value and has no setting is a switch.
+    """
+    group = parser
+    for row in re.split(r"\n(?! )", dedent(table).strip()):
+        form, _, text = re.sub(r"\s{2,}", "\n", row).partition("\n")
+        if not text:
+            group = parser.add_argument_group(form.removesuffix(":"))
+            continue
+        names = re.split(",? ", form) if form.startswith("-") else [form.lower(), form]
+        value = None if names[-1].startswith("-") else names.pop()
+        setting = settings.get(names[-1].lstrip("-").replace("-", "_"), {})
+        keywords: dict[str, Any] = {"type": setting} if callable(setting) else {**setting}
+        if value:
+            keywords["metavar"] = value
+        elif not keywords:
+            keywords = {"action": "store_true", "default": False}
+        group.add_argument(*names, help=" ".join(text.split()), **keywords)
 
 
 def add_settings(
@@ -54,22 +88,20 @@ def frame_rate(text: str) -> float:
     """An argparse type: one of FRAME_RATES."""
     value = _float(text)
     if value not in FRAME_RATES:
-        raise argparse.ArgumentTypeError(f"{text!r} is not 25 or 12.5")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not {' or '.join(f'{rate:g}' for rate in FRAME_RATES)}"
+        )
     return value
 
 
 def face_box(text: str) -> tuple[float, float, float, float]:
     """An argparse type: x0,y0,x1,y1 with x0 < x1 and y0 < y1."""
     values = [_float(part) for part in text.split(",")]
-    if (
-        len(values) != 4
-        or not all(map(math.isfinite, values))
-        or values[0] >= values[2]
-        or values[1] >= values[3]
-    ):
-        raise argparse.ArgumentTypeError(f"{text!r} is not x0,y0,x1,y1 in pixels with x0 < x1 and y0 < y1")
-    x0, y0, x1, y1 = values
-    return x0, y0, x1, y1
+    if len(values) == 4 and all(map(math.isfinite, values)):
+        x0, y0, x1, y1 = values
+        if x0 < x1 and y0 < y1:
+            return x0, y0, x1, y1
+    raise argparse.ArgumentTypeError(f"{text!r} is not X0,Y0,X1,Y1 in pixels with X0 < X1 and Y0 < Y1")
 
 
 def mask_box(text: str) -> float | tuple[float, float, float, float]:

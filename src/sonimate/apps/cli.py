@@ -13,28 +13,17 @@ import sys
 import time
 from collections.abc import Sequence
 from importlib import import_module
-from typing import NoReturn, Protocol, cast
+from typing import NoReturn
 
 import sonimate
-from sonimate.apps.arguments import Subparsers
 from sonimate.apps.interrupts import signals_as_exceptions
 from sonimate.errors import SonimateError
 
-VERBS = (
-    "animate",
-    "models",
-    "footage",
-    "prepare",
-    "speech",
-    "features",
-    "train",
-    "recipe",
-    "folds",
-    "doctor",
-)
-"""In the order of the help: each is a module sonimate.apps.VERB."""
+USING = ("animate", "models", "doctor")
+TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds")
+VERBS = USING + TRAINING
+"""The verbs in the order of the help: each is a module sonimate.apps.VERB."""
 
-INTERRUPTED = 128 + signal.SIGINT
 BROKEN_PIPE = 128 + 13
 EXIT_CODES = """exit codes:
   0    done
@@ -46,19 +35,11 @@ EXIT_CODES = """exit codes:
 Unfinished files are removed. A signal that is ignored when sonimate starts, as by nohup, stays ignored."""
 
 
-class Verb(Protocol):
-    """What a module of a verb holds."""
-
-    def add_parser(self, commands: Subparsers) -> None: ...
-
-    def run(self, args: argparse.Namespace) -> None: ...
-
-
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default the process's own, and return its exit code (EXIT_CODES).
 
-    Raises SystemExit for help, wrong options (code 2) and SIGTERM or SIGHUP. Errors that nobody foresaw keep
-    their traceback.
+    Raises SystemExit for help, wrong options (code 2) and SIGTERM or SIGHUP. Other errors than SonimateError
+    are defects and keep their traceback.
     """
     started = time.perf_counter()
     argv = sys.argv[1:] if argv is None else list(argv)
@@ -67,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     args.started = started
     try:
         with signals_as_exceptions():
-            verb_module(args.command).run(args)
+            import_module(f"sonimate.apps.{args.command}").run(args)
             sys.stdout.flush()
         return 0
     except SonimateError as error:
@@ -75,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         print("sonimate: interrupted", file=sys.stderr)
-        return INTERRUPTED
+        return 128 + signal.SIGINT
     except BrokenPipeError:
         # Python flushes standard output once more at its end, which would raise this error again.
         with open(os.devnull, "w") as devnull:
@@ -108,10 +89,5 @@ def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"sonimate {sonimate.__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     for verb in verbs:
-        verb_module(verb).add_parser(commands)
+        import_module(f"sonimate.apps.{verb}").add_parser(commands)
     return parser
-
-
-def verb_module(verb: str) -> Verb:
-    """The module of a verb."""
-    return cast(Verb, import_module(f"sonimate.apps.{verb}"))

@@ -55,36 +55,20 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate doctor` command line. Raises InstallationBroken after the report."""
-    findings = examine()
+    findings = [finding for check in CHECKS for finding in _guarded(check)]
+    report = without_names("\n".join(f"{it.name}: {it.state}, {it.detail}" for it in findings))
     if args.json:
-        print(json.dumps({"findings": [asdict(finding) for finding in findings], "report": report(findings)}))
+        print(json.dumps({"findings": [asdict(finding) for finding in findings], "report": report}))
     else:
-        print(f"{full_text(findings)}\n\nFor a bug report:\n{report(findings)}")
+        for it in findings:
+            print(f"{it.state:<8} {it.name:<14} {it.detail}{f', in {it.path}' if it.path else ''}")
+            if it.advice:
+                print(f"{'':<23} -> {it.advice}")
+        print(f"\nFor a bug report:\n{report}")
     if problems := [finding.name for finding in findings if finding.state == "problem"]:
         raise InstallationBroken(
             f"sonimate does not work on this machine: {', '.join(problems)}. The report says what to do."
         )
-
-
-def examine() -> list[Finding]:
-    """Findings of all checks, in order."""
-    return [finding for name, check in CHECKS.items() for finding in _guarded(name, check)]
-
-
-def full_text(findings: list[Finding]) -> str:
-    """A line for each finding, with paths, and a line of advice where there is some."""
-    lines: list[str] = []
-    for finding in findings:
-        path = f", in {finding.path}" if finding.path else ""
-        lines.append(f"{finding.state:<8} {finding.name:<14} {finding.detail}{path}")
-        if finding.advice:
-            lines.append(f"{'':<23} -> {finding.advice}")
-    return "\n".join(lines)
-
-
-def report(findings: list[Finding]) -> str:
-    """A line for each finding, without paths."""
-    return without_names("\n".join(f"{it.name}: {it.state}, {it.detail}" for it in findings))
 
 
 def without_names(text: str) -> str:
@@ -95,7 +79,8 @@ def without_names(text: str) -> str:
     return re.sub(r"(?:[~.]|[A-Za-z]:)*[\\/](?:[^\\/\s'\":,;]+[\\/])+", ".../", text)
 
 
-def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
+def _guarded(check: Callable[[], list[Finding]]) -> list[Finding]:
+    name = check.__name__.removeprefix("check_").replace("_", " ")
     try:
         return check()
     except SonimateError as error:
@@ -107,12 +92,11 @@ def _guarded(name: str, check: Callable[[], list[Finding]]) -> list[Finding]:
 
 def check_python() -> list[Finding]:
     """The versions of sonimate, Python and the system."""
-    system = f"{platform.system()} {platform.release()}, {platform.machine()}"
     python = f"{platform.python_version()} ({platform.python_implementation()})"
     return [
         Finding("sonimate", "ok", sonimate.__version__, path=str(Path(sonimate.__file__).parent)),
         Finding("python", "ok", python, path=sys.prefix),
-        Finding("system", "ok", system),
+        Finding("system", "ok", f"{platform.system()} {platform.release()}, {platform.machine()}"),
     ]
 
 
@@ -120,10 +104,11 @@ def check_torch() -> list[Finding]:
     """torch and the devices that it can compute on."""
     import torch
 
-    devices: list[str] = []
-    for index in range(torch.cuda.device_count()):
-        memory = torch.cuda.mem_get_info(index)[1]
-        devices.append(f"cuda ({torch.cuda.get_device_name(index)}, {memory / BYTES_PER_GB:.0f} GB)")
+    cuda = torch.cuda
+    devices = [
+        f"cuda ({cuda.get_device_name(index)}, {cuda.mem_get_info(index)[1] / BYTES_PER_GB:.0f} GB)"
+        for index in range(cuda.device_count())
+    ]
     devices += ["mps"] * torch.backends.mps.is_available()
     devices.append(f"cpu ({torch.get_num_threads()} threads)")
     return [Finding("torch", "ok", torch.__version__), Finding("devices", "ok", ", ".join(devices))]
@@ -162,78 +147,66 @@ def check_model() -> list[Finding]:
 
 
 def check_extras() -> list[Finding]:
-    """For each extra, the packages that are not installed."""
+    """For each extra in the metadata of this installation, the packages that are not installed."""
+    extras: dict[str, list[str]] = {}
     try:
-        extras = packages_of_extras()
+        requirements = metadata.requires("sonimate") or []
     except metadata.PackageNotFoundError:
         advice = "Install it by pip install -e . in a clone of the repository."
         return [Finding("extras", "missing", "unknown: sonimate is not installed as a package", advice)]
-    findings: list[Finding] = []
-    for extra, packages in extras.items():
-        absent = [name for name in packages if not _installed(name)]
-        if absent:
-            detail = f"not installed: {', '.join(absent)}"
-            findings.append(Finding(f"extra {extra}", "missing", detail, install_lines(extra)))
-        else:
-            findings.append(Finding(f"extra {extra}", "ok", ", ".join(packages)))
-    return findings
+    for requirement in requirements:
+        if parts := re.match(r"([\w.-]+).*;.*extra == ['\"]([\w-]+)['\"]", requirement):
+            extras.setdefault(parts[2], []).append(parts[1])
+    return [
+        _needed(f"extra {extra}", names, _installed, install_lines(extra)) for extra, names in extras.items()
+    ]
 
 
-def packages_of_extras() -> dict[str, list[str]]:
-    """The packages of each extra, as this installation's metadata state them."""
-    extras: dict[str, list[str]] = {}
-    for line in metadata.requires("sonimate") or []:
-        requirement = re.match(r"([\w.-]+).*;.*extra == ['\"]([\w-]+)['\"]", line)
-        if requirement:
-            extras.setdefault(requirement[2], []).append(requirement[1])
-    return extras
-
-
-def check_speech() -> list[Finding]:
+def check_speech_engines() -> list[Finding]:
     """The speech engines of `sonimate speech`."""
     from sonimate.speech.voices import PACKAGES
 
-    absent = [program for program in PACKAGES if shutil.which(program) is None]
-    if not absent:
-        return [Finding("speech engines", "ok", ", ".join(PACKAGES))]
-    advice = f"Only `sonimate speech` needs them: apt install {' '.join(PACKAGES[name] for name in absent)}"
-    return [Finding("speech engines", "missing", f"not installed: {', '.join(absent)}", advice)]
+    absent = " ".join(package for program, package in PACKAGES.items() if shutil.which(program) is None)
+    advice = f"Only `sonimate speech` needs them: apt install {absent}"
+    return [_needed("speech engines", list(PACKAGES), lambda program: bool(shutil.which(program)), advice)]
 
 
 def check_space() -> list[Finding]:
     """Free memory, and free disk in the working directory."""
     import psutil
 
-    memory = psutil.virtual_memory()
-    free = {"memory": memory.available, "disk": shutil.disk_usage(Path.cwd()).free}
-    totals = {"memory": memory.total, "disk": shutil.disk_usage(Path.cwd()).total}
-    findings: list[Finding] = []
-    for name, size_bytes in free.items():
-        little = size_bytes < MIN_FREE_GB * BYTES_PER_GB
-        detail = f"{size_bytes / BYTES_PER_GB:.1f} of {totals[name] / BYTES_PER_GB:.1f} GB free"
-        advice = (
-            "This may be too little: close programs, or use a smaller --size." if name == "memory" else ""
-        )
-        advice = advice or "This may be too little for longer videos: make room."
-        findings.append(Finding(name, "missing" if little else "ok", detail, advice if little else ""))
-    return findings
+    def finding(name: str, free: float, total: float, remedy: str) -> Finding:
+        detail = f"{free / BYTES_PER_GB:.1f} of {total / BYTES_PER_GB:.1f} GB free"
+        if free < MIN_FREE_GB * BYTES_PER_GB:
+            return Finding(name, "missing", detail, f"This may be too little: {remedy}")
+        return Finding(name, "ok", detail)
+
+    memory, disk = psutil.virtual_memory(), shutil.disk_usage(Path.cwd())
+    return [
+        finding("memory", memory.available, memory.total, "close programs, or use a smaller --size."),
+        finding("disk", disk.free, disk.total, "make room on this disk."),
+    ]
+
+
+def _needed(name: str, needed: list[str], is_there: Callable[[str], bool], advice: str) -> Finding:
+    """Whether all packages or programs that a part of sonimate needs are installed."""
+    absent = [item for item in needed if not is_there(item)]
+    if absent:
+        return Finding(name, "missing", f"not installed: {', '.join(absent)}", advice)
+    return Finding(name, "ok", ", ".join(needed))
 
 
 def _installed(package: str) -> bool:
-    try:
-        metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return False
-    return True
+    return any(metadata.distributions(name=package))
 
 
-CHECKS: dict[str, Callable[[], list[Finding]]] = {
-    "python": check_python,
-    "torch": check_torch,
-    "media": check_media,
-    "model": check_model,
-    "extras": check_extras,
-    "speech engines": check_speech,
-    "space": check_space,
-}
+CHECKS = (
+    check_python,
+    check_torch,
+    check_media,
+    check_model,
+    check_extras,
+    check_speech_engines,
+    check_space,
+)
 """In the order of the report."""

@@ -35,7 +35,7 @@ PRODUCT_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class PlannedVideo:
-    """frames: of width x height px. windows: computed by the UNet in each step."""
+    """frames: of width x height px. windows: number of them, which the UNet computes in each step."""
 
     frames: int
     width: int
@@ -43,36 +43,34 @@ class PlannedVideo:
     windows: int
 
 
-def plan_video(args: Namespace, inputs: Inputs, sampling: SamplingOptions, *, full: bool) -> PlannedVideo:
+def plan_video(args: Namespace, inputs: Inputs, sampling: SamplingOptions, full: bool) -> PlannedVideo:
     """The video that the run would write."""
     samples = len(inputs.waveform.samples)
-    frames = video_frames(inputs.waveform, args.fps, as_reference=sampling.as_reference)
-    height, width = (inputs.portrait if inputs.canvas is None else inputs.canvas).pixels.shape[:2]
-    if full and inputs.canvas is None:
-        width, height = rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX)
+    if inputs.canvas is None:
+        width, height = drawn_size(args, inputs, full)
+    else:
+        height, width = inputs.canvas.pixels.shape[:2]
     if sampling.as_reference:
         latents = frame_count(samples, LATENT_FPS)
     else:
         latents = window_count(samples, LATENT_FPS, sampling.window_frames) * sampling.window_frames
+    frames = video_frames(inputs.waveform, args.fps, as_reference=sampling.as_reference)
     return PlannedVideo(frames, width, height, windows=len(step_plan(sampling, latents, 0)))
 
 
+def drawn_size(args: Namespace, inputs: Inputs, full: bool) -> tuple[int, int]:
+    """Width and height of the frames that the model draws, px."""
+    height, width = inputs.portrait.pixels.shape[:2]
+    return rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX) if full else (width, height)
+
+
 def forecast(
-    args: Namespace,
-    folder: Path,
-    inputs: Inputs,
-    sampling: SamplingOptions,
-    video: PlannedVideo,
-    *,
-    full: bool,
+    args: Namespace, folder: Path, inputs: Inputs, sampling: SamplingOptions, video: PlannedVideo, full: bool
 ) -> dict[str, Any]:
     """Predicted peak memory and wall time, ready for JSON. Raises NotEnoughMemory, OptionOutOfRange."""
     device = choose_device(args.device)
     dtype = choose_dtype(args.dtype, device, full=full)
-    costs = FULL_COSTS if full else COMPACT_COSTS
-    height, width = inputs.portrait.pixels.shape[:2]
-    if full:
-        width, height = rounded_size(width, height, args.size or DEFAULT_IMAGE_SIZE_PX)
+    width, height = drawn_size(args, inputs, full)
     sampling = options_for_distilled(sampling, read_config(folder / "unet").get("audio_guidance", 1.0))
     steps = denoising_steps(sampling, sampling_sigmas(sampling))
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
@@ -96,6 +94,7 @@ def forecast(
         offload=args.offload and device.type == "cuda",
     )
     parameters = {part.name: part.parameters for part in describe(folder)}
+    costs = FULL_COSTS if full else COMPACT_COSTS
     prediction = predict(work, costs, parameters, product_rate(device, dtype))
     require_memory(prediction, free_bytes(device), work, str(device), cropped=args.crop)
     return {
@@ -116,13 +115,12 @@ def predictions_per_window(steps: list[Step], reuse: int) -> tuple[int, int]:
 def product_rate(device: torch.device, dtype: torch.dtype) -> float:
     """Measured FLOP a second of a matrix product."""
     matrix = torch.ones(PRODUCT_SIZE, PRODUCT_SIZE, dtype=dtype, device=device)
-    done, started = 0, 0.0
-    while done == 0 or time.perf_counter() - started < PRODUCT_SECONDS:
+    (matrix @ matrix)[0, 0].item()  # the first product takes longer
+    done, started = 0, time.perf_counter()
+    while (seconds := time.perf_counter() - started) < PRODUCT_SECONDS or done == 0:
         (matrix @ matrix)[0, 0].item()
-        if done == 0:
-            started = time.perf_counter()
         done += 1
-    return (done - 1) * 2 * PRODUCT_SIZE**3 / (time.perf_counter() - started)
+    return done * 2 * PRODUCT_SIZE**3 / seconds
 
 
 def free_bytes(device: torch.device) -> float:

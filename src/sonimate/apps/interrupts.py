@@ -23,9 +23,8 @@ def signals_as_exceptions() -> Generator[None]:
     a program in the background. A handler that another program part has set stays, too.
     """
     numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
     default = (signal.SIG_DFL, signal.default_int_handler)
-    replaced = {number: handler for number, handler in before.items() if handler in default}
+    replaced = {number: handler for number in numbers if (handler := signal.getsignal(number)) in default}
     for number in replaced:
         signal.signal(number, _raise_for)
     try:

@@ -6,8 +6,7 @@ import logging
 import sys
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from sonimate.apps.interrupts import raise_again
 
@@ -22,16 +21,6 @@ if TYPE_CHECKING:
 BYTES_PER_MB = 1e6
 SECONDS_BETWEEN_LINES = 60
 MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
-
-
-class View(Protocol):
-    """Shows progress and messages."""
-
-    def update(self, stage: str, done: int, total: int, seconds: float) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def close(self) -> None: ...
 
 
 class Lines:
@@ -54,17 +43,13 @@ class Lines:
         """Lines need no ending."""
 
 
-class Nothing:
+class Nothing(Lines):
     """Shows nothing: for all processes of a run but the first."""
-
-    def update(self, stage: str, done: int, total: int, seconds: float) -> None: ...
 
     def say(self, text: str) -> None: ...
 
-    def close(self) -> None: ...
 
-
-class Bars:
+class Bars(Lines):
     """A progress bar on standard error for every stage: for terminals."""
 
     def __init__(self) -> None:
@@ -110,7 +95,7 @@ class Watch(logging.Handler):
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self._started = self._last = started
-        self._view: View = Nothing() if silent else Bars() if sys.stderr.isatty() else Lines()
+        self._view = Nothing() if silent else Bars() if sys.stderr.isatty() else Lines()
         self._logger = logging.getLogger("sonimate")
         self._level = self._logger.level
 
@@ -119,9 +104,7 @@ class Watch(logging.Handler):
         self._logger.setLevel(logging.INFO)
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._logger.setLevel(self._level)
         self._logger.removeHandler(self)
         self._view.close()
@@ -141,15 +124,25 @@ class Watch(logging.Handler):
             self.warnings.append(message)
             self._view.say(f"sonimate: warning: {message}")
 
-    @property
-    def wall_seconds(self) -> float:
-        return self._last - self._started
+    def measurements(self) -> dict[str, Any]:
+        """Time and memory of the run, and its warnings, ready for JSON."""
+        return {
+            "wall_seconds": round(self._last - self._started, 3),
+            "peak_memory_mb": peak_memory_mb(),
+            "stages": {stage: round(seconds, 3) for stage, seconds in self.seconds.items()},
+            "warnings": self.warnings,
+        }
+
+
+def memory_text(peak_mb: float | None) -> str:
+    """A peak as a part of a sentence, which starts with a comma; empty for None."""
+    return "" if peak_mb is None else f", {peak_mb:.0f} MB peak"
 
 
 def peak_memory_mb() -> float | None:
     """Most memory this program ever held, in 10^6 bytes; None where the system does not count it.
 
-    Linux counts it in /proc too, without what the program that started this one held.
+    On Linux /proc counts it too, and leaves out what the program that started this one held.
     """
     try:
         lines = Path("/proc/self/status").read_text().splitlines()
