@@ -13,8 +13,6 @@ class SonimateError(Exception):
 
 
 # Inputs: pictures, sounds, videos, options.
-
-
 class FileMissing(SonimateError):
     """An input file does not exist, or is a folder."""
 
@@ -52,8 +50,6 @@ class OptionOutOfRange(SonimateError):
 
 
 # Outputs and folders.
-
-
 class OutputNotWritable(SonimateError):
     """The output folder is missing, not writable, or the disk is full."""
 
@@ -71,8 +67,6 @@ class OutdatedData(SonimateError):
 
 
 # Models and downloads.
-
-
 class UnknownModel(SonimateError):
     """The model name or folder is not one that can be loaded."""
 
@@ -98,8 +92,6 @@ class DownloadCorrupted(SonimateError):
 
 
 # This machine and its installation.
-
-
 class ExtraMissing(SonimateError):
     """A command needs packages of an extra that is not installed."""
 
@@ -142,8 +134,6 @@ class ClusterUnreachable(SonimateError):
 
 
 # Computing and training.
-
-
 class NonFiniteOutput(SonimateError):
     """A network computed NaN or infinity; such a result is never written to a video."""
 
@@ -157,8 +147,6 @@ class StepFailed(SonimateError):
 
 
 # Footage.
-
-
 class InvalidManifest(SonimateError):
     """The table of footage is not UTF-8, or lacks a column."""
 
@@ -180,8 +168,6 @@ class LibraryFailed(SonimateError):
 
 
 # Synthetic speech.
-
-
 class RecordingsMissing(SonimateError):
     """Recordings of people, from which synthetic speech takes phrases, are not installed."""
 
@@ -192,10 +178,6 @@ class EngineMissing(SonimateError):
 
 class SynthesisFailed(SonimateError):
     """A speech engine did not speak the text."""
-
-
-class UnknownVoice(SonimateError):
-    """espeak-ng has no voice of that name; `espeak-ng --voices` lists them."""
 
 
 class UnknownPhone(SonimateError):

@@ -12,11 +12,11 @@ import numpy as np
 from sonimate.configs import MAX_SIZE_PX, REFERENCE_SEED, SamplingOptions, require_size
 from sonimate.errors import FaceTooSmall, OptionOutOfRange
 from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
-from sonimate.face.geometry import Box, MaskBox, moved_box, scaled_box
+from sonimate.face.geometry import MaskBox, moved_box, scaled_box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
 from sonimate.media.audio import is_silent, read_audio
 from sonimate.media.image import even_size, read_image, resize_longer_side
-from sonimate.types import Face, Portrait, Waveform
+from sonimate.types import Box, Face, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
 MASK_SCALES = (0.5, 3.0)
@@ -41,7 +41,7 @@ class Inputs:
             return self.portrait.face.box
         left, top, right, _ = self.canvas.box
         scale = (right - left) / self.portrait.pixels.shape[1]
-        x0, y0, x1, y1 = (side * scale for side in self.portrait.face.box)
+        x0, y0, x1, y1 = _scaled(self.portrait.face.box, scale)
         return left + x0, top + y0, left + x1, top + y1
 
 
@@ -66,8 +66,7 @@ def read_inputs(
     waveform = read_audio(audio)
     if is_silent(waveform):
         _log.warning("%s is silent: the head will move, but the mouth will not speak.", audio)
-    choice = _Choice(Path(portrait), face, face_box, mask_box, mesh)
-    found, canvas = _read(choice, size, crop=crop, paste_back=paste_back)
+    found, canvas = _read(Path(portrait), face, face_box, size, crop, paste_back, mask_box, mesh)
     return Inputs(found, waveform, Path(audio), canvas)
 
 
@@ -91,7 +90,7 @@ def read_portrait(
     of the file's picture. mesh: a `FaceMesh` that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
-    return _read(_Choice(Path(path), face, face_box, mask_box, mesh), size, crop=crop, paste_back=False)[0]
+    return _read(Path(path), face, face_box, size, crop, False, mask_box, mesh)[0]
 
 
 def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform) -> SamplingOptions:
@@ -110,32 +109,57 @@ def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
     return int.from_bytes(digest.digest()[:4], "big")
 
 
-@dataclass(frozen=True)
-class _Choice:
-    """The face that the user chose in a file, and the box that the full model takes for it."""
+def _read(
+    path: Path,
+    index: int | None,
+    face_box: Box | None,
+    size: int | None,
+    crop: bool,
+    paste_back: bool,
+    mask_scale_or_box: MaskBox | None,
+    mesh: FaceMesh | None,
+) -> tuple[Portrait, Canvas | None]:
+    """The portrait and, with paste_back, its canvas; what becomes the video's frame has even sides."""
+    _check_options(size, mask_scale_or_box)
+    picture = read_image(path)
+    file_width = picture.shape[1]
 
-    path: Path
-    index: int | None
-    box: Box | None
-    mask_box: MaskBox | None
-    mesh: FaceMesh | None
-
-    def find(self, pixels: np.ndarray, file_width: int) -> Face:
-        """The chosen face in `pixels`, the file's picture scaled from `file_width` px."""
+    def find(pixels: np.ndarray) -> tuple[Face, Box | None]:
+        """The chosen face in the file's picture, scaled to `pixels`, and its mask box."""
         height, width = pixels.shape[:2]
         if min(height, width) < MIN_FACE_PX:
             raise FaceTooSmall(
-                f"{self.path} at {width} x {height} pixels has no room for a face of {MIN_FACE_PX} pixels. "
+                f"{path} at {width} x {height} pixels has no room for a face of {MIN_FACE_PX} pixels. "
                 "Use a larger picture, or a larger size."
             )
-        box = None if self.box is None else _scaled(self.box, width / file_width)
-        return select_face((self.mesh or FaceMesh()).find(pixels), index=self.index, box=box)
+        chosen = None if face_box is None else _scaled(face_box, width / file_width)
+        face = select_face((mesh or FaceMesh()).find(pixels), index=index, box=chosen)
+        if isinstance(mask_scale_or_box, tuple):
+            return face, _scaled(mask_scale_or_box, width / file_width)
+        return face, None if mask_scale_or_box is None else scaled_box(face.box, mask_scale_or_box)
 
-    def mask_of(self, face: Face, scale: float) -> Box | None:
-        """The mask box for a found face, in the file's picture scaled by `scale`; None: the face's own."""
-        if isinstance(self.mask_box, tuple):
-            return _scaled(self.mask_box, scale)
-        return None if self.mask_box is None else scaled_box(face.box, self.mask_box)
+    if paste_back:
+        picture = np.ascontiguousarray(even_size(resize_longer_side(picture, MAX_SIZE_PX)))
+    height, width = picture.shape[:2]
+    face, mask_box, box = None, None, (0, 0, width, height)
+    if crop:
+        face, mask_box = find(picture)
+        surroundings = reference_crop if size is None else crop_box
+        box = surroundings(mask_box or face.box, width=width, height=height)
+    x0, y0, x1, y1 = box
+    pixels = picture[y0:y1, x0:x1]
+    if size is not None:
+        pixels = resize_longer_side(pixels, size)
+    height, width = pixels.shape[:2]
+    if size is not None and not paste_back:
+        pixels = even_size(pixels)
+    pixels = np.ascontiguousarray(pixels)
+    if face is None:
+        face, mask_box = find(pixels)
+    else:
+        face = select_face([move_face(face, box, width=width, height=height)])
+        mask_box = mask_box and moved_box(mask_box, box, width=width, height=height)
+    return Portrait(pixels, face, mask_box), Canvas(picture, box) if paste_back else None
 
 
 def _scaled(box: Box, scale: float) -> Box:
@@ -144,55 +168,16 @@ def _scaled(box: Box, scale: float) -> Box:
 
 
 def _check_options(size: int | None, mask_box: MaskBox | None) -> None:
-    """Raise OptionOutOfRange."""
     if size is not None:
         require_size(size)
-    if mask_box is None:
-        return
-    if size is not None:
-        raise OptionOutOfRange(
-            "--mask-box is for the full model; the compact one has its own mask. Leave it out."
-        )
+        if mask_box is not None:
+            raise OptionOutOfRange(
+                "--mask-box is for the full model; the compact one has its own mask. Leave it out."
+            )
     low, high = MASK_SCALES
     if isinstance(mask_box, tuple):
         x0, y0, x1, y1 = mask_box
         if not (x0 < x1 and y0 < y1):
             raise OptionOutOfRange(f"mask_box = {mask_box}; give x0, y0, x1, y1 with x0 < x1 and y0 < y1.")
-    elif not low <= mask_box <= high:
+    elif mask_box is not None and not low <= mask_box <= high:
         raise OptionOutOfRange(f"mask_box = {mask_box}; choose a scale from {low} to {high}, or four sides.")
-
-
-def _read(
-    choice: _Choice, size: int | None, *, crop: bool, paste_back: bool
-) -> tuple[Portrait, Canvas | None]:
-    """The portrait and, with paste_back, its canvas; what becomes the video's frame has even sides."""
-    _check_options(size, choice.mask_box)
-    picture = read_image(choice.path)
-    file_width = picture.shape[1]
-    if paste_back:
-        picture = np.ascontiguousarray(even_size(resize_longer_side(picture, MAX_SIZE_PX)))
-    height, width = picture.shape[:2]
-    face, mask_box, box = None, None, (0, 0, width, height)
-    if crop:
-        face = choice.find(picture, file_width)
-        mask_box = choice.mask_of(face, width / file_width)
-        surroundings = reference_crop if size is None else crop_box
-        box = surroundings(mask_box or face.box, width=width, height=height)
-
-    x0, y0, x1, y1 = box
-    pixels = picture[y0:y1, x0:x1]
-    if size is not None:
-        pixels = resize_longer_side(pixels, size)
-    height, width = pixels.shape[:2]
-    if face is not None:
-        face = select_face([move_face(face, box, width=width, height=height)])
-    if mask_box is not None:
-        mask_box = moved_box(mask_box, box, width=width, height=height)
-    if size is not None and not paste_back:
-        pixels = even_size(pixels)
-    pixels = np.ascontiguousarray(pixels)
-    if face is None:
-        face = choice.find(pixels, file_width)
-        mask_box = choice.mask_of(face, width / file_width)
-    portrait = Portrait(pixels, face, mask_box)
-    return portrait, Canvas(picture, box) if paste_back else None

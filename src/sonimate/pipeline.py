@@ -34,12 +34,12 @@ from sonimate.diffusion import sample_latents
 from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.errors import AudioTooShort, NonFiniteOutput
 from sonimate.face.crop import PasteBack
-from sonimate.face.geometry import Box, MaskBox
+from sonimate.face.geometry import MaskBox
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs, with_seed
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.mp4 import VideoWriter
 from sonimate.prefetch import prefetched
-from sonimate.types import Portrait, Progress, Waveform, no_progress
+from sonimate.types import Box, Portrait, Progress, Waveform, no_progress
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,10 @@ FrameStream = Iterator[np.ndarray]
 """Frames one by one, each uint8 RGB (h, w, 3)."""
 
 
+Box = tuple[float, float, float, float]
+"""x0, y0, x1, y1 in pixels."""
+
+
 @dataclass(frozen=True)
 class Waveform:
     """Mono sound: `samples` float32 (n,) in [-1, 1] at `rate_hz`."""
@@ -42,13 +46,13 @@ class Waveform:
 class Face:
     """One face found in an image.
 
-    box: (x0, y0, x1, y1) in pixels, the tight box of the landmarks.
-    landmarks: float32 (478, 3); x, y in image pixels, z in pixels of the same scale (smaller is
-        nearer); 0-467 the face mesh, 468-477 the irises.
+    box: the tight box of the landmarks.
+    landmarks: float32 (478, 3); x, y in image pixels, z in pixels of the same scale (smaller is nearer); 0 to
+        467 the face mesh, 468 to 477 the irises.
     presence: confidence in [0, 1] that a face is there.
     """
 
-    box: tuple[float, float, float, float]
+    box: Box
     landmarks: np.ndarray
     presence: float
 
@@ -57,13 +61,12 @@ class Face:
 class Portrait:
     """The image to animate: `pixels` uint8 RGB (h, w, 3) and the face in it.
 
-    mask_box: (x0, y0, x1, y1) in pixels, the box around which the full model draws its face mask; None:
-        the face's own box.
+    mask_box: around which the full model draws its face mask; None: the face's own box.
     """
 
     pixels: np.ndarray
     face: Face
-    mask_box: tuple[float, float, float, float] | None = None
+    mask_box: Box | None = None
 
 
 @dataclass(frozen=True)

@@ -14,14 +14,14 @@ import av
 import numpy as np
 import pytest
 from command import PORTRAIT, QUICK, SPEECH, animate, wav
-from media_samples import frame_rate, seconds_of
+from media_samples import frame_rate, seconds_of, tags_of
 from processes import DEFAULT_HANDLERS, child_process, signal_handlers
 
 import sonimate
 from sonimate.media.audio import read_audio
 from sonimate.media.image import write_png
 from sonimate.media.mp4 import VideoWriter
-from sonimate.media.video import read_frames, read_metadata
+from sonimate.media.video import read_frames
 
 ACCOUNT_KEYS = {
     "output",
@@ -66,7 +66,7 @@ def test_a_run_makes_the_video_and_a_clean_account(words: Path, tmp_path: Path) 
         assert (video.average_rate, video.frames) == (25, 32)
         assert (video.codec_context.width, video.codec_context.height) == (account["width"], 256)
         assert seconds_of(container) == pytest.approx(read_audio(words).seconds, abs=0.04)
-    assert read_metadata(output)["synthetic_media"] == "true"
+    assert tags_of(output)["synthetic_media"] == "true"
     assert os.listdir(tmp_path) == ["a.mp4"]
 
 

@@ -10,7 +10,7 @@ import pytest
 import torch
 from command import PORTRAIT, animate
 from fake_release import write_fake_release
-from media_samples import frame_rate
+from media_samples import frame_rate, tags_of
 from safetensors.torch import load_file, save_file
 
 from sonimate.apps import forecast
@@ -20,7 +20,7 @@ from sonimate.errors import InvalidCheckpoint, OptionOutOfRange
 from sonimate.face.geometry import rounded_size
 from sonimate.inputs import read_inputs
 from sonimate.media.image import read_image
-from sonimate.media.video import read_frames, read_metadata
+from sonimate.media.video import read_frames
 from sonimate.pipeline import SonicPipeline
 
 QUICK = ("--size", "64", "--steps", "2", "--json")
@@ -70,7 +70,7 @@ def test_a_video_of_the_right_form(
             account["width"],
             account["height"],
         )
-    assert read_metadata(tmp_path / "a.mp4")["synthetic_media"] == "true"
+    assert tags_of(tmp_path / "a.mp4")["synthetic_media"] == "true"
 
 
 def test_without_rife_optical_flow_is_named(

@@ -42,6 +42,12 @@ def encode_sound(
     return path
 
 
+def tags_of(path: Path) -> dict[str, str]:
+    """The tags of a container, such as those of SYNTHETIC_METADATA."""
+    with av.open(str(path)) as container:
+        return dict(container.metadata)
+
+
 def flat_frame(level: int, *, height: int = 48, width: int = 64) -> np.ndarray:
     return np.full((height, width, 3), level, np.uint8)
 

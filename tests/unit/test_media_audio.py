@@ -112,6 +112,21 @@ def test_surround_sound_is_mixed_to_stereo_for_the_video(tmp_path: Path) -> None
     assert mixed[4000, 0] == mixed[4000, 1] > 0.1
 
 
+def test_sound_of_eight_channels_is_read(tmp_path: Path) -> None:
+    with av.open(str(tmp_path / "a.m4a"), "w") as container:
+        stream = container.add_stream("aac", rate=48_000, layout="7.1")
+        tone = tone_with_onset(seconds=1, onset_seconds=0, rate_hz=48_000)
+        frame = av.AudioFrame.from_ndarray(np.repeat(tone, 8)[None], format="flt", layout="7.1")
+        frame.sample_rate = 48_000
+        for planar in av.AudioResampler("fltp", "7.1", 48_000).resample(frame):
+            container.mux(stream.encode(planar))
+        container.mux(stream.encode(None))
+    waveform = read_audio(tmp_path / "a.m4a")
+    assert waveform.seconds == pytest.approx(1, abs=0.05)
+    assert np.argmax(np.abs(np.fft.rfft(waveform.samples[2_000:10_000]))) * 2 == 440
+    assert {block.shape[1] for block in stream_sound(tmp_path / "a.m4a").blocks} == {2}
+
+
 def chained(path: Path, *parts: Path) -> Path:
     """Recordings one after the other in one file, as broadcasts and joined files have them."""
     path.write_bytes(b"".join(part.read_bytes() for part in parts))

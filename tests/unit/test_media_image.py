@@ -225,7 +225,10 @@ def test_no_other_program_is_started_for_an_eps(
 
 
 @pytest.mark.parametrize("kind", ["EPS", "PDF", "SPIDER"])
-def test_formats_that_are_not_listed_are_refused(kind: str, tmp_path: Path) -> None:
+def test_formats_that_are_not_listed_are_refused(
+    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Image, "EXTENSION", dict(Image.EXTENSION))  # to save as SPIDER adds .png to it
     Image.fromarray(corners()).convert("L").save(tmp_path / "a.png", format=kind)
     with pytest.raises(UnreadableImage, match="not an image of a known format"):
         read_image(tmp_path / "a.png")

@@ -38,9 +38,8 @@ def mel_filters(n_mels: int) -> Tensor:
     mel_of_1khz, mel_step = 15.0, np.log(6.4) / 27
     top_mel = mel_of_1khz + np.log(SAMPLE_RATE_HZ / 2 / 1000) / mel_step
     mels = np.linspace(0, top_mel, n_mels + 2)
-    corners_hz = np.where(
-        mels < mel_of_1khz, mels * 200 / 3, 1000 * np.exp((mels - mel_of_1khz).clip(0) * mel_step)
-    )
+    above_1khz = 1000 * np.exp((mels - mel_of_1khz).clip(0) * mel_step)
+    corners_hz = np.where(mels < mel_of_1khz, mels * 200 / 3, above_1khz)
     bins_hz = np.linspace(0, SAMPLE_RATE_HZ / 2, FFT_SAMPLES // 2 + 1)[:, None]
     rising = (bins_hz - corners_hz[:-2]) / np.diff(corners_hz)[:-1]
     falling = (corners_hz[2:] - bins_hz) / np.diff(corners_hz)[1:]
@@ -56,12 +55,9 @@ def log_mel(samples: Tensor, n_mels: int = 80) -> Tensor:
     window = torch.hann_window(FFT_SAMPLES)
     padded = functional.pad(samples[None], (FFT_SAMPLES // 2, FFT_SAMPLES // 2), mode="reflect")[0]
     frames = padded.unfold(0, FFT_SAMPLES, HOP_SAMPLES)[: len(samples) // HOP_SAMPLES]
-    filters = mel_filters(n_mels)
-    blocks = [
-        torch.fft.rfft(block * window).abs().square() @ filters
-        for block in frames.split(30 * HIDDEN_STATE_HZ * 2)
-    ]
-    decades = torch.cat(blocks).clamp(min=1e-10).log10().T
+    blocks = frames.split(30 * SAMPLE_RATE_HZ // HOP_SAMPLES)
+    powers = [torch.fft.rfft(block * window).abs().square() @ mel_filters(n_mels) for block in blocks]
+    decades = torch.cat(powers).clamp(min=1e-10).log10().T
     return (torch.maximum(decades, decades.max() - DYNAMIC_RANGE) + 4) / 4
 
 
@@ -88,10 +84,7 @@ class WhisperHiddenStates:
         """Hidden states (t, layers, d), 50 rows a second, t = n // 320, of `samples` (n,) at 16 kHz.
 
         Layer 0 is the input embedding with positions, the last one comes after the final norm.
-
-        Raises:
-            AudioTooShort: below one row. UnreadableAudio: samples are not finite.
-            OptionOutOfRange: unknown `mode`.
+        Raises AudioTooShort (below one row), UnreadableAudio (not finite) and OptionOutOfRange (the mode).
         """
         sound = torch.as_tensor(samples, dtype=torch.float32)
         rows = len(sound) // SAMPLES_PER_HIDDEN_STATE

@@ -17,8 +17,7 @@ BUCKET_ROWS_BEFORE = 24
 def video_frames_per_frame(fps: float) -> int:
     """Video frames (40 ms of sound) in one generated frame: 2 at 12.5 fps, 1 at 25 fps.
 
-    Raises:
-        OptionOutOfRange: `fps` does not divide 25.
+    Raises OptionOutOfRange where `fps` does not divide 25.
     """
     ratio = round(VIDEO_FPS / fps) if fps > 0 else 0
     if ratio == 0 or ratio * fps != VIDEO_FPS:
@@ -49,5 +48,4 @@ def _windows(hidden_states: Tensor, fps: float, *, rows: int, rows_before: int) 
     hop = unit * video_frames_per_frame(fps)
     whole = hidden_states[: len(hidden_states) // unit * unit]
     padded = functional.pad(whole, (0, 0, 0, 0, rows_before, rows - rows_before))
-    frames = padded.unfold(0, rows, hop)[: len(whole) // hop]
-    return frames.movedim(-1, 1)
+    return padded.unfold(0, rows, hop)[: len(whole) // hop].movedim(-1, 1)

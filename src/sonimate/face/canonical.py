@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -36,15 +37,13 @@ def canonical_face() -> CanonicalFace:
     indices: list[int] = []
     weights = np.zeros(VERTEX_COUNT, np.float32)
     for field, value in _protobuf_fields(metadata):
-        if field == 1 and isinstance(value, bytes):
-            for mesh_field, mesh_value in _protobuf_fields(value):
-                if mesh_field == 3 and isinstance(mesh_value, float):
-                    numbers.append(mesh_value)
-                elif mesh_field == 4 and isinstance(mesh_value, int):
-                    indices.append(mesh_value)
-        elif field == 2 and isinstance(value, bytes):
+        if field == 1:
+            mesh = list(_protobuf_fields(value))
+            numbers += [number for mesh_field, number in mesh if mesh_field == 3]
+            indices += [index for mesh_field, index in mesh if mesh_field == 4]
+        elif field == 2:
             basis = dict(_protobuf_fields(value))
-            weights[int(basis[1])] = float(basis[2])  # type: ignore[arg-type]
+            weights[basis[1]] = basis[2]
     vertices = np.array(numbers, np.float32).reshape(VERTEX_COUNT, 5)[:, :3]
     return CanonicalFace(vertices, np.array(indices, np.int32).reshape(-1, 3), weights)
 
@@ -76,21 +75,18 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _protobuf_fields(data: bytes) -> Iterator[tuple[int, int | float | bytes]]:
-    """Fields of one protobuf message; the wire types that this metadata uses (0, 2 and 5)."""
+def _protobuf_fields(data: bytes) -> Iterator[tuple[int, Any]]:
+    """(field number, int, float or bytes) of one protobuf message, of the wire types 0, 2 and 5."""
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
         wire_type = key & 7
-        if wire_type == 0:
+        if wire_type == 5:
+            value, at = struct.unpack_from("<f", data, at)[0], at + 4
+        elif wire_type in (0, 2):
             value, at = _varint(data, at)
-            yield key >> 3, value
-        elif wire_type == 2:
-            size, at = _varint(data, at)
-            yield key >> 3, data[at : at + size]
-            at += size
-        elif wire_type == 5:
-            yield key >> 3, struct.unpack("<f", data[at : at + 4])[0]
-            at += 4
+            if wire_type == 2:
+                value, at = data[at : at + value], at + value
         else:
             raise ValueError(f"unexpected protobuf wire type {wire_type} in {TASK_FILE.name}")
+        yield key >> 3, value

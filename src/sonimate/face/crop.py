@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from sonimate.face.geometry import Box, PixelBox, expanded_box, process_bbox
+from sonimate.face.geometry import PixelBox, expanded_box, process_bbox
 from sonimate.face.mesh import landmark_box
-from sonimate.types import Face
+from sonimate.types import Box, Face
 
 REFERENCE_RATIO = 0.5
 """The crop reaches this share of the face's width and height beyond it (NOTES 2.4)."""
@@ -105,10 +105,7 @@ def _has_room(face: Sequence[float], crop: Sequence[int], image_end: int) -> boo
 def _fade(length: int, *, from_start: bool, to_end: bool) -> np.ndarray:
     """float32 (length,): 0 at the ends that fade, a cosine up to 1 over FEATHER of the length."""
     middle = np.arange(length) + 0.5
-    inside = np.full(length, np.inf)
-    if from_start:
-        inside = middle
-    if to_end:
-        inside = np.minimum(inside, length - middle)
-    share = np.minimum(inside / (FEATHER * length), 1)
+    from_left = middle if from_start else length
+    from_right = length - middle if to_end else length
+    share = np.minimum(np.minimum(from_left, from_right) / (FEATHER * length), np.ones(length))
     return (0.5 - 0.5 * np.cos(np.pi * share)).astype(np.float32)

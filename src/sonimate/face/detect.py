@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any
 from zipfile import ZipFile
@@ -59,10 +59,8 @@ class Roi:
         """Affine matrix (2, 3) from crop coordinates in [0, side] to image coordinates."""
         scale = self.size / side
         cos, sin = scale * math.cos(self.angle), scale * math.sin(self.angle)
-        half = side / 2
-        return np.array(
-            [[cos, -sin, self.x - half * (cos - sin)], [sin, cos, self.y - half * (sin + cos)]], np.float64
-        )
+        x, y = self.x - side / 2 * (cos - sin), self.y - side / 2 * (sin + cos)
+        return np.array([[cos, -sin, x], [sin, cos, y]], np.float64)
 
     def crop(self, pixels: np.ndarray, side: int) -> np.ndarray:
         """Bilinear crop (side, side, 3) of uint8 `pixels`; outside the image is black.
@@ -73,9 +71,8 @@ class Roi:
         oversampled = side * max(1, int(self.size / side))
         matrix = self.to_image(oversampled)
         matrix[:, 2] += matrix[:, :2].sum(1) / 2 - 0.5
-        crop = cv2.warpAffine(
-            pixels, matrix, (oversampled, oversampled), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-        )
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        crop = cv2.warpAffine(pixels, matrix, (oversampled, oversampled), flags=flags)
         return crop if oversampled == side else cv2.resize(crop, (side, side), interpolation=cv2.INTER_AREA)
 
 
@@ -136,27 +133,20 @@ def merge(detections: Sequence[Detection]) -> list[Detection]:
         near[0] = True
         cluster = [d for d, is_near in zip(rest, near, strict=True) if is_near]
         weights = np.array([d.score for d in cluster])
-        merged.append(
-            Detection(
-                box=np.average([d.box for d in cluster], axis=0, weights=weights),
-                keypoints=np.average([d.keypoints for d in cluster], axis=0, weights=weights),
-                score=cluster[0].score,
-            )
-        )
+        box = np.average([d.box for d in cluster], axis=0, weights=weights)
+        keypoints = np.average([d.keypoints for d in cluster], axis=0, weights=weights)
+        merged.append(Detection(box, keypoints, cluster[0].score))
         rest = [d for d, is_near in zip(rest, near, strict=True) if not is_near]
     return merged
 
 
 def transform(detection: Detection, matrix: np.ndarray) -> Detection:
     """The detection mapped by an affine (2, 3); its box stays upright, of the same relative size."""
-    scale = math.sqrt(abs(np.linalg.det(matrix[:, :2])))
-    half = (detection.box[2:] - detection.box[:2]) / 2 * scale
-    centre = matrix[:, :2] @ ((detection.box[2:] + detection.box[:2]) / 2) + matrix[:, 2]
-    return replace(
-        detection,
-        box=np.concatenate([centre - half, centre + half]),
-        keypoints=detection.keypoints @ matrix[:, :2].T + matrix[:, 2],
-    )
+    low, high, linear = detection.box[:2], detection.box[2:], matrix[:, :2]
+    half = (high - low) / 2 * math.sqrt(abs(np.linalg.det(linear)))
+    centre = linear @ ((high + low) / 2) + matrix[:, 2]
+    keypoints = detection.keypoints @ linear.T + matrix[:, 2]
+    return Detection(np.concatenate([centre - half, centre + half]), keypoints, detection.score)
 
 
 def finer_levels(height: int, width: int) -> range:
@@ -198,8 +188,6 @@ class FaceDetector:
         logits = classificators[0, :, 0].astype(np.float64)
         scores = 1 / (1 + np.exp(-np.clip(logits, -SCORE_CLIP, SCORE_CLIP)))
         keep = np.flatnonzero(scores >= MIN_SCORE)
-        if len(keep) == 0:
-            return []
         values = regressors[0, keep].reshape(-1, 8, 2).astype(np.float64)
         centres = anchor_centres()[keep]
         middle, half = values[:, 0] + centres, values[:, 1] / 2

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-Box = tuple[float, float, float, float]
+from sonimate.types import Box
+
 PixelBox = tuple[int, int, int, int]
 MaskBox = float | Box
 """The box that the full model takes for the face: the landmarks' own box scaled by a number, or this box."""
@@ -74,18 +75,12 @@ def process_bbox(box: Box, *, expand_ratio: float, width: int, height: int) -> P
     side = min(right - left, bottom - top)
     square_x0 = _centred((x0 + x1) / 2, side, left, right)
     square_y0 = _centred((y0 + y1) / 2, side, top, bottom)
-    return (
-        round(square_x0),
-        round(square_y0),
-        round(square_x0 + side),
-        round(square_y0 + side),
-    )
+    return round(square_x0), round(square_y0), round(square_x0 + side), round(square_y0 + side)
 
 
 def _centred(centre: float, length: float, low: float, high: float) -> float:
     """Start of a stretch of `length` as near to `centre` as fits into [low, high]."""
-    free = (high - low - length) / 2
-    middle = (low + high) / 2
+    free, middle = (high - low - length) / 2, (low + high) / 2
     return middle + min(max(centre - middle, -free), free) - length / 2
 
 
@@ -95,9 +90,6 @@ def reference_face_choice(boxes: Sequence[Box]) -> Box:
     The reference never updates its maximum, so that the last box larger than the first one wins (NOTES 2.5).
     `boxes` come by descending score and contain at least one.
     """
-    first, *others = boxes
-    return next((box for box in reversed(others) if _area(box) > _area(first)), first)
-
-
-def _area(box: Box) -> float:
-    return (box[2] - box[0]) * (box[3] - box[1])
+    areas = [(x1 - x0) * (y1 - y0) for x0, y0, x1, y1 in boxes]
+    larger = [box for box, area in zip(boxes, areas, strict=True) if area > areas[0]]
+    return [boxes[0], *larger][-1]

@@ -23,7 +23,7 @@ from sonimate.face.detect import (
     transform,
 )
 from sonimate.face.regions import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
-from sonimate.types import Face
+from sonimate.types import Box, Face
 
 CROP_PX = 256
 """Side of the landmark network's input."""
@@ -76,12 +76,11 @@ class FaceMesh:
         pixels: uint8 RGB (h, w, 3) of any size. Searches upright faces, then turned ones, then ever
         smaller ones; each step only when the steps before found nothing.
         """
-        faces = self._search(pixels, USUAL_LEVELS)
-        steps = [(USUAL_LEVELS, math.radians(turn)) for turn in TURNS_DEGREES]
+        steps = [(USUAL_LEVELS, math.radians(turn)) for turn in (0.0, *TURNS_DEGREES)]
         steps += [((level,), 0.0) for level in finer_levels(*pixels.shape[:2])]
-        for levels, angle in steps:
-            faces = faces or self._search(pixels, levels, angle)
-        return sorted(faces, key=lambda face: face.box[0] + face.box[2])
+        searches = (self._search(pixels, levels, angle) for levels, angle in steps)
+        found = next(filter(None, searches), None) or []
+        return sorted(found, key=lambda face: face.box[0] + face.box[2])
 
     def refine(self, pixels: np.ndarray, face: Face) -> Face:
         """The face measured again in `pixels` from a crop centred on its landmarks."""
@@ -106,10 +105,10 @@ class FaceMesh:
 
     def _settle(self, pixels: np.ndarray, face: Face) -> Face:
         """The face as tracking measures it after some frames of a still video of `pixels`."""
-        roi = roi_from_landmarks(face.landmarks)
+        roi = None
         for _ in range(SETTLING_FRAMES):
-            face = self._measure(pixels, roi)
             roi = follow(roi, roi_from_landmarks(face.landmarks))
+            face = self._measure(pixels, roi)
         return face
 
     def _search(self, pixels: np.ndarray, levels: Iterable[int], angle: float = 0.0) -> list[Face]:
@@ -153,17 +152,17 @@ class FaceMesh:
 
     def _measure(self, pixels: np.ndarray, roi: Roi) -> Face:
         crop = roi.crop(pixels, CROP_PX)
-        points, presence = self._network(crop.astype(np.float32) / 255)
+        points, logit = self._network(crop.astype(np.float32) / 255)
         points = points.reshape(-1, 3).astype(np.float64)
-        logit = float(presence.item())
+        presence = 1 / (1 + math.exp(-float(logit.item())))
         matrix = roi.to_image(CROP_PX)
         xy = points[:, :2] @ matrix[:, :2].T + matrix[:, 2]
         landmarks = np.concatenate([xy, points[:, 2:] * (roi.size / CROP_PX)], axis=1).astype(np.float32)
-        return Face(box=landmark_box(landmarks), landmarks=landmarks, presence=1 / (1 + math.exp(-logit)))
+        return Face(landmark_box(landmarks), landmarks, presence)
 
 
-def landmark_box(landmarks: np.ndarray) -> tuple[float, float, float, float]:
-    """Tight box (x0, y0, x1, y1) of landmarks (n, 3)."""
+def landmark_box(landmarks: np.ndarray) -> Box:
+    """Tight box of landmarks (n, 3)."""
     (x0, y0), (x1, y1) = landmarks[:, :2].min(0), landmarks[:, :2].max(0)
     return float(x0), float(y0), float(x1), float(y1)
 
@@ -171,9 +170,8 @@ def landmark_box(landmarks: np.ndarray) -> tuple[float, float, float, float]:
 def roi_from_detection(detection: Detection) -> Roi:
     """The crop of a detection: its box about its centre, turned until the eyes are level."""
     x0, y0, x1, y1 = detection.box
-    across = detection.keypoints[1] - detection.keypoints[0]
-    angle = math.atan2(across[1], across[0])
-    return Roi((x0 + x1) / 2, (y0 + y1) / 2, ROI_SCALE * max(x1 - x0, y1 - y0), angle)
+    across, down = detection.keypoints[1] - detection.keypoints[0]
+    return Roi((x0 + x1) / 2, (y0 + y1) / 2, ROI_SCALE * max(x1 - x0, y1 - y0), math.atan2(down, across))
 
 
 def roi_from_landmarks(landmarks: np.ndarray) -> Roi:
@@ -181,8 +179,8 @@ def roi_from_landmarks(landmarks: np.ndarray) -> Roi:
 
     MediaPipe takes the box along the image's axes; along the eyes the box does not grow when the head rolls.
     """
-    across = landmarks[LEFT_EYE_OUTER, :2] - landmarks[RIGHT_EYE_OUTER, :2]
-    angle = math.atan2(across[1], across[0])
+    across, down, _ = landmarks[LEFT_EYE_OUTER] - landmarks[RIGHT_EYE_OUTER]
+    angle = math.atan2(down, across)
     cos, sin = math.cos(angle), math.sin(angle)
     axes = np.array([[cos, -sin], [sin, cos]])
     level = landmarks[:, :2].astype(np.float64) @ axes
@@ -198,12 +196,8 @@ def follow(roi: Roi | None, target: Roi) -> Roi:
     turn = math.remainder(target.angle - roi.angle, math.tau)
     move = math.hypot(target.x - roi.x, target.y - roi.y) + abs(target.size - roi.size)
     gain = min(1.0, max(CROP_GAIN, (move / roi.size + abs(turn)) / CROP_LEEWAY))
-    return Roi(
-        roi.x + gain * (target.x - roi.x),
-        roi.y + gain * (target.y - roi.y),
-        roi.size + gain * (target.size - roi.size),
-        roi.angle + gain * turn,
-    )
+    x, y = roi.x + gain * (target.x - roi.x), roi.y + gain * (target.y - roi.y)
+    return Roi(x, y, roi.size + gain * (target.size - roi.size), roi.angle + gain * turn)
 
 
 def face_size(face: Face) -> float:
@@ -212,16 +206,11 @@ def face_size(face: Face) -> float:
     return max(x1 - x0, y1 - y0)
 
 
-def select_face(
-    faces: Sequence[Face],
-    *,
-    index: int | None = None,
-    box: tuple[float, float, float, float] | None = None,
-) -> Face:
+def select_face(faces: Sequence[Face], *, index: int | None = None, box: Box | None = None) -> Face:
     """The face to animate, of faces ordered left to right.
 
-    index: 1 is the leftmost. box: (x0, y0, x1, y1) in pixels, the face overlapping it best. Neither: the
-    largest. Raises NoFaceFound, or FaceTooSmall when the face is under MIN_FACE_PX.
+    index: 1 is the leftmost. box: the face that overlaps it most. Neither: the largest.
+    Raises NoFaceFound, or FaceTooSmall when the face is under MIN_FACE_PX.
     """
     if not faces:
         raise NoFaceFound(

@@ -52,10 +52,8 @@ def fit_pose(landmarks: np.ndarray) -> Pose:
     weights = rigid_weights()[used]
     source = canonical_face().vertices[used].astype(np.float64)
     target = landmarks[:, used].astype(np.float64) * FLIP
-    source_mean = weights @ source
-    target_mean = np.einsum("v,nvk->nk", weights, target)
-    source = source - source_mean
-    target = target - target_mean[:, None]
+    source_mean, target_mean = weights @ source, np.einsum("v,nvk->nk", weights, target)
+    source, target = source - source_mean, target - target_mean[:, None]
     covariance = np.einsum("v,nvi,vj->nij", weights, target, source)
     u, singular, vt = np.linalg.svd(covariance)
     sign = np.ones((len(landmarks), 3))
@@ -98,33 +96,20 @@ def apply_motion(reference: Pose, motion: np.ndarray) -> Pose:
 def rotation_vector(rotation: np.ndarray) -> np.ndarray:
     """Rotation matrices (n, 3, 3) -> axis-angle vectors (n, 3) in radians, at most pi long."""
     cosine = np.clip((np.trace(rotation, axis1=1, axis2=2) - 1) / 2, -1, 1)
-    twice_sine_axis = np.stack(
-        [
-            rotation[:, 2, 1] - rotation[:, 1, 2],
-            rotation[:, 0, 2] - rotation[:, 2, 0],
-            rotation[:, 1, 0] - rotation[:, 0, 1],
-        ],
-        axis=1,
-    )
+    antisymmetric = rotation - np.swapaxes(rotation, 1, 2)
+    twice_sine_axis = antisymmetric[:, [2, 0, 1], [1, 2, 0]]
     vectors = twice_sine_axis / 2 / np.sinc(np.minimum(np.arccos(cosine), LARGE_ANGLE) / np.pi)[:, None]
     large = cosine < np.cos(LARGE_ANGLE)
-    vectors[large] = _large_rotation_vector(rotation[large], cosine[large], twice_sine_axis[large])
-    return vectors
-
-
-def _large_rotation_vector(
-    rotation: np.ndarray, cosine: np.ndarray, twice_sine_axis: np.ndarray
-) -> np.ndarray:
-    """The vectors of rotations near pi, where the sine vanishes, from the symmetric part of the matrices:
-    cos 1 + (1 - cos) axis axis^T."""
-    symmetric = (rotation + np.swapaxes(rotation, 1, 2)) / 2
-    outer = symmetric - cosine[:, None, None] * np.eye(3)
+    rotation, cosine, twice_sine_axis = rotation[large], cosine[large], twice_sine_axis[large]
+    # Near pi the sine vanishes, but not the symmetric part: cos 1 + (1 - cos) axis axis^T.
+    outer = (rotation + np.swapaxes(rotation, 1, 2)) / 2 - cosine[:, None, None] * np.eye(3)
     longest = np.diagonal(outer, axis1=1, axis2=2).argmax(1)
     axis: np.ndarray = outer[np.arange(len(outer)), longest]
     axis = axis / np.linalg.norm(axis, axis=1, keepdims=True)
     axis = np.where((axis * twice_sine_axis).sum(1, keepdims=True) < 0, -axis, axis)
     angle = np.arctan2(np.linalg.norm(twice_sine_axis, axis=1) / 2, cosine)
-    return axis * angle[:, None]
+    vectors[large] = axis * angle[:, None]
+    return vectors
 
 
 def rotation_matrix(vectors: np.ndarray) -> np.ndarray:

@@ -1,5 +1,4 @@
-"""MediaPipe's face mesh: the name of every landmark index that this project uses, and the basic lengths of a
-face.
+"""Names of landmarks of MediaPipe's face mesh, and the basic lengths of a face.
 
 "Right" and "left" are the subject's. Landmarks 0 to 467 are the mesh, 468 to 477 the irises.
 """
@@ -50,11 +49,7 @@ def face_height(landmarks: np.ndarray) -> np.ndarray:
     return np.linalg.norm(landmarks[:, FOREHEAD] - landmarks[:, CHIN], axis=1)
 
 
-def lip_gap(landmarks: np.ndarray) -> np.ndarray:
-    """Distance between the middles of the inner lips of faces (n, v, d), in their unit: (n,)."""
-    return np.linalg.norm(landmarks[:, UPPER_LIP_INNER] - landmarks[:, LOWER_LIP_INNER], axis=1)
-
-
 def mouth_opening(landmarks: np.ndarray) -> np.ndarray:
-    """Gap of the inner lips of faces (n, v, d) in face heights: (n,)."""
-    return lip_gap(landmarks) / face_height(landmarks)
+    """Distance between the middles of the inner lips of faces (n, v, d), in face heights: (n,)."""
+    gap = np.linalg.norm(landmarks[:, UPPER_LIP_INNER] - landmarks[:, LOWER_LIP_INNER], axis=1)
+    return gap / face_height(landmarks)

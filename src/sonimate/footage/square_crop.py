@@ -10,13 +10,13 @@ import numpy as np
 
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import UnusableClip
-from sonimate.face.geometry import Box, PixelBox, process_bbox
+from sonimate.face.geometry import PixelBox, process_bbox
 from sonimate.face.mesh import landmark_box
 from sonimate.footage.sample import Sample
 from sonimate.footage.sources import ForwardReader
 from sonimate.media.mp4 import VideoWriter
 from sonimate.media.wav import write_wav
-from sonimate.types import Waveform
+from sonimate.types import Box, Waveform
 
 STAGE, FACE_BOX = "crop", "face_box"
 EXPAND_RATIO = 0.5

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import groupby
+from operator import attrgetter
 from pathlib import Path
 
 import av
@@ -53,7 +54,7 @@ class Sound:
         """The same sound resampled to `rate_hz`, still as a stream."""
 
         def blocks() -> Iterator[np.ndarray]:
-            resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels, dtype="float32")
+            resampler = soxr.ResampleStream(self.rate_hz, rate_hz, self.channels)
             resampled = (resampler.resample_chunk(block) for block in self.blocks)
             yield from (block for block in resampled if len(block))
             end = resampler.resample_chunk(np.zeros((0, self.channels), np.float32), last=True)
@@ -71,7 +72,7 @@ def read_audio(path: str | Path, rate_hz: int = SAMPLE_RATE_HZ) -> Waveform:
     AudioTooShort (under 0.2 s).
     """
     sound = stream_sound(path, mono=True)
-    resampler = soxr.ResampleStream(sound.rate_hz, rate_hz, 1, dtype="float32", quality="HQ")
+    resampler = soxr.ResampleStream(sound.rate_hz, rate_hz, 1)
     pieces: list[np.ndarray] = []
     count = 0
     for block in sound.blocks:
@@ -84,8 +85,7 @@ def read_audio(path: str | Path, rate_hz: int = SAMPLE_RATE_HZ) -> Waveform:
             f"{path} lasts {seconds:.3f} s, less than the {MIN_SECONDS} s that can be animated. "
             "Choose a longer recording."
         )
-    samples = _fit_length(np.concatenate(pieces), _resampled_length(count, sound.rate_hz, rate_hz))
-    return Waveform(samples, rate_hz)
+    return Waveform(_fit_length(np.concatenate(pieces), count * rate_hz / sound.rate_hz), rate_hz)
 
 
 def stream_sound(path: str | Path, *, mono: bool = False) -> Sound:
@@ -108,8 +108,7 @@ def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
     samples = np.asarray(samples, np.float32)
     if from_hz == to_hz:
         return samples
-    resampled = soxr.resample(samples, from_hz, to_hz, quality="HQ")
-    return _fit_length(resampled, _resampled_length(len(samples), from_hz, to_hz))
+    return _fit_length(soxr.resample(samples, from_hz, to_hz), len(samples) * to_hz / from_hz)
 
 
 def is_silent(waveform: Waveform) -> bool:
@@ -118,15 +117,6 @@ def is_silent(waveform: Waveform) -> bool:
     padded = np.pad(waveform.samples, (0, -len(waveform.samples) % window))
     power = np.square(padded, dtype=np.float64).reshape(-1, window).mean(axis=1)
     return bool(power.max(initial=0.0) < SILENCE_RMS**2)
-
-
-def first_sound_time(container: InputContainer) -> float | None:
-    """Seconds, on the container's clock, at the first sample of `read_audio`; None without sound."""
-    if not container.streams.audio:
-        return None
-    stream = container.streams.audio[0]
-    first = next(decoded(container, stream, container.name), None)
-    return None if first is None else _time_of(first)
 
 
 def _audio_stream(container: InputContainer, path: str | Path) -> AudioStream:
@@ -142,56 +132,48 @@ def _blocks(path: str | Path, rate_hz: int, channels: int, *, mean: bool) -> Ite
     with open_container(path, unreadable=UnreadableAudio) as container:
         clocked = container.format.name not in CLOCKLESS_FORMATS
         frames = _after_gaps(decoded(container, _audio_stream(container, path), path), clocked=clocked)
-        for (frame_hz, _, _), run in groupby(frames, key=_form):
-            blocks = _run_blocks(run, path, frame_hz, channels, mean=mean)
+        form = attrgetter("sample_rate", "layout.nb_channels", "layout.name", "format.name")
+        for (frame_hz, count, *_), run in groupby(frames, key=lambda timed: form(timed[0])):
+            mixer = av.AudioResampler("flt", "stereo" if count > 2 and not mean else None)
+            blocks = _run_blocks(run, path, mixer, channels)
             if frame_hz != rate_hz:
                 blocks = Sound(blocks, frame_hz, channels).at_rate(rate_hz).blocks
             yield from blocks
 
 
-@dataclass(frozen=True)
-class _TimedFrame:
-    """A frame of sound, `seconds` after the first one, after a gap of `gap_seconds` (mostly 0)."""
+def _after_gaps(frames: Iterable[AudioFrame], *, clocked: bool) -> Iterator[tuple[AudioFrame, float, float]]:
+    """(frame, its seconds after the first one, seconds of the gap before it); most gaps are 0.
 
-    frame: AudioFrame
-    seconds: float
-    gap_seconds: float
-
-
-def _after_gaps(frames: Iterable[AudioFrame], *, clocked: bool) -> Iterator[_TimedFrame]:
-    start, first_hz, played = None, 0, Fraction(0)
-    usable = True
+    clocked: whether the file stores times. If not, gaps after a change of the rate count as 0.
+    """
+    start, first_hz, played, usable = None, 0, Fraction(0), True
     for frame in frames:
-        time = _time_of(frame)
+        time = frame.time or 0.0
         start = time if start is None else start
         first_hz = first_hz or frame.sample_rate
-        gap_seconds = time - start - float(played)
         usable = usable and (clocked or frame.sample_rate == first_hz)
+        gap_seconds = time - start - float(played)
         if usable and MIN_GAP_SECONDS < gap_seconds < MAX_GAP_SECONDS:
             played += Fraction(round(gap_seconds * frame.sample_rate), frame.sample_rate)
         else:
             gap_seconds = 0.0
-        yield _TimedFrame(frame, float(played), gap_seconds)
+        yield frame, float(played), gap_seconds
         played += Fraction(frame.samples, frame.sample_rate)
 
 
-def _form(timed: _TimedFrame) -> tuple[int, str, str]:
-    return timed.frame.sample_rate, timed.frame.layout.name, timed.frame.format.name
-
-
 def _run_blocks(
-    run: Iterable[_TimedFrame], path: str | Path, rate_hz: int, channels: int, *, mean: bool
+    run: Iterable[tuple[AudioFrame, float, float]], path: str | Path, mixer: av.AudioResampler, channels: int
 ) -> Iterator[np.ndarray]:
     """Blocks (n, channels) of frames of one form, and of silence in the gaps between them."""
-    mixer = av.AudioResampler(format="fltp", layout="stereo", rate=rate_hz)
-    for timed in run:
-        if timed.gap_seconds:
-            yield np.zeros((round(timed.gap_seconds * rate_hz), channels), np.float32)
-        surround = timed.frame.layout.nb_channels > 2 and not mean
-        block = _samples(mixer.resample(timed.frame)[0] if surround else timed.frame)
+    for frame, seconds, gap_seconds in run:
+        if gap_seconds:
+            yield np.zeros((round(gap_seconds * frame.sample_rate), channels), np.float32)
+        # Interleaved: PyAV reads beyond the memory of frames of eight planes.
+        mixed = mixer.resample(frame)[0]
+        block = mixed.to_ndarray().reshape(-1, mixed.layout.nb_channels)
         if not np.isfinite(block).all():
             raise UnreadableAudio(
-                f"{path} holds NaN or infinite samples {timed.seconds:.2f} s after its start. "
+                f"{path} holds NaN or infinite samples {seconds:.2f} s after its start. "
                 "Export the recording again, as 16-bit wav for example."
             )
         if channels == 1:
@@ -199,24 +181,6 @@ def _run_blocks(
         yield np.repeat(block, 2, axis=1) if channels > block.shape[1] else block
 
 
-def _samples(frame: AudioFrame) -> np.ndarray:
-    """Frame -> float32 (n, channels) in [-1, 1], integers divided by their full scale."""
-    values = frame.to_ndarray()
-    values = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
-    if values.dtype == np.uint8:
-        return (values.astype(np.float32) - 128) / 128
-    if values.dtype.kind == "i":
-        return (values / 2.0 ** (8 * values.itemsize - 1)).astype(np.float32)
-    return values.astype(np.float32)
-
-
-def _time_of(frame: AudioFrame) -> float:
-    return 0.0 if frame.time is None else frame.time
-
-
-def _resampled_length(count: int, from_hz: int, to_hz: int) -> int:
-    return math.ceil(count * to_hz / from_hz)
-
-
-def _fit_length(samples: np.ndarray, length: int) -> np.ndarray:
+def _fit_length(samples: np.ndarray, wanted: float) -> np.ndarray:
+    length = math.ceil(wanted)
     return np.pad(samples[:length], (0, max(0, length - len(samples))))

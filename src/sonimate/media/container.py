@@ -6,14 +6,12 @@ import logging
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, overload
+from typing import Any
 
 import av
-from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from sonimate.errors import SonimateError
@@ -30,12 +28,6 @@ VIDEO_FORMATS = "asf,avi,dv,flv,gif,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,m
 matroska, opus is ogg. Left out are playlists and descriptions of streams, which open other files or network
 addresses (concat, hls, dash, sdp), capture devices, text and still pictures."""
 
-READ_OPTIONS = {
-    "format_whitelist": f"{SOUND_FORMATS},{VIDEO_FORMATS}",
-    "protocol_whitelist": "none",
-}
-"""FFmpeg is given an open file and no protocol by which to open another one."""
-
 
 @contextmanager
 def open_container(
@@ -47,11 +39,10 @@ def open_container(
     file becomes `unreadable`, naming the file, also while the container is in use.
     """
     file = require_file(path)
+    # FFmpeg gets an open file, and no protocol by which to open another one.
+    options = {"format_whitelist": f"{SOUND_FORMATS},{VIDEO_FORMATS}", "protocol_whitelist": "none"}
     try:
-        with (
-            file.open("rb") as opened,
-            av.open(opened, "r", format=format, options=READ_OPTIONS) as container,
-        ):
+        with file.open("rb") as opened, av.open(opened, "r", format=format, options=options) as container:
             yield container
     except ArgumentError as error:
         raise unreadable(
@@ -64,19 +55,13 @@ def open_container(
         ) from error
 
 
-@overload
-def decoded(container: InputContainer, stream: AudioStream, path: str | Path) -> Iterator[AudioFrame]: ...
-@overload
-def decoded(container: InputContainer, stream: VideoStream, path: str | Path) -> Iterator[VideoFrame]: ...
-def decoded(
-    container: InputContainer, stream: AudioStream | VideoStream, path: str | Path
-) -> Iterator[AudioFrame] | Iterator[VideoFrame]:
-    """Decode a stream. Damaged packets are skipped, as players do, and counted in one logged warning."""
+def decoded(container: InputContainer, stream: AudioStream | VideoStream, path: str | Path) -> Iterator[Any]:
+    """The AudioFrames or VideoFrames of a stream. Damaged packets are skipped, as players do, and counted in
+    one logged warning."""
     damaged = 0
     for packet in container.demux(stream):
         try:
-            frames: Any = packet.decode()
-            yield from frames
+            yield from packet.decode()
         except InvalidDataError:
             damaged += 1
     if damaged:

@@ -29,10 +29,9 @@ def write_errors(path: Path) -> Generator[None, None, None]:
     try:
         yield
     except (FFmpegError, OSError) as error:
-        reason = error.strerror or str(error)
         raise OutputNotWritable(
-            f"{path} cannot be written ({reason}). Choose a folder that exists, that you may write to, "
-            "and whose disk has space left."
+            f"{path} cannot be written ({error.strerror or error}). Choose a folder that exists, that you "
+            "may write to, and whose disk has space left."
         ) from error
 
 

@@ -6,7 +6,7 @@ import io
 import struct
 import warnings
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -46,7 +46,7 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
             if image.width * image.height > max_pixels:
                 raise _too_large(path, max_pixels)
             ImageOps.exif_transpose(image, in_place=True)
-            return np.array(_opaque(_srgb(image)))
+            return np.array(_opaque_srgb(image))
     except Image.DecompressionBombError as error:
         raise _too_large(path, max_pixels) from error
     except UnidentifiedImageError as error:
@@ -65,7 +65,7 @@ def resize_longer_side(pixels: np.ndarray, max_px: int) -> np.ndarray:
     scale = max_px / max(height, width)
     if scale >= 1:
         return pixels
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    size = max(1, round(width * scale)), max(1, round(height * scale))
     return np.array(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
 
 
@@ -98,8 +98,8 @@ def _too_large(path: str | Path, max_pixels: int) -> ImageTooLarge:
     )
 
 
-def _srgb(image: Image.Image) -> Image.Image:
-    """Convert any mode to RGB or RGBA in sRGB."""
+def _opaque_srgb(image: Image.Image) -> Image.Image:
+    """Convert any mode to RGB in sRGB, WHITE behind transparent parts."""
     if image.mode.startswith("I"):
         image = Image.fromarray((np.asarray(image).clip(0, 65535) // 257).astype(np.uint8))
     if image.mode == "F":
@@ -110,28 +110,20 @@ def _srgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGB")
         image.info["icc_profile"] = profile
     image = _apply_profile(image)
-    if alpha is not None:
-        image.putalpha(alpha)
-    return image
+    if alpha is None:
+        return image
+    page = Image.new("RGB", image.size, WHITE)
+    page.paste(image, mask=alpha)
+    return page
 
 
 def _apply_profile(image: Image.Image) -> Image.Image:
     profile = image.info.get("icc_profile")
     if not profile:
         return image.convert("RGB")
+    cms: Any = ImageCms  # the types of Pillow are not complete here
     try:
-        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-        srgb = cast(Any, ImageCms).createProfile("sRGB")
-        converted = ImageCms.profileToProfile(image, source, srgb, outputMode="RGB")
-    except (ImageCms.PyCMSError, OSError):
+        return cms.profileToProfile(image, io.BytesIO(profile), cms.createProfile("sRGB"), outputMode="RGB")
+    except ImageCms.PyCMSError:
         # The profile is damaged or meant for other pixels: convert without it.
         return image.convert("RGB")
-    return converted or image.convert("RGB")
-
-
-def _opaque(image: Image.Image) -> Image.Image:
-    if image.mode != "RGBA":
-        return image
-    page = Image.new("RGB", image.size, WHITE)
-    page.paste(image, mask=image.getchannel("A"))
-    return page

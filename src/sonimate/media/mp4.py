@@ -7,7 +7,6 @@ from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self
 
 import av
@@ -91,10 +90,8 @@ class VideoWriter:
         self._session.__enter__()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        return self._session.__exit__(kind, error, trace)
+    def __exit__(self, *raised: Any) -> bool | None:
+        return self._session.__exit__(*raised)
 
     def write(self, pixels: np.ndarray) -> None:
         """Append one frame, uint8 RGB (height, width, 3)."""
@@ -113,8 +110,9 @@ class VideoWriter:
 
     @contextmanager
     def _write_session(self) -> Generator[None, None, None]:
-        generated = {"movflags": "+faststart+use_metadata_tags"}
-        options = {"fflags": "+bitexact"} if self._same_bytes else generated
+        options = {"movflags": "+faststart+use_metadata_tags"}
+        if self._same_bytes:
+            options = {"fflags": "+bitexact"}
         with replacing(self._path) as partial:
             with write_errors(self._path):
                 self._container: Any = av.open(str(partial), "w", format="mp4", options=options)
@@ -166,9 +164,8 @@ class VideoWriter:
             block = next(self._sound.blocks, None)
             if block is None:
                 return
-            frame = AudioFrame.from_ndarray(
-                np.ascontiguousarray(block.T, np.float32), format="fltp", layout=self._layout
-            )
+            planes = np.ascontiguousarray(block.T, np.float32)
+            frame = AudioFrame.from_ndarray(planes, format="fltp", layout=self._layout)
             frame.sample_rate, frame.pts = self._sound.rate_hz, self._samples_written
             self._samples_written += len(block)
             self._mux(self._audio.encode(frame))

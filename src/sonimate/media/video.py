@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,6 @@ from av.video.stream import VideoStream
 
 from sonimate.clock import VIDEO_FPS
 from sonimate.errors import UnreadableVideo
-from sonimate.media.audio import first_sound_time
 from sonimate.media.container import decoded, open_container
 from sonimate.types import FrameStream
 
@@ -59,14 +59,11 @@ def read_video(path: str | Path, *, fps: float | None = VIDEO_FPS) -> tuple[Vide
         if first is None:
             raise UnreadableVideo(f"{path} holds no video frames. Check that it plays.")
         time, frame = first
-        seconds = _stated_seconds(container, stream)
-    with open_container(path, unreadable=UnreadableVideo) as container:
-        sound_start = first_sound_time(container)
+    sound_start = _sound_start(path)
     sideways = frame.rotation % 180 == 90
     width, height = (frame.height, frame.width) if sideways else (frame.width, frame.height)
     start = 0.0 if sound_start is None else time - sound_start
-    seconds = seconds or _measured_seconds(path)
-    info = VideoInfo(width, height, rate, seconds, start, sound_start is not None)
+    info = VideoInfo(width, height, rate, _picture_seconds(path), start, sound_start is not None)
     return info, read_frames(path, fps=fps)
 
 
@@ -79,8 +76,7 @@ def read_frames(path: str | Path, *, fps: float | None = VIDEO_FPS) -> FrameStre
     `fps=None` gives every frame as stored, without timing. All frames have the first one's size.
     Raises FileMissing and UnreadableVideo when first advanced.
     """
-    with open_container(path, unreadable=UnreadableVideo) as container:
-        origin = first_sound_time(container)
+    origin = _sound_start(path)
     with open_container(path, unreadable=UnreadableVideo) as container:
         stream = _video_stream(container, path)
         timed = _timed_frames(container, stream, path)
@@ -99,20 +95,17 @@ def at_constant_rate(
     Ticks run from the origin (None: the first item's time) to `last_seconds` after the last item's time;
     this span is rounded to whole ticks.
     """
-    tick, previous = 0, None
-    for time, item in timed:
-        origin = time if origin is None else origin
-        if previous is not None:
-            halfway = (previous[0] + time) / 2
-            while origin + tick / fps < halfway - TIE_SECONDS:
-                yield previous[1]
+    tick, shown = 0, None
+    pairs: Iterable[tuple[float, Item] | None] = chain(timed, [None])
+    for following in pairs:
+        if shown is not None:
+            time, item = shown
+            origin = time if origin is None else origin
+            end = (time + following[0]) / 2 if following else time + last_seconds - 0.5 / fps
+            while origin + tick / fps < end - TIE_SECONDS:
+                yield item
                 tick += 1
-        previous = (time, item)
-    if previous is not None and origin is not None:
-        end = previous[0] + last_seconds - 0.5 / fps
-        while origin + tick / fps < end - TIE_SECONDS:
-            yield previous[1]
-            tick += 1
+        shown = following
 
 
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
@@ -127,18 +120,24 @@ def _frame_rate(stream: VideoStream, default: float = VIDEO_FPS) -> float:
     return float(stream.average_rate or stream.guessed_rate or default)
 
 
-def _stated_seconds(container: InputContainer, stream: VideoStream) -> float:
-    """How long the picture, or else the file, lasts by its header; 0 where it states none."""
-    if stream.duration and stream.time_base:
-        return float(stream.duration * stream.time_base)
-    return (container.duration or 0) / av.time_base
+def _sound_start(path: str | Path) -> float | None:
+    """Seconds, on the container's clock, at the first sample of `read_audio`; None without sound."""
+    with open_container(path, unreadable=UnreadableVideo) as container:
+        for stream in container.streams.audio[:1]:
+            for frame in decoded(container, stream, path):
+                return frame.time or 0.0
+    return None
 
 
-def _measured_seconds(path: str | Path) -> float:
-    """How long the picture lasts by the times of its packets, none of which is decoded."""
+def _picture_seconds(path: str | Path) -> float:
+    """How long the picture lasts by the file's header, else by the times of its packets, without decoding."""
     start, end = math.inf, -math.inf
     with open_container(path, unreadable=UnreadableVideo) as container:
         stream = _video_stream(container, path)
+        if stream.duration and stream.time_base:
+            return float(stream.duration * stream.time_base)
+        if container.duration:
+            return container.duration / av.time_base
         step = 1 / _frame_rate(stream)
         for packet in container.demux(stream):
             if packet.pts is not None:
@@ -177,9 +176,3 @@ def _upright_rgb(frames: Iterable[VideoFrame]) -> FrameStream:
             )
             last, pixels = frame, np.ascontiguousarray(np.rot90(stored, frame.rotation // 90))
         yield pixels
-
-
-def read_metadata(path: str | Path) -> dict[str, str]:
-    """The container's own tags, such as those of SYNTHETIC_METADATA. Raises FileMissing, UnreadableVideo."""
-    with open_container(path, unreadable=UnreadableVideo) as container:
-        return dict(container.metadata)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.errors import SynthesisFailed, UnknownVoice
+from sonimate.errors import SynthesisFailed
 from sonimate.speech.phones import SILENCE, Phone, Speech, from_ipa
 from sonimate.types import Waveform
 
@@ -79,7 +79,7 @@ class _Library:
 
     def select(self, name: str) -> None:
         if self.lib.espeak_SetVoiceByName(name.encode()):
-            raise UnknownVoice(f"espeak-ng has no voice {name!r}; `espeak-ng --voices` lists them")
+            raise SynthesisFailed(f"espeak-ng has no voice {name!r}; `espeak-ng --voices` lists them")
 
 
 _library = cache(_Library)

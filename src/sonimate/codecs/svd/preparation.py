@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from sonimate.face.geometry import MASK_AREA, Box, face_mask_box, rounded_size
+from sonimate.face.geometry import MASK_AREA, face_mask_box, rounded_size
+from sonimate.types import Box
 
 CLIP_SIZE_PX = 224
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
