@@ -95,14 +95,14 @@ def at_constant_rate(
     Ticks run from the origin (None: the first item's time) to `last_seconds` after the last item's time;
     this span is rounded to whole ticks.
     """
-    tick, shown = 0, None
-    pairs: Iterable[tuple[float, Item] | None] = chain(timed, [None])
-    for following in pairs:
+    shown: tuple[float, Item] | None = None
+    tick, start = 0, origin
+    for following in chain(timed, [None]):
         if shown is not None:
             time, item = shown
-            origin = time if origin is None else origin
+            start = time if start is None else start
             end = (time + following[0]) / 2 if following else time + last_seconds - 0.5 / fps
-            while origin + tick / fps < end - TIE_SECONDS:
+            while start + tick / fps < end - TIE_SECONDS:
                 yield item
                 tick += 1
         shown = following
