@@ -101,11 +101,8 @@ class ReducerFit:
 
 def save_reducers(path: Path, tokens: Reducer, buckets: Reducer) -> None:
     """Write the two reducers of a folder of training data. Raises OutputNotWritable."""
-    arrays = {
-        f"{kind}_{name}": array
-        for kind, reducer in (("token", tokens), ("bucket", buckets))
-        for name, array in vars(reducer).items()
-    }
+    arrays = {f"token_{name}": array for name, array in vars(tokens).items()}
+    arrays |= {f"bucket_{name}": array for name, array in vars(buckets).items()}
     with replacing(path) as partial, partial.open("wb") as file:
         np.savez(file, allow_pickle=False, **arrays)
 

@@ -10,17 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonimate.checkpoints import store
-from sonimate.checkpoints.registry import (
-    AUDIO_ENCODER,
-    AUDIO_TO_BUCKET,
-    AUDIO_TO_TOKENS,
-    COMPACT_COMPONENTS,
-    MESH_CODEC,
-    REFERENCE_ENCODER,
-    UNET,
-    Component,
-)
+from sonimate.checkpoints import registry, store
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.diffusion.draws import draw
@@ -34,7 +24,7 @@ from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.task import BUCKETS, BucketBatch, BucketTask, split_speakers
 from sonimate.train.validation import animate_sample, lip_scores
 
-PARTS = {part.name: part for part in COMPACT_COMPONENTS}
+PARTS = {part.name: part for part in registry.COMPACT_COMPONENTS}
 
 
 @dataclass(frozen=True)
@@ -76,7 +66,7 @@ class CompactTask:
         trained, self._held_out = split_speakers(data.samples, config.held_out)
         torch.manual_seed(config.seed)
         self.networks = _networks(config, audio_guidance=config.distil_guidance or 1.0)
-        self.audio_to_bucket = _network(AUDIO_TO_BUCKET, config.audio_bucket)
+        self.audio_to_bucket = _network(registry.AUDIO_TO_BUCKET, config.audio_bucket)
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
             for name, module in parts.items():
@@ -109,13 +99,13 @@ class CompactTask:
         for name, module in networks.named_children():
             store.save_network(model, PARTS[name], module)
         store.save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
-        store.save_mesh_codec(self._data.codec, model / MESH_CODEC.name)
-        store.save_network(model, AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
-        store.write_index(model, COMPACT_COMPONENTS)
+        store.save_mesh_codec(self._data.codec, model / registry.MESH_CODEC.name)
+        store.save_network(model, registry.AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
+        store.write_index(model, registry.COMPACT_COMPONENTS)
 
     def bucket_task(self, trained: Path) -> BucketTask:
         """The second stage. trained: the model folder whose image encoder it uses."""
-        image_encoder = store.load_network(trained, REFERENCE_ENCODER).eval()
+        image_encoder = store.load_network(trained, registry.REFERENCE_ENCODER).eval()
 
         @torch.no_grad()
         def batch(step: int, rows: range) -> BucketBatch:
@@ -129,11 +119,11 @@ class CompactTask:
 def _networks(config: CompactConfig, audio_guidance: float) -> Denoiser:
     unet = config.unet | {"without": config.without, "audio_guidance": audio_guidance}
     settings = (unet, config.audio_tokens, config.reference_encoder)
-    parts = (UNET, AUDIO_TO_TOKENS, REFERENCE_ENCODER)
+    parts = (registry.UNET, registry.AUDIO_TO_TOKENS, registry.REFERENCE_ENCODER)
     return Denoiser(*(_network(part, values) for part, values in zip(parts, settings, strict=True)))
 
 
-def _network(part: Component, settings: dict[str, Any]) -> Any:
+def _network(part: registry.Component, settings: dict[str, Any]) -> Any:
     """A component's network with random weights. Raises OptionOutOfRange if settings do not fit it."""
     try:
         return part.network_class()(part.config_class()(**settings))

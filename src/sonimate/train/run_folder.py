@@ -15,7 +15,7 @@ from sonimate.media.folders import FolderRecord
 RECORD = "run.json"
 LOSSES = "losses.jsonl"
 """One JSON object a step: step (from 0), loss (mean over the batch), rate."""
-CHECKPOINT, PREVIOUS, PARTIAL = "checkpoint", "checkpoint.previous", "checkpoint.partial"
+CHECKPOINT, PREVIOUS = "checkpoint", "checkpoint.previous"
 
 
 class RunFolder:
@@ -23,7 +23,7 @@ class RunFolder:
 
     def __init__(self, path: Path):
         self.path = path
-        self.partial = path / PARTIAL
+        self.partial = path / "checkpoint.partial"
         """Where the next checkpoint is written, before `publish_checkpoint`."""
 
     def claim(self, values: Mapping[str, Any], *, write: bool) -> None:
