@@ -1,3 +1,4 @@
+import wave
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import permutations
@@ -125,6 +126,19 @@ def test_sound_of_eight_channels_is_read(tmp_path: Path) -> None:
     assert waveform.seconds == pytest.approx(1, abs=0.05)
     assert np.argmax(np.abs(np.fft.rfft(waveform.samples[2_000:10_000]))) * 2 == 440
     assert {block.shape[1] for block in stream_sound(tmp_path / "a.m4a").blocks} == {2}
+
+
+@pytest.mark.parametrize("channels", [3, 9, 16])
+def test_sound_of_channels_without_a_named_layout_is_read_and_mixed(tmp_path: Path, channels: int) -> None:
+    tone = tone_with_onset(seconds=1, onset_seconds=0, rate_hz=16_000)
+    with wave.open(str(tmp_path / "a.wav"), "wb") as file:
+        file.setnchannels(channels)
+        file.setsampwidth(2)
+        file.setframerate(16_000)
+        file.writeframes(np.repeat(np.round(tone * 32767).astype("<i2"), channels).tobytes())
+    stereo = np.concatenate(list(stream_sound(tmp_path / "a.wav").blocks))
+    assert stereo.shape == (16_000, 2)
+    np.testing.assert_allclose(read_audio(tmp_path / "a.wav").samples, tone, atol=1e-4)
 
 
 def chained(path: Path, *parts: Path) -> Path:

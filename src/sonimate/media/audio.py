@@ -133,8 +133,10 @@ def _blocks(path: str | Path, rate_hz: int, channels: int, *, mean: bool) -> Ite
         clocked = container.format.name not in CLOCKLESS_FORMATS
         frames = _after_gaps(decoded(container, _audio_stream(container, path), path), clocked=clocked)
         form = attrgetter("sample_rate", "layout.nb_channels", "layout.name", "format.name")
-        for (frame_hz, count, *_), run in groupby(frames, key=lambda timed: form(timed[0])):
-            mixer = av.AudioResampler("flt", "stereo" if count > 2 and not mean else None)
+        for (frame_hz, count, layout, _), run in groupby(frames, key=lambda timed: form(timed[0])):
+            # FFmpeg has no stereo mix of nameless layouts such as "9 channels": the mean takes its place.
+            mixed = count > 2 and not mean and not layout.endswith("channels")
+            mixer = av.AudioResampler("flt", "stereo" if mixed else None)
             blocks = _run_blocks(run, path, mixer, channels)
             if frame_hz != rate_hz:
                 blocks = Sound(blocks, frame_hz, channels).at_rate(rate_hz).blocks
@@ -176,7 +178,7 @@ def _run_blocks(
                 f"{path} holds NaN or infinite samples {seconds:.2f} s after its start. "
                 "Export the recording again, as 16-bit wav for example."
             )
-        if channels == 1:
+        if block.shape[1] > channels:
             block = block.mean(axis=1, keepdims=True)
         yield np.repeat(block, 2, axis=1) if channels > block.shape[1] else block
 
