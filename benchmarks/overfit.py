@@ -43,9 +43,13 @@ from sonimate.footage.preparer import prepare
 from sonimate.footage.shards import ShardClip, read_shards
 from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 from sonimate.models.clip import ClipImageEncoder
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.pipeline import SonicPipeline
 from sonimate.train.run import train

@@ -20,7 +20,7 @@ from lib.training_memory import (
     state_bytes,
     validation_bytes,
 )
-from sonimate.models.audio_tokens import AudioTokensConfig
+from sonimate.models.audio_networks import AudioTokensConfig
 from sonimate.models.unet import UNetConfig
 from sonimate.train.recipes import find_recipe
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lib.command import REPOSITORY
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
+from sonimate.models.audio_networks import AudioTokensConfig, AudioToTokens
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 

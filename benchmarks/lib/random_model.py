@@ -9,10 +9,13 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from sonimate.diffusion.denoiser import Batch, Denoiser
-from sonimate.diffusion.draws import Draws
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.diffusion.denoiser import Batch, Denoiser, Draws
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.models.whisper_encoder import WhisperConfig, WhisperEncoder

@@ -26,10 +26,9 @@ from torch.testing._internal.distributed.fake_pg import FakeStore
 
 from sonimate.configs import SEAMLESS_DECODE
 from sonimate.costs import FULL_COSTS
-from sonimate.diffusion.denoiser import Batch, Denoiser
-from sonimate.diffusion.draws import Draws
+from sonimate.diffusion.denoiser import Batch, Denoiser, Draws
 from sonimate.models import attention
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
+from sonimate.models.audio_networks import AudioTokensConfig, AudioToTokens
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 
 WORD, HALF = 4, 2

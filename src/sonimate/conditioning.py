@@ -14,8 +14,7 @@ from sonimate.clock import HIDDEN_STATE_HZ
 from sonimate.codecs.base import EncodedReference
 from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
-from sonimate.models.audio_tokens import AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket
+from sonimate.models.audio_networks import AudioToBucket, AudioToTokens
 from sonimate.types import Conditions, Waveform
 
 FRAMES_AT_ONCE = 256

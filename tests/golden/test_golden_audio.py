@@ -13,8 +13,12 @@ from sonimate.checkpoints.store import load_audio_encoder
 from sonimate.clock import SAMPLES_PER_HIDDEN_STATE as ROW_SAMPLES
 from sonimate.conditioning import AudioConditions, audio_conditions
 from sonimate.media.audio import resample
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 
 MODULES = Path(__file__).parent / "modules"
 META = json.loads((MODULES / "audio_meta.json").read_text())

@@ -12,8 +12,12 @@ from torch.testing import assert_close
 
 from sonimate.checkpoints.store import load_strict
 from sonimate.checkpoints.stream import shapes_of
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 
 MODULES = Path(__file__).parent / "modules"
 MANIFESTS = Path(__file__).parent / "manifests"

@@ -20,9 +20,13 @@ from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.conditioning import initial_noise
 from sonimate.configs import FULL, REFERENCE_DECODE
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 from sonimate.models.clip import ClipImageEncoder
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.pipeline import SonicPipeline

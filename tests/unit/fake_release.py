@@ -11,8 +11,12 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection, Whispe
 from transformers.models.whisper.modeling_whisper import WhisperForConditionalGeneration
 
 from sonimate.checkpoints.release import Release
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 

@@ -12,8 +12,7 @@ from sonimate.checkpoints.release import KEY_MAPS, KeyMap
 from sonimate.checkpoints.store import check_shapes, expected_shapes
 from sonimate.checkpoints.stream import Shapes
 from sonimate.errors import InvalidCheckpoint
-from sonimate.models.audio_tokens import AudioTokensConfig
-from sonimate.models.motion_bucket import AudioToBucketConfig
+from sonimate.models.audio_networks import AudioToBucketConfig, AudioTokensConfig
 
 COMPONENTS = {part.name: part for part in FULL_COMPONENTS}
 MANIFESTS = Path(__file__).parents[1] / "golden/manifests"

@@ -8,8 +8,12 @@ from sonimate.conditioning import audio_conditions, motion_buckets
 from sonimate.configs import MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
 from sonimate.face.geometry import face_mask_box, process_bbox, reference_face_choice
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 
 SIDES = st.integers(64, 2000)
 

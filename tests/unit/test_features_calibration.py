@@ -14,7 +14,7 @@ from sonimate.checkpoints.store import load_network, save_network
 from sonimate.errors import InvalidCheckpoint, TooFewClips
 from sonimate.features.calibration import calibrate_buckets, is_calibrated, predicted_buckets, proportion
 from sonimate.features.latents import RECORD, read_latents
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import AudioToBucket, AudioToBucketConfig
 
 WIDTH = 8
 

@@ -4,8 +4,12 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 
 TOKENS = AudioTokensConfig(channels=6, intermediate_dim=16, output_dim=8, context_tokens=3, reduced_dim=4)
 

@@ -18,8 +18,12 @@ from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
 from sonimate.evaluate.curves import correlation
 from sonimate.features.latents import RECORD, read_latents
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
 from sonimate.train.config import FullConfig
 from sonimate.train.full_task import FullTask, generate_clip

@@ -10,12 +10,12 @@ from faces import codec, poses
 from train_samples import CONFIG
 
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE, token_windows
-from sonimate.diffusion.draws import draw, sample_sigmas
 from sonimate.errors import OptionOutOfRange, TooFewClips
 from sonimate.face.pose import relative_motion
 from sonimate.features.audio_features import cut_windows
 from sonimate.features.motion_samples import MotionSample
 from sonimate.footage.clip_id import ClipId
+from sonimate.train.draws import draw, sample_sigmas
 from sonimate.train.motion_windows import HEAD_MIRROR, WindowSampler, mirror_matrix
 from sonimate.train.task import split_speakers
 

@@ -37,8 +37,7 @@ from sonimate.checkpoints.store import (
 from sonimate.checkpoints.stream import SafetensorsFile, Shapes, TensorFile, cast, open_tensors, write_tensors
 from sonimate.errors import InvalidCheckpoint, OutputNotWritable
 from sonimate.media.files import require_space, require_writable, write_errors
-from sonimate.models.audio_tokens import AudioTokensConfig
-from sonimate.models.motion_bucket import AudioToBucketConfig
+from sonimate.models.audio_networks import AudioToBucketConfig, AudioTokensConfig
 from sonimate.models.rife import IFNetConfig
 from sonimate.models.unet import UNetConfig
 from sonimate.types import Progress, no_progress
@@ -63,12 +62,6 @@ class Part:
     @property
     def size_bytes(self) -> int:
         return sum(map(math.prod, self.shapes.values())) * self.dtype.itemsize
-
-    def tensors(self) -> Iterator[tuple[str, Tensor]]:
-        """The converted tensors. Raises InvalidCheckpoint, naming the tensor that cannot be converted."""
-        ours = {theirs: name for name, theirs in self.names.items()}
-        for theirs, tensor in self.file.read(ours):
-            yield ours[theirs], cast(tensor, self.dtype, f"{theirs} of {self.file.path}")
 
 
 def convert(
@@ -210,16 +203,19 @@ def check_fit(configs: Mapping[str, Mapping[str, Any]], found: Mapping[str, Shap
 
 
 def write_part(part: Part, folder: Path, progress: Progress) -> None:
-    """Write a component's config.json and tensors, in the form that its library loads."""
+    """Write a component's config.json and tensors, in the form that its library loads.
+
+    Raises InvalidCheckpoint, naming the tensor that cannot be converted.
+    """
+    ours = {theirs: name for name, theirs in part.names.items()}
+
+    def converted() -> Iterator[tuple[str, Tensor]]:
+        for done, (theirs, tensor) in enumerate(part.file.read(ours), start=1):
+            yield ours[theirs], cast(tensor, part.dtype, f"{theirs} of {part.file.path}")
+            progress(part.component.name, done, len(part.shapes))
+
     write_config(folder, part.settings)
-    path = folder / part.component.weights
-    write_tensors(path, part.shapes, part.dtype, _with_progress(part, progress))
-
-
-def _with_progress(part: Part, progress: Progress) -> Iterator[tuple[str, Tensor]]:
-    for done, item in enumerate(part.tensors(), start=1):
-        yield item
-        progress(part.component.name, done, len(part.shapes))
+    write_tensors(folder / part.component.weights, part.shapes, part.dtype, converted())
 
 
 def require_new(output: Path) -> None:

@@ -18,8 +18,12 @@ from sonimate.checkpoints.registry import UNET, read_config
 from sonimate.checkpoints.release import DIFFUSERS_FILES, SONIC_FILES, Release, first_file
 from sonimate.checkpoints.store import check_shapes, expected_shapes
 from sonimate.checkpoints.stream import open_tensors
-from sonimate.models.audio_tokens import AudioTokensConfig, AudioToTokens
-from sonimate.models.motion_bucket import AudioToBucket, AudioToBucketConfig
+from sonimate.models.audio_networks import (
+    AudioToBucket,
+    AudioToBucketConfig,
+    AudioTokensConfig,
+    AudioToTokens,
+)
 from sonimate.models.unet import UNetConfig
 from sonimate.types import Progress, no_progress
 

@@ -51,32 +51,20 @@ class Component:
         return _attribute(self.config)
 
 
-UNET = Component(
-    name="unet",
-    class_name="SpatioTemporalUNet",
-    network="sonimate.models.unet:SpatioTemporalUNet",
-    config="sonimate.models.unet:UNetConfig",
-    large=True,
+def _ours(name: str, module: str, class_name: str, config: str = "", **options: Any) -> Component:
+    path = f"sonimate.{module}:"
+    config = config and path + config
+    return Component(name=name, class_name=class_name, network=path + class_name, config=config, **options)
+
+
+UNET = _ours("unet", "models.unet", "SpatioTemporalUNet", "UNetConfig", large=True)
+AUDIO_TO_TOKENS = _ours("audio_to_tokens", "models.audio_networks", "AudioToTokens", "AudioTokensConfig")
+AUDIO_TO_BUCKET = _ours("audio_to_bucket", "models.audio_networks", "AudioToBucket", "AudioToBucketConfig")
+REFERENCE_ENCODER = _ours(
+    "image_encoder", "models.reference", "ReferenceEncoder", "ReferenceEncoderConfig", large=True
 )
-AUDIO_TO_TOKENS = Component(
-    name="audio_to_tokens",
-    class_name="AudioToTokens",
-    network="sonimate.models.audio_tokens:AudioToTokens",
-    config="sonimate.models.audio_tokens:AudioTokensConfig",
-)
-AUDIO_TO_BUCKET = Component(
-    name="audio_to_bucket",
-    class_name="AudioToBucket",
-    network="sonimate.models.motion_bucket:AudioToBucket",
-    config="sonimate.models.motion_bucket:AudioToBucketConfig",
-)
-REFERENCE_ENCODER = Component(
-    name="image_encoder",
-    class_name="ReferenceEncoder",
-    network="sonimate.models.reference:ReferenceEncoder",
-    config="sonimate.models.reference:ReferenceEncoderConfig",
-    large=True,
-)
+MESH_CODEC = _ours("codec", "codecs.mesh.codec", "MeshCodec")
+INTERPOLATOR = _ours("interpolator", "models.rife", "IFNet", "IFNetConfig", optional=True)
 CLIP = Component(
     name="image_encoder",
     library="transformers",
@@ -92,7 +80,6 @@ AUDIO_ENCODER = Component(
     network="sonimate.models.whisper_encoder:WhisperEncoder",
     config="sonimate.models.whisper_encoder:WhisperConfig",
 )
-MESH_CODEC = Component(name="codec", class_name="MeshCodec", network="sonimate.codecs.mesh.codec:MeshCodec")
 VAE = Component(
     name="vae",
     library="diffusers",
@@ -101,23 +88,10 @@ VAE = Component(
     weights="diffusion_pytorch_model.safetensors",
     large=True,
 )
-INTERPOLATOR = Component(
-    name="interpolator",
-    class_name="IFNet",
-    network="sonimate.models.rife:IFNet",
-    config="sonimate.models.rife:IFNetConfig",
-    optional=True,
-)
 
-COMPACT_COMPONENTS = (
-    UNET,
-    AUDIO_TO_TOKENS,
-    AUDIO_TO_BUCKET,
-    REFERENCE_ENCODER,
-    AUDIO_ENCODER,
-    MESH_CODEC,
-)
-FULL_COMPONENTS = (UNET, AUDIO_TO_TOKENS, AUDIO_TO_BUCKET, CLIP, AUDIO_ENCODER, VAE, INTERPOLATOR)
+_BOTH = (UNET, AUDIO_TO_TOKENS, AUDIO_TO_BUCKET)
+COMPACT_COMPONENTS = (*_BOTH, REFERENCE_ENCODER, AUDIO_ENCODER, MESH_CODEC)
+FULL_COMPONENTS = (*_BOTH, CLIP, AUDIO_ENCODER, VAE, INTERPOLATOR)
 
 
 def components_of(*, full: bool) -> tuple[Component, ...]:

@@ -45,8 +45,7 @@ from sonimate.media.files import replacing, write_errors
 
 if TYPE_CHECKING:
     from sonimate.codecs.svd.autoencoder import SVDCodec
-    from sonimate.models.audio_tokens import AudioToTokens
-    from sonimate.models.motion_bucket import AudioToBucket
+    from sonimate.models.audio_networks import AudioToBucket, AudioToTokens
     from sonimate.models.unet import SpatioTemporalUNet
 
 NAMES_SHOWN = 5
@@ -78,7 +77,10 @@ def load_components(model: str | Path, dtype: torch.dtype = torch.float32) -> Co
     """
     folder = model_folder(model)
     full = is_full(folder)
-    _require_all(folder, full)
+    listed = read_index(folder)
+    needed = [part for part in components_of(full=full) if not part.optional]
+    if missing := [part.name for part in needed if part not in listed]:
+        raise InvalidCheckpoint(f"{folder / INDEX} lists no {', '.join(missing)}. Copy the model again.")
     return Components(
         unet=load_network(folder, UNET, dtype),
         audio_to_tokens=load_network(folder, AUDIO_TO_TOKENS),
@@ -87,13 +89,6 @@ def load_components(model: str | Path, dtype: torch.dtype = torch.float32) -> Co
         audio_encoder=load_audio_encoder(folder / AUDIO_ENCODER.name),
         codec=load_svd_codec(folder, dtype) if full else load_mesh_codec(folder / MESH_CODEC.name),
     )
-
-
-def _require_all(folder: Path, full: bool) -> None:
-    listed = read_index(folder)
-    needed = [part for part in components_of(full=full) if not part.optional]
-    if missing := [part.name for part in needed if part not in listed]:
-        raise InvalidCheckpoint(f"{folder / INDEX} lists no {', '.join(missing)}. Copy the model again.")
 
 
 def load_network(

@@ -8,10 +8,20 @@ import torch
 from torch import Tensor, nn
 
 from sonimate.clock import LATENT_FPS
-from sonimate.diffusion.draws import Draws
 from sonimate.diffusion.precondition import add_noise, network_input, timestep_of, velocity_target
-from sonimate.models.audio_tokens import AudioToTokens
+from sonimate.models.audio_networks import AudioToTokens
 from sonimate.models.unet import SpatioTemporalUNet
+
+
+@dataclass(frozen=True)
+class Draws:
+    """Random numbers of b rows: noise (b, f, c, h, w), noise levels sigma (b,), and which conditions are
+    dropped, drop_audio and drop_image (b,), bool."""
+
+    noise: Tensor
+    sigma: Tensor
+    drop_audio: Tensor
+    drop_image: Tensor
 
 
 @dataclass(frozen=True)
@@ -65,7 +75,7 @@ class Denoiser(nn.Module):
     def velocity(self, batch: Batch, noisy: Tensor) -> Tensor:
         """Predicted velocity (b, f, c, h, w) of latents `noisy` at the noise levels of the batch.
 
-        Dropped conditions become what the guidance branches without them get (NOTES 4.6): null tokens, zeros.
+        Dropped conditions are replaced as in guidance (NOTES 4.6): audio by null tokens, the image by zeros.
         """
         frames, draws = noisy.shape[1], batch.draws
         tokens = self.audio_to_tokens.project(batch.features)

@@ -17,7 +17,7 @@ from sonimate.types import Conditions
 
 
 class Branch(NamedTuple):
-    """Which conditions the UNet gets in one guidance branch; the others are zeros or null tokens."""
+    """The conditions that the UNet gets in one guidance branch, instead of zeros or null tokens."""
 
     image: bool
     audio: bool

@@ -97,7 +97,7 @@ def _denoise_block(
 def average_windows(
     compute: Callable[[Tensor], Tensor], latents: Tensor, plan: Plan, windows_per_batch: int
 ) -> Tensor:
-    """`compute` of every window of `plan`, averaged over the places that a frame has in the windows.
+    """`compute` for every window of `plan`; a frame that is in several windows gets the mean.
 
     compute: frame indices (w, f) -> (w, f, c, h, w). The result has the shape and type of `latents`; frames
     in no window are 0.

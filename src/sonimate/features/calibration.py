@@ -22,7 +22,7 @@ from sonimate.evaluate.curves import correlation
 from sonimate.features.latents import BUCKET_SCALE, LATENTS, RECORD, LatentClip
 from sonimate.footage.shards import read_shards
 from sonimate.media.folders import FolderRecord
-from sonimate.models.motion_bucket import AudioToBucket
+from sonimate.models.audio_networks import AudioToBucket
 
 MIN_CLIPS = 8
 _log = logging.getLogger("sonimate")

@@ -30,8 +30,8 @@ def token_grid(height: int, width: int, n_tokens: int) -> tuple[int, int]:
 def downsample_mask(mask: Tensor, n_tokens: int) -> Tensor:
     """Face mask (b, 1, h, w) -> (b, n_tokens): its bicubic copy on the token grid, row by row.
 
-    Bicubic overshoot is kept: the released weights were trained with values from -0.1 to 1.2. If the
-    grid does not hold n_tokens exactly, the end is cut or filled with zeros.
+    Values from -0.1 to 1.2, which bicubic interpolation makes, are kept: the released weights were trained
+    with them. If the grid does not hold n_tokens exactly, the end is cut or filled with zeros.
     """
     rows, columns = token_grid(mask.shape[-2], mask.shape[-1], n_tokens)
     grid = F.interpolate(mask, size=(rows, columns), mode="bicubic", align_corners=False).flatten(1)
@@ -114,7 +114,7 @@ class CrossAttention(nn.Module):
     """Attention to the image token plus, within the mask, to the audio tokens (eq. 1 and 2).
 
     The image is a single token, whose softmax weight is 1, so its attention is its value. `to_k` is
-    part of the checkpoint format only: its gradient is identically zero, and it is frozen.
+    frozen: it belongs to the checkpoint format, but changes nothing.
     """
 
     use_audio = True
@@ -196,8 +196,8 @@ def in_pieces(
     in a batch (see `with_min_rows`).
 
     Pieces keep temporary tensors small. Large ones do not fit into the caches, and the system fills new
-    memory with zeros for each, which took a third of a transformer's time at 80 channels. In training these
-    tensors are stored for the backward pass in any case; a compiler fuses the operations that make them.
+    memory with zeros for each, which took a third of a transformer's time at 80 channels. Not in training,
+    which stores these tensors for the backward pass, nor when compiled: a compiler makes fewer of them.
     """
     x = inputs[0]
     stored = torch.is_grad_enabled() or torch.compiler.is_compiling()
@@ -325,15 +325,11 @@ class SpatioTemporalTransformer(nn.Module):
         self.time_mixer = TimeMixer()
         self.proj_out = nn.Linear(channels, channels)
 
-    def frame_positions(self, frames: int) -> Tensor:
-        """(f, c): positions restart at 0 in every window."""
-        weight = self.time_pos_embed.linear_1.weight
-        positions = torch.arange(frames, device=weight.device)
-        return self.time_pos_embed(sinusoidal_embedding(positions, weight.shape[1]).to(weight.dtype))
-
     def forward(self, features: Tensor, context: Context) -> Tensor:
         height, width = features.shape[-2:]
-        positions = self.frame_positions(context.frames)
+        weight = self.time_pos_embed.linear_1.weight
+        frames = torch.arange(context.frames, device=weight.device)  # from 0 in every window
+        positions = self.time_pos_embed(sinusoidal_embedding(frames, weight.shape[1]).to(weight.dtype))
         x = self.proj_in(self.norm(features).permute(0, 2, 3, 1).flatten(1, 2))
         for spatial, temporal in zip(self.transformer_blocks, self.temporal_transformer_blocks, strict=True):
             x = spatial(x, context)

@@ -7,7 +7,6 @@ that its weights load strictly.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -28,18 +27,6 @@ class IFNetConfig:
     """channels: width of the blocks; the default is the released network's."""
 
     channels: int = 90
-
-
-class Interpolation(NamedTuple):
-    """The frame between two, with the flow and the mask that made it.
-
-    frame: (b, 3, h, w), not clamped. flow: (b, 4, h, w) in px from its pixels into the first frame (x, y)
-    and into the second. mask: (b, 1, h, w) in [0, 1], the first frame's share.
-    """
-
-    frame: Tensor
-    flow: Tensor
-    mask: Tensor
 
 
 class IFBlock(nn.Module):
@@ -75,23 +62,30 @@ class IFNet(nn.Module):
         self.block0 = IFBlock(inputs, config.channels)
         self.block1 = IFBlock(inputs, config.channels)
         self.block2 = IFBlock(inputs, config.channels)
-        # The teacher (paper section 3.4) also gets the true middle frame; only there for strict loading.
+        # The teacher (paper section 3.4), which also gets the true middle frame; only for strict loading.
         self.block_tea = IFBlock(inputs + 3, config.channels)
 
     def forward(self, first: Tensor, second: Tensor) -> Tensor:
         """Frames (b, 3, h, w) float32 in [0, 1], of any size -> the frame between, not clamped."""
-        return self.motion(first, second).frame
+        return self.motion(first, second)[0]
 
-    def motion(self, first: Tensor, second: Tensor) -> Interpolation:
-        """`forward`, with flow and mask."""
+    def motion(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The frame of `forward`, with the flow and the mask that made it.
+
+        flow: (b, 4, h, w) in px from the frame's pixels into the first frame (x, y) and into the second.
+        mask: (b, 1, h, w) in [0, 1], the first frame's share.
+        """
         height, width = first.shape[-2:]
         multiple = SCALES[0] * STRIDE
         padding = (0, -width % multiple, 0, -height % multiple)
         frames = torch.cat([first, second], dim=1)
-        found = self._refine(*F.pad(frames, padding, mode="replicate").chunk(2, dim=1))
-        return Interpolation(*(part[..., :height, :width] for part in found))
+        frame, flow, mask = (
+            part[..., :height, :width]
+            for part in self._refine(*F.pad(frames, padding, mode="replicate").chunk(2, dim=1))
+        )
+        return frame, flow, mask
 
-    def _refine(self, first: Tensor, second: Tensor) -> Interpolation:
+    def _refine(self, first: Tensor, second: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         b, _, height, width = first.shape
         flow = first.new_zeros(b, FLOW_CHANNELS, height, width)
         mask = first.new_zeros(b, 1, height, width)
@@ -105,7 +99,7 @@ class IFNet(nn.Module):
             mask = mask + (mask_steps[:b] - mask_steps[b:]) / 2
             warped = warp(first, flow[:, :2]), warp(second, flow[:, 2:])
         share = mask.sigmoid()
-        return Interpolation(share * warped[0] + (1 - share) * warped[1], flow, share)
+        return share * warped[0] + (1 - share) * warped[1], flow, share
 
 
 def warp(image: Tensor, flow: Tensor) -> Tensor:

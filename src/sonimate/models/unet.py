@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from sonimate.errors import InvalidCheckpoint
 from sonimate.models.attention import Context, GroupNorm, TemporalLayer
-from sonimate.models.blocks import DownBlock, Level, LevelShape, MidBlock, UpBlock
+from sonimate.models.blocks import ATTENDS, DownBlock, Level, MidBlock, UpBlock
 from sonimate.models.embeddings import TimestepEmbedding, sinusoidal_embedding
 
 TIME_IDS = 3
@@ -73,23 +73,28 @@ class UNetConfig:
             )
         levels = len(self.block_out_channels)
         for name in ("down_block_types", "up_block_types", "num_attention_heads"):
-            if len(getattr(self, name)) != levels:
+            if (entries := len(getattr(self, name))) != levels:
                 raise InvalidCheckpoint(
-                    f"UNet config: {name} has {len(getattr(self, name))} entries but block_out_channels has "
-                    f"{levels}. Give one entry per level."
+                    f"UNet config: {name} has {entries} entries but block_out_channels has {levels}. "
+                    "Give one entry per level."
                 )
         for types, base in ((self.down_block_types, "DownBlock"), (self.up_block_types, "UpBlock")):
             for name in types:
-                if name.removesuffix(_SUFFIX) not in (base, f"CrossAttn{base}"):
+                if name.removesuffix(_SUFFIX) not in (base, ATTENDS + base):
                     raise InvalidCheckpoint(
                         f"UNet config: unknown block type {name!r}. Use {base!r} or 'CrossAttn{base}'."
                     )
-        if self.projection_class_embeddings_input_dim != TIME_IDS * self.addition_time_embed_dim:
+        expected, found = TIME_IDS * self.addition_time_embed_dim, self.projection_class_embeddings_input_dim
+        if found != expected:
             raise InvalidCheckpoint(
-                "UNet config: projection_class_embeddings_input_dim must be "
-                f"{TIME_IDS} x addition_time_embed_dim = {TIME_IDS * self.addition_time_embed_dim}, "
-                f"not {self.projection_class_embeddings_input_dim}."
+                f"UNet config: projection_class_embeddings_input_dim must be {TIME_IDS} x "
+                f"addition_time_embed_dim = {expected}, not {found}."
             )
+
+    @property
+    def time_dim(self) -> int:
+        """Width of the time embedding."""
+        return 4 * self.block_out_channels[0]
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> UNetConfig:
@@ -111,8 +116,8 @@ class UNetConfig:
 class DeepFeatures:
     """Input features of the last up level, kept from one call for the next (DeepCache, Ma et al. 2023).
 
-    features: (b*f, channels of the second level, h, w), or None until a call fills it. Valid for calls with
-    the same windows and branches only.
+    features: (b*f, channels of the second level, h, w), or None until a call fills it. Valid only for calls
+    with the same windows and branches.
     """
 
     features: Tensor | None = None
@@ -124,16 +129,16 @@ class SpatioTemporalUNet(nn.Module):
     def __init__(self, config: UNetConfig) -> None:
         super().__init__()
         self.config = config
-        channels = config.block_out_channels
-        time_dim = 4 * channels[0]
+        channels, time_dim = config.block_out_channels, config.time_dim
+        levels = range(len(channels))
         self.conv_in = nn.Conv2d(config.in_channels, channels[0], 3, padding=1)
         self.time_embedding = TimestepEmbedding(channels[0], time_dim, time_dim)
         self.add_embedding = TimestepEmbedding(
             config.projection_class_embeddings_input_dim, time_dim, time_dim
         )
-        self.down_blocks = nn.ModuleList(_down_blocks(config))
-        self.up_blocks = nn.ModuleList(_up_blocks(config))
-        self.mid_block = MidBlock(_level(config, len(channels) - 1, attends=True))
+        self.down_blocks = nn.ModuleList(DownBlock(config, level) for level in levels)
+        self.up_blocks = nn.ModuleList(UpBlock(config, level) for level in reversed(levels))
+        self.mid_block = MidBlock(config)
         self.conv_norm_out = GroupNorm(config.norm_num_groups, channels[0], eps=1e-5)
         self.conv_out = nn.Conv2d(channels[0], config.out_channels, 3, padding=1)
         if TEMPORAL_AUDIO in config.without:
@@ -183,15 +188,13 @@ class SpatioTemporalUNet(nn.Module):
         cache = cache or DeepFeatures()
         if cache.features is None:
             cache.features = self._deep_features(x, skips, time, context)
-        del skips[
-            self.config.layers_per_block + 1 :
-        ]  # the skip of the level below; a filled cache leaves it there
+        del skips[self.config.layers_per_block + 1 :]  # the level below's, which a filled cache leaves there
         x = self.up_blocks[-1](cache.features, skips, time, context)
         x = self.conv_out(F.silu(self.conv_norm_out(x)))
         return x.unflatten(0, (batch, frames))
 
     def _deep_features(self, x: Tensor, skips: list[Tensor], time: Tensor, context: Context) -> Tensor:
-        """All levels below the highest resolution; takes their skips and leaves that level's own."""
+        """All levels below the highest resolution; removes their skip connections from `skips`."""
         for block in self.down_blocks[1:]:
             x = block(x, skips, time, context)
         x = self.mid_block(x, time, context)
@@ -201,50 +204,12 @@ class SpatioTemporalUNet(nn.Module):
 
     def embed_time(self, timestep: Tensor | float, added_time_ids: Tensor, sample: Tensor) -> Tensor:
         """(b, time_dim): timestep plus frame rate and motion buckets, after the SiLU common to all blocks."""
-        batch, dtype = len(sample), sample.dtype
+        dtype = sample.dtype
         if MOTION_CONTROLLER in self.config.without:
             fixed = torch.full_like(added_time_ids[:, 1:], FIXED_BUCKET)
             added_time_ids = torch.cat([added_time_ids[:, :1], fixed], dim=1)
-        timesteps = torch.as_tensor(timestep, device=sample.device).expand(batch)
+        timesteps = torch.as_tensor(timestep, device=sample.device).expand(len(sample))
         steps = sinusoidal_embedding(timesteps, self.config.block_out_channels[0])
         ids = sinusoidal_embedding(added_time_ids.flatten(), self.config.addition_time_embed_dim)
-        embedding = self.time_embedding(steps.to(dtype)) + self.add_embedding(ids.view(batch, -1).to(dtype))
-        return F.silu(embedding)
-
-
-def _level(config: UNetConfig, index: int, *, attends: bool) -> LevelShape:
-    return LevelShape(
-        channels=config.block_out_channels[index],
-        time_dim=4 * config.block_out_channels[0],
-        norm_groups=config.norm_num_groups,
-        context_dim=config.cross_attention_dim,
-        heads=config.num_attention_heads[index] if attends else None,
-        transformer_layers=config.transformer_layers_per_block,
-    )
-
-
-def _down_blocks(config: UNetConfig) -> list[DownBlock]:
-    channels = config.block_out_channels
-    inputs = (channels[0], *channels[:-1])
-    return [
-        DownBlock(
-            _level(config, index, attends=kind.startswith("CrossAttn")),
-            inputs[index],
-            layers=config.layers_per_block,
-            downsample=index < len(channels) - 1,
-        )
-        for index, kind in enumerate(config.down_block_types)
-    ]
-
-
-def _up_blocks(config: UNetConfig) -> list[UpBlock]:
-    """A level takes the skips of the down level of its resolution, and the one before them, last first."""
-    channels = config.block_out_channels
-    inputs = (channels[0], *channels[:-1])
-    below = (*channels[1:], channels[-1])
-    blocks = []
-    for kind, index in zip(config.up_block_types, reversed(range(len(channels))), strict=True):
-        skips = [channels[index]] * config.layers_per_block + [inputs[index]]
-        shape = _level(config, index, attends=kind.startswith("CrossAttn"))
-        blocks.append(UpBlock(shape, below[index], skips, upsample=index > 0))
-    return blocks
+        ids = ids.view(len(sample), -1)
+        return F.silu(self.time_embedding(steps.to(dtype)) + self.add_embedding(ids.to(dtype)))

@@ -13,13 +13,13 @@ from torch import Tensor
 from sonimate.checkpoints import registry, store
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
-from sonimate.diffusion.draws import draw
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.features.audio_features import Reducer, load_reducers
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.footage.mouth_reader import ENCODER
-from sonimate.models.audio_tokens import WindowNetwork
+from sonimate.models.audio_networks import WindowNetwork
 from sonimate.train.config import CompactConfig
+from sonimate.train.draws import draw
 from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.task import BUCKETS, BucketBatch, BucketTask, split_speakers
 from sonimate.train.validation import animate_sample, lip_scores

@@ -16,11 +16,11 @@ from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, INDE
 from sonimate.checkpoints.store import load_network, load_svd_codec, save_network
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion.denoiser import Batch, Denoiser
-from sonimate.diffusion.draws import draw
 from sonimate.errors import TooFewClips
 from sonimate.features.latents import LatentClip
 from sonimate.models.unet import UNetConfig
 from sonimate.train.config import FullConfig
+from sonimate.train.draws import draw
 from sonimate.train.task import BucketBatch, BucketTask, split_speakers, window_chances
 from sonimate.train.validation import generate_latents, lip_scores, measure_frames
 

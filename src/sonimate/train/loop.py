@@ -24,10 +24,10 @@ from accelerate.utils import InitProcessGroupKwargs, gather_object
 from torch import Tensor, nn
 from torch.distributed.tensor import DTensor, distribute_tensor
 
-from sonimate.diffusion.draws import row_generator
 from sonimate.errors import OptionOutOfRange, TrainingDiverged
 from sonimate.prefetch import prefetched
 from sonimate.train.config import TrainConfig
+from sonimate.train.draws import row_generator
 from sonimate.train.run_folder import RunFolder
 from sonimate.train.task import Task, on_device
 from sonimate.types import Progress, no_progress

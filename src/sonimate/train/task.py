@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from sonimate.checkpoints.registry import AUDIO_TO_BUCKET
 from sonimate.checkpoints.store import save_network
 from sonimate.errors import OptionOutOfRange, TooFewClips
-from sonimate.models.motion_bucket import BUCKET_UNIT, AudioToBucket
+from sonimate.models.audio_networks import BUCKET_UNIT, AudioToBucket
 from sonimate.train.config import TrainConfig
 
 BUCKETS = AUDIO_TO_BUCKET.name

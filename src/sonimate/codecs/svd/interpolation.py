@@ -57,11 +57,10 @@ class RifeMiddle:
         """As `Middle`."""
         device = next(self.network.parameters()).device
         found = self.network.motion(first[None].to(device), second[None].to(device))
-        if not all(
-            part.isfinite().all() for part in found
-        ):  # with a broken flow the frame is finite, but of one colour
+        # With a broken flow the frame is finite, but of one colour.
+        if not all(part.isfinite().all() for part in found):
             return self._flow(first, second)
-        return found.frame[0].clamp(0, 1).to(first.device)
+        return found[0][0].clamp(0, 1).to(first.device)
 
 
 class FlowMiddle:

@@ -1,4 +1,4 @@
-"""Whisper hidden states of a short window -> audio tokens of one frame (paper section 3.1)."""
+"""Whisper hidden states of a window -> a frame's audio tokens or motion buckets (paper sections 3.1, 3.2)."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class WindowNetwork(nn.Module):
         return steps.flatten(-2)
 
     def perturb(self, features: Tensor) -> Tensor:
-        """Noise and dropout on the features, in training only."""
+        """Features with noise and dropout, in training only."""
         if self.training and self.feature_noise:
             features = features + self.feature_noise * torch.randn_like(features)
         return self.drop(features)
@@ -105,7 +105,7 @@ class AudioToTokens(WindowNetwork):
     def null_tokens(self) -> Tensor:
         """(k, c): the tokens of an all-zero (reduced) window, which stand for "no audio" in guidance.
 
-        No dropout, in training neither: the tokens do not depend on data that could be memorised.
+        No dropout, not even in training: the tokens do not depend on data that could be memorised.
         """
         return self._tokens(F.relu(self.proj2(F.relu(self.proj1.bias))))
 
@@ -113,3 +113,44 @@ class AudioToTokens(WindowNetwork):
         return self.norm(
             self.proj3(hidden).unflatten(-1, (self.config.context_tokens, self.config.output_dim))
         )
+
+
+BUCKET_UNIT = 16.0
+"""The network's outputs are in units of 16 buckets, and 0 is bucket 16."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioToBucketConfig(WindowConfig):
+    """The defaults are the full model: 1 s of the last layer, and an image embedding of clip_channels."""
+
+    seq_len: int = 50
+    blocks: int = 1
+    output_dim: int = 1
+    context_tokens: int = 2
+    clip_channels: int = 1024
+
+
+class AudioToBucket(WindowNetwork):
+    """Three linear layers with SiLU: one second of sound and the portrait's embedding -> motion buckets."""
+
+    def __init__(self, config: AudioToBucketConfig) -> None:
+        super().__init__(config)
+        self.config = config
+        hidden = config.intermediate_dim
+        self.proj1 = nn.Linear(config.feature_dim + config.clip_channels, hidden)
+        self.proj2 = nn.Linear(hidden, hidden)
+        self.proj3 = nn.Linear(hidden, config.context_tokens * config.output_dim)
+
+    def forward(self, windows: Tensor, image_embed: Tensor) -> Tensor:
+        """windows (b, f, seq_len, blocks, channels), image_embed (b, c) -> buckets (b, f, 2).
+
+        Head then expression, nominally in [0, 128] but neither clamped nor rounded.
+        """
+        return self.project(self.reduce(windows), image_embed)
+
+    def project(self, features: Tensor, image_embed: Tensor) -> Tensor:
+        """Features of `reduce`, (b, f, feature_dim), and image_embed (b, c) -> buckets (b, f, 2)."""
+        image = image_embed[:, None].expand(-1, features.shape[1], -1)
+        x = self.drop(F.silu(self.proj1(torch.cat([self.perturb(features), image], dim=-1))))
+        x = self.drop(F.silu(self.proj2(x)))
+        return BUCKET_UNIT * self.proj3(x) + BUCKET_UNIT
