@@ -65,9 +65,6 @@ SONIC_FILES = {
 }
 """Component -> file of the release, anywhere below its folder, in any case."""
 
-RIFE_FOLDER = "rife"
-"""The authors' folder of flownet.pkl, beside that of the other files, in any case."""
-
 DIFFUSERS_FILES = (
     "diffusion_pytorch_model.safetensors",
     "diffusion_pytorch_model.bin",
@@ -118,8 +115,9 @@ class Release:
         }
 
     def _rife_beside(self) -> Path | None:
+        """flownet.pkl in the authors' folder RIFE, in any case, beside that of the other files."""
         for folder in self.sonic.absolute().parent.iterdir():
-            if folder.name.lower() == RIFE_FOLDER and folder.is_dir():
+            if folder.name.lower() == "rife" and folder.is_dir():
                 return _find_below(folder, SONIC_FILES["interpolator"])
         return None
 

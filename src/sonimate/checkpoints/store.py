@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -232,20 +231,15 @@ def build(
     """
     values = {name: value for name, value in settings.items() if not name.startswith("_")}
     network = component.network_class()
-    with _settings_refused(component, source), torch.device("meta"):
-        match component.library:
-            case "diffusers":
-                return network.from_config(values)
-            case "transformers":
-                return network(component.config_class().from_dict(values))
-            case _:
-                return network((configure or component.config_class())(**values))
-
-
-@contextmanager
-def _settings_refused(component: Component, source: str) -> Iterator[None]:
     try:
-        yield
+        with torch.device("meta"):
+            match component.library:
+                case "diffusers":
+                    return network.from_config(values)
+                case "transformers":
+                    return network(component.config_class().from_dict(values))
+                case _:
+                    return network((configure or component.config_class())(**values))
     except SonimateError:
         raise
     except Exception as error:  # libraries refuse settings with errors of all kinds

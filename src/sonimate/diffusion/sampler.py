@@ -19,10 +19,6 @@ StepProgress = Callable[[int, int], None]
 """Called with (steps done, steps in all)."""
 
 
-def ignore_progress(step: int, total: int) -> None:
-    """The default: reports nothing."""
-
-
 @torch.no_grad()
 def sample_latents(
     unet: UNet,
@@ -31,7 +27,7 @@ def sample_latents(
     options: SamplingOptions,
     *,
     initial_mean: Tensor | float = 0.0,
-    progress: StepProgress = ignore_progress,
+    progress: StepProgress = lambda step, total: None,
 ) -> Tensor:
     """Latents (n, c, h, w) of n frames, float32.
 

@@ -54,10 +54,6 @@ class Context:
     def frames(self) -> int:
         return self.image.shape[1]
 
-    def per_frame(self) -> tuple[Tensor, Tensor]:
-        """(b*f, 1, c) and (b*f, k, c), for spatial attention (eq. 1)."""
-        return self.image.flatten(0, 1), self.audio.flatten(0, 1)
-
     def per_window(self) -> tuple[Tensor, Tensor]:
         """(b, 1, c) and (b, k, c), means over the window's frames, for temporal attention (eq. 2)."""
         return self.image.mean(1), self.audio.mean(1)
@@ -242,7 +238,7 @@ class SpatialLayer(nn.Module):
 
     def forward(self, x: Tensor, context: Context) -> Tensor:
         """(b*f, h*w, c) -> same."""
-        inputs = (x, *context.per_frame())
+        inputs = (x, context.image.flatten(0, 1), context.audio.flatten(0, 1))
         mask = context.mask_for(x.shape[1])
         if mask is not None:
             inputs = (*inputs, mask.expand(len(x), -1, -1))
