@@ -28,7 +28,8 @@ def add_arguments(parser: Container, table: str, **settings: Setting) -> None:
 
     A row is "PORTRAIT  help", "-o, --output OUT.mp4  help", or "picture:", the title of a group of the rows
     below it. Two spaces or more stand before the help, which may go on in indented lines. settings: by the
-    names of arguments; other names are ignored. An option that shows no value and has no setting is a switch.
+    names of arguments. An option that shows no value and has no setting is a switch.
+    Raises ValueError for settings of arguments that are not in the table.
     """
     group = parser
     for row in re.split(r"\n(?! )", dedent(table).strip()):
@@ -38,22 +39,15 @@ def add_arguments(parser: Container, table: str, **settings: Setting) -> None:
             continue
         names = re.split(",? ", form) if form.startswith("-") else [form.lower(), form]
         value = None if names[-1].startswith("-") else names.pop()
-        setting = settings.get(names[-1].lstrip("-").replace("-", "_"), {})
+        setting = settings.pop(names[-1].lstrip("-").replace("-", "_"), {})
         keywords: dict[str, Any] = {"type": setting} if callable(setting) else {**setting}
         if value:
             keywords["metavar"] = value
         elif not keywords:
             keywords = {"action": "store_true", "default": False}
         group.add_argument(*names, help=" ".join(text.split()), **keywords)
-
-
-def add_settings(
-    parser: argparse.ArgumentParser, *rows: tuple[str, Callable[[str], object], object, str, str]
-) -> None:
-    """Add an option for each (flag, type, default, name of the value, help); the help states the default."""
-    for flag, parse, default, metavar, text in rows:
-        shown = f"{text} (default: %(default)s)"
-        parser.add_argument(flag, type=parse, default=default, metavar=metavar, help=shown)
+    if settings:
+        raise ValueError(f"no such arguments: {', '.join(settings)}")
 
 
 def whole(low: int, high: int) -> Callable[[str], int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from argparse import Namespace
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, whole
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import OptionOutOfRange, extra_needed
 
@@ -18,23 +18,30 @@ def add_parser(commands: Subparsers) -> None:
         description="Compute training data from SHARDS: motion of faces and audio features for the compact "
         "model, or, with --model, latents and embeddings for a full model.",
     )
-    add = parser.add_argument
-    add("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
-    add("-o", "--output", type=Path, required=True, metavar="DATA", help="the folder to write")
-    compact = parser.add_argument_group("compact model")
-    compact.add_argument("--speech", type=Path, metavar="SPEECH", help="folder that `sonimate speech` wrote")
-    seed = "seed of the synthetic faces (default: 0)"
-    compact.add_argument("--seed", type=whole(0, 2**31 - 1), metavar="N", help=seed)
-    add = parser.add_argument_group("full model").add_argument
-    add("--model", metavar="MODEL", help="folder of the full model to train from")
-    size = "shorter side of the frames (default: as in the shards)"
-    add("--size", type=whole(64, 4096), metavar="PX", help=size)
-    calibrate = (
-        "convert motion buckets to the unit of MODEL, a converted release, as its audio_to_bucket predicts "
-        "them for the clips (needs 8 clips or more)"
+    add_arguments(
+        parser,
+        """
+        SHARDS           folder that `sonimate prepare` wrote
+        -o, --output DATA
+                         the folder to write
+        compact model:
+        --speech SPEECH  folder that `sonimate speech` wrote
+        --seed N         seed of the synthetic faces (default: 0)
+        full model:
+        --model MODEL    folder of the full model to train from
+        --size PX        shorter side of the frames (default: as in the shards)
+        --calibrate-buckets
+                         convert motion buckets to the unit of MODEL, a converted release, as its
+                         audio_to_bucket predicts them for the clips (needs 8 clips or more)
+        --device DEVICE  such as cpu, cuda or cuda:1 (default: auto)
+        """,
+        shards=Path,
+        output=REQUIRED_PATH,
+        speech=Path,
+        seed=whole(0, 2**31 - 1),
+        size=whole(64, 4096),
+        calibrate_buckets={"action": "store_true", "default": None},
     )
-    add("--calibrate-buckets", action="store_true", default=None, help=calibrate)
-    add("--device", metavar="DEVICE", help="such as cpu, cuda or cuda:1 (default: auto)")
 
 
 def run(args: Namespace) -> None:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, add_settings, whole
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, whole
 from sonimate.errors import extra_needed
 
 STAGES = ("real", "student")
@@ -20,17 +19,25 @@ def add_parser(commands: Subparsers) -> None:
         "speakers, from a run that saw synthetic speech only. OUT/STAGE.json lists the models and their "
         "held-out clips, for benchmarks/lip_sync.py --folds. A stopped run continues.",
     )
-    add = parser.add_argument
-    add("recipe", metavar="RECIPE", help='a YAML file, or "compact", which the package holds')
-    add("--data", type=Path, required=True, metavar="DATA", help="folder that `sonimate features` wrote")
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for all runs")
-    add("--init", required=True, metavar="RUN", help="model or run folder that has seen none of the speakers")
-    add_settings(
+    add_arguments(
         parser,
-        ("--folds", int, 4, "N", "number of folds"),
-        ("--seed", whole(0, 2**31 - 1), 0, "N", "seed of training"),
+        """
+        RECIPE       a YAML file, or "compact", which the package holds
+        --data DATA  folder that `sonimate features` wrote
+        -o, --output OUT
+                     folder for all runs
+        --init RUN   model or run folder that has seen none of the speakers
+        --folds N    number of folds (default: %(default)s)
+        --seed N     seed of training (default: %(default)s)
+        --stages     stages to train (default: all)
+        """,
+        data=REQUIRED_PATH,
+        output=REQUIRED_PATH,
+        init={"required": True},
+        folds={"type": int, "default": 4},
+        seed={"type": whole(0, 2**31 - 1), "default": 0},
+        stages={"nargs": "+", "default": list(STAGES), "choices": STAGES},
     )
-    add("--stages", nargs="+", default=list(STAGES), choices=STAGES, help="stages to train (default: all)")
 
 
 def run(args: Namespace) -> None:

@@ -6,7 +6,7 @@ from argparse import Namespace
 from collections import defaultdict
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments
 from sonimate.apps.progress import Watch
 from sonimate.errors import extra_needed
 
@@ -26,7 +26,7 @@ def add_parser(commands: Subparsers) -> None:
         "MANIFEST.tsv. Every file is checked by its SHA-256; complete files are kept. The clips are not part "
         "of this project: their terms are printed.",
     )
-    fetch.add_argument("clips", type=Path, metavar="CLIPS", help="the folder to write")
+    add_arguments(fetch, "CLIPS  the folder to write", clips=Path)
     reader = steps.add_parser(
         "mouth-reader",
         help="fit the mouth reader on prepared shards, and judge it",
@@ -35,9 +35,16 @@ def add_parser(commands: Subparsers) -> None:
         "clip's speaker judge the clip: with its own sound, with that sound shifted, and with the sounds of "
         "others. FILE's name with .json gets the results with the clips' own sounds.",
     )
-    add = reader.add_argument
-    add("shards", type=Path, metavar="SHARDS", help="folder that `sonimate prepare` wrote")
-    add("-o", "--output", type=Path, required=True, metavar="FILE.safetensors", help="the file to write")
+    add_arguments(
+        reader,
+        """
+        SHARDS  folder that `sonimate prepare` wrote
+        -o, --output FILE.safetensors
+                the file to write
+        """,
+        shards=Path,
+        output=REQUIRED_PATH,
+    )
 
 
 def run(args: Namespace) -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import re
 from argparse import Namespace
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, whole
+from sonimate.apps.arguments import REQUIRED_PATH, Setting, Subparsers, add_arguments, whole
 from sonimate.apps.progress import Watch, memory_text
 from sonimate.checkpoints.registry import BUNDLED, ComponentInfo, describe, find_models, model_folder
 from sonimate.errors import InvalidCheckpoint, extra_needed
@@ -62,7 +63,15 @@ ACTIONS = {
     ),
 }
 """By name: the line of help in the list of actions, the description, and the arguments."""
-DTYPES = ("float16", "bfloat16", "float32")
+SETTINGS: dict[str, Setting] = {
+    **dict.fromkeys(("sonic", "svd", "whisper", "output"), REQUIRED_PATH),
+    "rife": Path,
+    "dir": {"type": Path, "nargs": "*"},
+    "dtype": {"choices": ("float16", "bfloat16", "float32"), "default": "float16"},
+    "seed": {"type": whole(0, 2**63 - 1), "default": 0},
+}
+"""By the names of arguments, of all actions."""
+FLAGS = re.MULTILINE | re.IGNORECASE
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -73,15 +82,11 @@ def add_parser(commands: Subparsers) -> None:
         description="Models are folders; the package holds one, compact. ACTION --help describes an action.",
     )
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
-    for name, (summary, description, table) in ACTIONS.items():
+    for action, (summary, description, table) in ACTIONS.items():
         add_arguments(
-            actions.add_parser(name, help=summary, description=description),
+            actions.add_parser(action, help=summary, description=description),
             table,
-            **dict.fromkeys(("sonic", "svd", "whisper", "output"), REQUIRED_PATH),
-            rife=Path,
-            dir={"type": Path, "nargs": "*"},
-            dtype={"choices": DTYPES, "default": DTYPES[0]},
-            seed={"type": whole(0, 2**63 - 1), "default": 0},
+            **{name: x for name, x in SETTINGS.items() if re.search(rf"^(-.*--|--|){name}\b", table, FLAGS)},
         )
 
 

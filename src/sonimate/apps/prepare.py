@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, add_settings, whole
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import extra_needed
 
@@ -25,21 +25,23 @@ def add_parser(commands: Subparsers) -> None:
         description="Find talking faces in all videos of FOOTAGE and write them as WebDataset shards. "
         "A stopped run continues when it is repeated; the same footage gives the same shards.",
     )
-    add = parser.add_argument
-    manifest = "folder of videos; its MANIFEST.tsv, if any, names the speakers"
-    add("footage", type=Path, metavar="FOOTAGE", help=manifest)
-    add("-o", "--output", type=Path, required=True, metavar="SHARDS", help="the folder to write")
-    add_settings(
+    add_arguments(
         parser,
-        ("--size", _side, 512, "PX", "side of the clips, a multiple of 64"),
-        ("--min-face", whole(32, 4096), 96, "PX", "shortest face to accept, forehead to chin"),
-        ("--shard-mb", whole(1, 1_000_000), 1000, "MB", "close a shard before it grows larger"),
-    )
-    add(
-        "--ray",
-        metavar="ADDRESS",
-        help='run on this Ray cluster, or "local" for all cores of this machine; FOOTAGE and SHARDS must be '
-        "on storage that all its machines share",
+        """
+        FOOTAGE        folder of videos; its MANIFEST.tsv, if any, names the speakers
+        -o, --output SHARDS
+                       the folder to write
+        --size PX      side of the clips, a multiple of 64 (default: %(default)s)
+        --min-face PX  shortest face to accept, forehead to chin (default: %(default)s)
+        --shard-mb MB  close a shard before it grows larger (default: %(default)s)
+        --ray ADDRESS  run on this Ray cluster, or "local" for all cores of this machine; FOOTAGE and SHARDS
+                       must be on storage that all its machines share
+        """,
+        footage=Path,
+        output=REQUIRED_PATH,
+        size={"type": _side, "default": 512},
+        min_face={"type": whole(32, 4096), "default": 96},
+        shard_mb={"type": whole(1, 1_000_000), "default": 1000},
     )
 
 

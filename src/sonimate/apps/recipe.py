@@ -6,7 +6,7 @@ from argparse import Namespace
 from importlib import import_module
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, add_settings, whole
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import extra_needed
 
@@ -28,15 +28,21 @@ def add_parser(commands: Subparsers) -> None:
         "student that predicts in one call what guidance predicts in two. A stopped run continues. The model "
         "is OUT/student/model.",
     )
-    add = parser.add_argument
-    clips = "folder of videos of talking people (default: the public clips, which are fetched)"
-    add("footage", type=Path, nargs="?", metavar="FOOTAGE", help=clips)
-    add("-o", "--output", type=Path, required=True, metavar="OUT", help="folder for all results")
-    add_settings(
+    add_arguments(
         parser,
-        ("--config", str, "compact", "RECIPE", "settings of training"),
-        ("--seed", whole(0, 2**31 - 1), 0, "N", "seed of training"),
-        ("--jobs", whole(1, 1024), 1, "N", "number of processes that make speech"),
+        """
+        FOOTAGE          folder of videos of talking people (default: the public clips, which are fetched)
+        -o, --output OUT
+                         folder for all results
+        --config RECIPE  settings of training (default: %(default)s)
+        --seed N         seed of training (default: %(default)s)
+        --jobs N         number of processes that make speech (default: %(default)s)
+        """,
+        footage={"type": Path, "nargs": "?"},
+        output=REQUIRED_PATH,
+        config={"default": "compact"},
+        seed={"type": whole(0, 2**31 - 1), "default": 0},
+        jobs={"type": whole(1, 1024), "default": 1},
     )
 
 

@@ -6,7 +6,7 @@ from argparse import Namespace
 from dataclasses import fields
 from pathlib import Path
 
-from sonimate.apps.arguments import Subparsers, add_settings, number, whole
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, number, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import extra_needed
 
@@ -21,19 +21,28 @@ def add_parser(commands: Subparsers) -> None:
         "packages; an error names the packages that are missing. A stopped run continues when it is "
         "repeated; a run with more minutes adds utterances.",
     )
-    parser.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="SPEECH", help="the folder to write"
-    )
-    sounds, texts = Path("/usr/share/asterisk/sounds"), Path("/usr/share/doc")
-    testdata = Path("/usr/share/pocketsphinx/test/data")
-    add_settings(
+    add_arguments(
         parser,
-        ("--minutes", number(0.1, 1e6), 90, "N", "length of all utterances together"),
-        ("--seed", whole(0, 2**31 - 1), 0, "N", "another seed gives another corpus"),
-        ("--jobs", whole(1, 1024), 1, "N", "number of processes"),
-        ("--recordings", Path, sounds, "DIR", "folder of the packages asterisk-core-sounds-*"),
-        ("--transcripts", Path, texts, "DIR", "folder with the texts of these packages"),
-        ("--testdata", Path, testdata, "DIR", "folder of the package pocketsphinx-testdata"),
+        """
+        -o, --output SPEECH
+                     the folder to write
+        --minutes N  length of all utterances together (default: %(default)s)
+        --seed N     another seed gives another corpus (default: %(default)s)
+        --jobs N     number of processes (default: %(default)s)
+        --recordings DIR
+                     folder of the packages asterisk-core-sounds-* (default: %(default)s)
+        --transcripts DIR
+                     folder with the texts of these packages (default: %(default)s)
+        --testdata DIR
+                     folder of the package pocketsphinx-testdata (default: %(default)s)
+        """,
+        output=REQUIRED_PATH,
+        minutes={"type": number(0.1, 1e6), "default": 90},
+        seed={"type": whole(0, 2**31 - 1), "default": 0},
+        jobs={"type": whole(1, 1024), "default": 1},
+        recordings={"type": Path, "default": Path("/usr/share/asterisk/sounds")},
+        transcripts={"type": Path, "default": Path("/usr/share/doc")},
+        testdata={"type": Path, "default": Path("/usr/share/pocketsphinx/test/data")},
     )
 
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 import argparse
 import sys
 from argparse import Namespace
-from pathlib import Path
 from typing import NoReturn
 
-from sonimate.apps.arguments import Subparsers
+from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments
 from sonimate.apps.progress import Watch
 from sonimate.errors import FileMissing, extra_needed
 
@@ -20,20 +19,28 @@ def add_parser(commands: Subparsers) -> None:
         help="train a model",
         description="Train a model by a recipe. A stopped run, when repeated, continues from its checkpoint.",
     )
-    add = parser.add_argument
-    add("recipe", metavar="RECIPE", help='a YAML file, or "compact" or "full", which the package holds')
-    add("--data", type=Path, required=True, metavar="DATA", help="folder that `sonimate features` wrote")
-    run = "run folder; the model is in RUN/model"
-    add("-o", "--output", type=Path, required=True, metavar="RUN", help=run)
-    add("--init", metavar="MODEL", help="model or run folder to start from; the full size needs one")
-    add("--hold-out", metavar="SPEAKER,...", help="speakers that are not trained on, but validated on")
-    changes = "settings that differ from the recipe, such as steps=260 temporal_audio=false"
-    add("--set", nargs="+", default=[], metavar="KEY=VALUE", dest="changes", help=changes)
-    shown = (
-        "print the path of a file that the package holds (compact, full; cpu2, fsdp, zero2 for accelerate "
-        "launch --config_file) and exit"
+    add_arguments(
+        parser,
+        """
+        RECIPE       a YAML file, or "compact" or "full", which the package holds
+        --data DATA  folder that `sonimate features` wrote
+        -o, --output RUN
+                     run folder; the model is in RUN/model
+        --init MODEL
+                     model or run folder to start from; the full size needs one
+        --hold-out SPEAKER,...
+                     speakers that are not trained on, but validated on
+        --set KEY=VALUE
+                     settings that differ from the recipe, such as steps=260 temporal_audio=false
+        --show-path NAME
+                     print the path of a file that the package holds (compact, full; cpu2, fsdp, zero2 for
+                     accelerate launch --config_file) and exit
+        """,
+        data=REQUIRED_PATH,
+        output=REQUIRED_PATH,
+        set={"nargs": "+", "default": [], "dest": "changes"},
+        show_path=show_path,
     )
-    add("--show-path", type=show_path, metavar="NAME", help=shown)
 
 
 def show_path(name: str) -> NoReturn:
