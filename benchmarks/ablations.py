@@ -74,13 +74,9 @@ def main(argv: list[str] | None = None) -> None:
             scores[variant.name].append(score)
             print(variant.name, seed, score, flush=True)
     rows = [{"model": name, **summary(some)} for name, some in scores.items()]
-    clips = np.array(list(buckets.values())).mean(0)
-    publish(
-        "ablations",
-        arguments.out,
-        rows=rows,
-        summary={"clips": len(clips), "real head": clips[0], "real expression": clips[1]},
-    )
+    head, expression = np.mean(list(buckets.values()), axis=0).tolist()
+    real = {"clips": len(clips), "real head": head, "real expression": expression}
+    publish("ablations", arguments.out, rows=rows, summary=real)
 
 
 def trained() -> list[Variant]:

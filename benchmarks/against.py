@@ -128,8 +128,8 @@ def main(argv: list[str] | None = None) -> None:
     torch_alone = (found[TORCH][BEFORE] + found[TORCH][AFTER]) / 2  # one torch, measured twice as often
     imports, wall = found[PIPELINE][AFTER] / torch_alone, found[ANIMATE]["ratio"]
     checks = [
-        Check(name="time to import SonicPipeline over that of torch", value=imports, high=MAX_IMPORT_RATIO),
-        Check(name="wall time of animate, after over before", value=wall, high=MAX_WALL_RATIO),
+        Check("time to import SonicPipeline over that of torch", imports, high=MAX_IMPORT_RATIO),
+        Check("wall time of animate, after over before", wall, high=MAX_WALL_RATIO),
     ]
     summary = {name: str(difference) for name, difference in differences.items()}
     publish("against", arguments.out, rows=rows, summary=summary, checks=checks)

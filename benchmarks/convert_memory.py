@@ -8,14 +8,12 @@ are deleted afterwards.
 from __future__ import annotations
 
 import importlib
-import json
-import subprocess
 import sys
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from lib.command import benchmark_parser
+from lib.command import benchmark_parser, run_json
 from lib.report import Check, publish
 
 TESTS = Path(__file__).parents[1] / "tests/unit"
@@ -41,10 +39,13 @@ def main(argv: list[str] | None = None) -> None:
         if writer.exitcode:
             raise SystemExit(writer.exitcode)
         size_gb = (Path(release) / UNET).stat().st_size / 1e9
-        account = convert(Path(release), Path(model) / "model")
+        folders = {"sonic": "Sonic", "svd": "svd", "whisper": "whisper-tiny"}
+        options = [f"--{option}={Path(release) / name}" for option, name in folders.items()]
+        command = ["-m", "sonimate", "models", "convert", *options, f"--output={model}/model", "--json"]
+        account = run_json(*command)
     rows = [{"stage": stage, "seconds": seconds} for stage, seconds in account["stages"].items()]
     summary = {"size of unet.pth, GB": size_gb, "seconds in all": account["wall_seconds"]}
-    check = Check(name="peak memory, MB", value=account["peak_memory_mb"], high=LIMIT_MB)
+    check = Check("peak memory, MB", account["peak_memory_mb"], high=LIMIT_MB)
     publish("convert_memory", arguments.out, rows=rows, summary=summary, checks=[check])
     if not check.met:
         raise SystemExit(1)
@@ -57,14 +58,6 @@ def write_release(folder: Path, channels: int) -> None:
     sys.path.insert(0, str(TESTS))
     config = UNetConfig(block_out_channels=tuple(channels * level for level in LEVELS))
     importlib.import_module("fake_release").write_fake_release(folder, config)
-
-
-def convert(release: Path, model: Path) -> dict:
-    """Run the command and return its account."""
-    folders = {"sonic": "Sonic", "svd": "svd", "whisper": "whisper-tiny"}
-    options = [f"--{option}={release / name}" for option, name in folders.items()]
-    command = [sys.executable, "-m", "sonimate", "models", "convert", *options, f"--output={model}", "--json"]
-    return json.loads(subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout)
 
 
 if __name__ == "__main__":

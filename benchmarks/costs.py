@@ -10,20 +10,18 @@ from __future__ import annotations
 import argparse
 import gc
 import json
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
-from torch import nn
 from torch.nn import functional
 
+from lib.command import EXAMPLES, run_json
 from lib.memory import peak_activation_bytes
+from lib.unets import filled
 from sonimate.apps.forecast import COMPACT_POSITIONS, FLOAT32_BYTES, predictions_per_window, product_rate
 from sonimate.checkpoints.registry import BUNDLED, UNET, describe, read_config
 from sonimate.checkpoints.store import load_network
@@ -34,7 +32,6 @@ from sonimate.diffusion.schedule import sampling_sigmas
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
 
-EXAMPLES = Path(__file__).parents[1] / "examples"
 SIDE = 32
 UNET_FRAMES, DECODED_FRAMES = 5, 4
 NARROW = 4
@@ -43,7 +40,6 @@ ATTENTION_FLOP = 7_300
 all its layers. The channels of each level are divided by the square of the positions of the first level that
 share one of its positions."""
 FULL_UNET = UNetConfig()
-Network = TypeVar("Network", bound=nn.Module)
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -87,20 +83,19 @@ def compact(rate: float) -> dict[str, float]:
 def run_of(size: int) -> dict[str, Any]:
     """The account of a run of the command with the bundled model."""
     with tempfile.TemporaryDirectory() as folder:
-        command = [sys.executable, "-m", "sonimate", "animate", EXAMPLES / "portraits/mona_lisa.jpg"]
-        command += [EXAMPLES / "speech/librivox_ss_0890.wav", "-o", f"{folder}/a.mp4", "--json"]
-        command += ["--size", str(size)]
-        return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        inputs = EXAMPLES / "portraits/mona_lisa.jpg", EXAMPLES / "speech/librivox_ss_0890.wav"
+        options = "-o", f"{folder}/a.mp4", "--json", "--size", size
+        return run_json("-m", "sonimate", "animate", *inputs, *options)
 
 
 def full_unet(rate: float) -> dict[str, float]:
     """Time of one branch without attention, whose part follows from its products, and its activations."""
-    unet = random_network(lambda: SpatioTemporalUNet(FULL_UNET))
+    unet = filled(lambda: SpatioTemporalUNet(FULL_UNET))
     work = fastest(lambda: unet(*window(UNET_FRAMES))) * rate / (UNET_FRAMES * SIDE**2)
     parameters = sum(parameter.numel() for parameter in unet.parameters())
     del unet
     narrow = UNetConfig(block_out_channels=(80, 160, 320, 320), norm_num_groups=8)
-    unet = random_network(lambda: SpatioTemporalUNet(narrow))
+    unet = filled(lambda: SpatioTemporalUNet(narrow))
     frames = COMPACT.window_frames
     numbers = peak_activation_bytes(lambda: unet(*window(frames))) / FLOAT32_BYTES / (frames * SIDE**2)
     share = reused_share(unet)
@@ -123,7 +118,7 @@ def reused_share(unet: SpatioTemporalUNet) -> float:
 
 def interpolation(rate: float) -> dict[str, float]:
     """Time to interpolate a frame, per pixel, by RIFE and by optical flow."""
-    rife = random_network(lambda: IFNet(IFNetConfig()))
+    rife = filled(lambda: IFNet(IFNetConfig()))
     noise = torch.rand(1, 3, 8 * SIDE, 8 * SIDE)
     first = functional.avg_pool2d(noise, 9, 1, 4)
     second = first.roll(4, 2)
@@ -156,7 +151,7 @@ def full_decoder(rate: float) -> dict[str, float]:
         "down_block_types": ("DownEncoderBlock2D",) * 4,
         "layers_per_block": 2,
     }
-    vae = random_network(lambda: AutoencoderKLTemporalDecoder(**shape))
+    vae = filled(lambda: AutoencoderKLTemporalDecoder(**shape))
     latents = torch.randn(DECODED_FRAMES, 4, SIDE, SIDE)
     pixels = DECODED_FRAMES * (8 * SIDE) ** 2
 
@@ -167,16 +162,6 @@ def full_decoder(rate: float) -> dict[str, float]:
         "decoder_numbers": peak_activation_bytes(decode) / FLOAT32_BYTES / pixels,
         "decoder_work": fastest(decode) * rate / pixels,
     }
-
-
-def random_network(build: Callable[[], Network]) -> Network:
-    """A network of small random weights. The libraries' own initialisation would take minutes."""
-    with torch.device("meta"):
-        network = build()
-    network.to_empty(device="cpu").eval().requires_grad_(False)
-    for parameter in network.parameters():
-        parameter.uniform_(-0.02, 0.02)
-    return network
 
 
 def fastest(compute: Callable[[], object], runs: int = 3) -> float:

@@ -6,21 +6,18 @@ branches of 5 frames of 256 x 256 px. One after another, each in a process of it
 from __future__ import annotations
 
 import json
-import math
 import resource
-import subprocess
 import sys
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 import psutil
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from lib.command import benchmark_parser
+from lib.command import benchmark_parser, run_json
 from lib.report import Check, publish
-from lib.unets import BRANCHES, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
+from lib.unets import BRANCHES, filled, parameters, random_conditions, random_inputs, stock_inputs, stock_unet
 from sonimate.configs import FULL
 from sonimate.diffusion import sample_latents
 from sonimate.models.unet import SpatioTemporalUNet, UNetConfig
@@ -44,20 +41,14 @@ def main(argv: list[str] | None = None) -> None:
         return
     if (free := psutil.virtual_memory().available / GB) < NEEDED_GB:
         raise SystemExit(f"{free:.1f} GB are free and {NEEDED_GB:g} GB needed; close other programs first.")
-    rows = [in_own_process(network, arguments.channels) for network in CONTESTANTS]
+    rows = [run_json(__file__, "--network", name, "--channels", arguments.channels) for name in CONTESTANTS]
     checks = [
-        Check(name="peak memory of the step in GB", value=rows[0]["peak memory, GB"], high=MAX_MEMORY_GB),
-        Check(name="parameters", value=rows[0]["parameters"], low=PARAMETERS, high=PARAMETERS),
+        Check("peak memory of the step in GB", rows[0]["peak memory, GB"], high=MAX_MEMORY_GB),
+        Check("parameters", rows[0]["parameters"], low=PARAMETERS, high=PARAMETERS),
     ]
     publish("full_size_step", arguments.out, rows=rows, checks=checks)
     if not all(check.met for check in checks):
         raise SystemExit(1)
-
-
-def in_own_process(network: str, channels: int) -> dict:
-    """The result of `measure` from a process of its own, whose memory holds nothing else."""
-    line = [sys.executable, __file__, "--network", network, "--channels", str(channels)]
-    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 @torch.no_grad()
@@ -69,7 +60,7 @@ def measure(network: str, channels: int) -> dict:
     )
     random = torch.Generator().manual_seed(0)
     if network == CONTESTANTS[0]:
-        unet = with_random_weights(lambda: SpatioTemporalUNet(config), random)
+        unet = filled(lambda: SpatioTemporalUNet(config))
         conditions = random_conditions(config, FRAMES, SIDE)
         noise = torch.randn(FRAMES, config.out_channels, SIDE, SIDE, generator=random)
         options = replace(FULL, steps=1, window_frames=FRAMES)
@@ -78,7 +69,7 @@ def measure(network: str, channels: int) -> dict:
         def step() -> Tensor:
             return sample_latents(unet, conditions, noise, options)
     else:
-        unet = with_random_weights(lambda: stock_unet(config), random)
+        unet = filled(lambda: stock_unet(config))
         inputs = stock_inputs(random_inputs(config, FRAMES, SIDE))
         shape = (BRANCHES, FRAMES, config.out_channels, SIDE, SIDE)
 
@@ -102,20 +93,6 @@ def measure(network: str, channels: int) -> dict:
         "result": " x ".join(map(str, result.shape)),
         "its standard deviation": result.std().item(),
     }
-
-
-def with_random_weights(build: Callable[[], nn.Module], random: torch.Generator) -> nn.Module:
-    """A network whose matrices keep the variance of what they are given; built without drawing twice."""
-    with torch.device("meta"):
-        unet = build()
-    unet.to_empty(device="cpu").eval()
-    for name, parameter in unet.named_parameters():
-        if parameter.ndim > 1:
-            bound = math.sqrt(3 / parameter[0].numel())
-            parameter.uniform_(-bound, bound, generator=random)
-        else:
-            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
-    return unet
 
 
 def memory_gb() -> float:

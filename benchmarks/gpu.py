@@ -269,7 +269,7 @@ def main(argv: list[str] | None = None) -> None:
             run_part(bench, part, min(share * arguments.budget, end - time.monotonic()))
     differences = [row["value"] for row in bench.rows if row["case"].endswith(", float32")]
     checks = [
-        Check(name="largest golden difference in float32", value=value, high=MAX_GOLDEN_ERROR)
+        Check("largest golden difference in float32", value, high=MAX_GOLDEN_ERROR)
         for value in sorted(differences)[-1:]
     ]
     publish("gpu", arguments.out, rows=bench.rows, checks=checks, summary=machine(bench.device))

@@ -56,8 +56,8 @@ def main(argv: list[str] | None = None) -> None:
         print(f"{path.stem}: mean {rows[-1]['mean']:.3f}, worst {rows[-1]['worst']:.3f}", flush=True)
     means, worst = [row["mean"] for row in rows], [row["worst"] for row in rows]
     checks = [
-        Check(name="highest mean distance", value=max(means), high=targets.MAX_MEAN_IDENTITY_DISTANCE),
-        Check(name="worst distance of a frame", value=max(worst), high=targets.MAX_WORST_IDENTITY_DISTANCE),
+        Check("highest mean distance", max(means), high=targets.MAX_MEAN_IDENTITY_DISTANCE),
+        Check("worst distance of a frame", max(worst), high=targets.MAX_WORST_IDENTITY_DISTANCE),
     ]
     publish(
         "identity",

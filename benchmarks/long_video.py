@@ -6,8 +6,6 @@ of its own. The networks are random; the codec's is narrow.
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 import tempfile
 import time
 import wave
@@ -17,7 +15,7 @@ import numpy as np
 import torch
 from diffusers.models.autoencoders.autoencoder_kl_temporal_decoder import AutoencoderKLTemporalDecoder
 
-from lib.command import benchmark_parser
+from lib.command import benchmark_parser, run_json
 from lib.report import Check, publish
 from sonimate.apps.progress import peak_memory_mb
 from sonimate.clock import VIDEO_FPS
@@ -41,16 +39,10 @@ def main(argv: list[str] | None = None) -> None:
     if arguments.draw is not None:
         print(json.dumps(draw(arguments.draw)))
         return
-    rows = [in_a_process(minutes) for minutes in arguments.minutes]
+    rows = [run_json(__file__, "--draw", minutes) for minutes in arguments.minutes]
     growth_mb = rows[1]["peak memory, MB"] - rows[0]["peak memory, MB"]
-    check = Check(name="growth of peak memory, MB", value=growth_mb, high=MAX_GROWTH_MB)
+    check = Check("growth of peak memory, MB", growth_mb, high=MAX_GROWTH_MB)
     publish("long_video", arguments.out, rows=rows, checks=[check])
-
-
-def in_a_process(minutes: float) -> dict:
-    """The result of `draw` from a process of its own, whose memory holds no other video."""
-    line = [sys.executable, __file__, "--draw", str(minutes)]
-    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)
 
 
 def draw(minutes: float) -> dict:

@@ -112,8 +112,8 @@ def main(argv: list[str] | None = None) -> None:
     pipeline = SonicPipeline.from_pretrained(model, device="cpu")
     rows = [measure(pipeline, clip, out) for clip in clips]
     checks = [
-        Check(name="loss, first 5 steps over last 100", value=float(fall), low=MIN_FALL),
-        *(Check(name=f"r of {row['clip']}", value=row["r"], low=MIN_R) for row in rows),
+        Check("loss, first 5 steps over last 100", float(fall), low=MIN_FALL),
+        *(Check(f"r of {row['clip']}", row["r"], low=MIN_R) for row in rows),
     ]
     publish("overfit", out, rows=rows, summary={"last loss": float(losses[-100:].mean())}, checks=checks)
 

@@ -45,7 +45,7 @@ def main(argv: list[str] | None = None) -> None:
         rows.append(row)
         print(" ".join(row.values()), flush=True)
     cells = [cell for row in rows for cell in list(row.values())[1:]]
-    good = Check(name="share of videos without fault", value=cells.count("ok") / max(len(cells), 1), low=1.0)
+    good = Check("share of videos without fault", cells.count("ok") / max(len(cells), 1), low=1.0)
     publish("portraits", arguments.out, rows=rows, summary={"videos": len(cells)}, checks=[good])
 
 

@@ -42,9 +42,7 @@ def main(argv: list[str] | None = None) -> None:
     on_ray = partial(run_on_ray, address=LOCAL, workers=WORKERS)
     prepare(footage, out / "ray", PrepareOptions(), run=on_ray)
     first = digests(out / "here")
-    checks = [
-        Check(name=f"{name}: same shards", value=digests(out / name) == first, low=1) for name in RUNS[1:]
-    ]
+    checks = [Check(f"{name}: same shards", digests(out / name) == first, low=1) for name in RUNS[1:]]
     rows = json.loads((out / "here" / "report.json").read_text())["samples"]
     publish(
         "prepare_again",

@@ -58,12 +58,10 @@ def main(argv: list[str] | None = None) -> None:
         step = sharded_step(networks, plugin, processes=processes, frames=FRAMES, side=side)
         share = (counts.trained + counts.frozen) / processes
         checks += [
+            Check(f"parameters held of 1/{processes}", step.parameters / share, low=0.99, high=1.01),
             Check(
-                name=f"parameters held of 1/{processes}", value=step.parameters / share, low=0.99, high=1.01
-            ),
-            Check(
-                name=f"optimiser states held of 1/{processes}",
-                value=step.optimiser_states * processes / (2 * counts.trained),
+                f"optimiser states held of 1/{processes}",
+                step.optimiser_states * processes / (2 * counts.trained),
                 low=0.99,
                 high=1.01,
             ),

@@ -104,20 +104,16 @@ def main(argv: list[str] | None = None) -> None:
     }
     checks = [
         Check(
-            name="time over diffusers' UNet without audio",
-            value=fastest[OURS] / fastest[STOCK],
-            high=MAX_RATIO_TO_STOCK,
+            "time over diffusers' UNet without audio", fastest[OURS] / fastest[STOCK], high=MAX_RATIO_TO_STOCK
         ),
         Check(
-            name="gain over the network written plainly, context per pixel",
-            value=fastest[PLAIN] / fastest[OURS],
+            "gain over the network written plainly, context per pixel",
+            fastest[PLAIN] / fastest[OURS],
             low=MIN_GAIN_OVER_PER_PIXEL,
         ),
-        Check(name="its largest difference", value=difference, high=MAX_DIFFERENCE),
-        Check(
-            name="sequential over batched activations", value=sequential / batched, high=MAX_SEQUENTIAL_MEMORY
-        ),
-        Check(name="their largest difference", value=guided_difference, high=MAX_DIFFERENCE),
+        Check("its largest difference", difference, high=MAX_DIFFERENCE),
+        Check("sequential over batched activations", sequential / batched, high=MAX_SEQUENTIAL_MEMORY),
+        Check("their largest difference", guided_difference, high=MAX_DIFFERENCE),
     ]
     publish("unet_speed", arguments.out, rows=rows, summary=summary, checks=checks)
 

@@ -12,11 +12,7 @@ from sonimate.clock import VIDEO_FRAMES_PER_LATENT
 from sonimate.configs import MotionOptions, SamplingOptions
 from sonimate.diffusion.plan import independent_windows
 from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation
-from sonimate.evaluate.generation import (
-    GeneratedMotion,
-    generate_motion,
-    portrait_from_pixels,
-)
+from sonimate.evaluate.generation import GeneratedMotion, generate_motion, portrait_from_pixels
 from sonimate.evaluate.lips import Clip
 from sonimate.footage.bucket_labels import bucket_labels
 from sonimate.pipeline import SonicPipeline

@@ -15,9 +15,10 @@ import numpy as np
 
 from sonimate.clock import SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
-from sonimate.evaluate.generation import track_video
+from sonimate.evaluate.face_curves import face_curves
 from sonimate.evaluate.lips import Clip
 from sonimate.face.mesh import FaceMesh
+from sonimate.face.tracking import video_landmarks
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import prepare
@@ -77,7 +78,7 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
     mesh = FaceMesh(num_threads=1)
     clips = []
     for name in names or accepted_names(folder):
-        curves = track_video(videos[name], mesh)
+        curves = face_curves(video_landmarks(videos[name], mesh))
         count = len(curves) * SAMPLES_PER_VIDEO_FRAME
         sound = read_audio(videos[name]).samples[:count]
         sound = np.pad(sound, (0, count - len(sound)))

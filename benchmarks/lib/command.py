@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).parents[2]
 EXAMPLES = REPOSITORY / "examples"
@@ -28,3 +32,9 @@ def add_speech(parser: argparse.ArgumentParser, *, seconds: float) -> None:
 def add_model(parser: argparse.ArgumentParser) -> None:
     """The option --model."""
     parser.add_argument("--model", default="compact", help="bundled name or model folder; default compact")
+
+
+def run_json(*arguments: object) -> dict[str, Any]:
+    """What Python, run with these arguments in a process of its own, prints as JSON."""
+    line = [sys.executable, *map(str, arguments)]
+    return json.loads(subprocess.run(line, check=True, stdout=subprocess.PIPE, text=True).stdout)

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
 from typing import Any
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True)
 class Check:
     """A measured value and the range it should lie in (inclusive; an open side is infinite)."""
 
     name: str
     value: float
+    _: KW_ONLY
     low: float = float("-inf")
     high: float = float("inf")
 

@@ -64,11 +64,11 @@ def lip_checks(summary: dict[str, float]) -> list[Check]:
     """The summary against its targets."""
     low, high = AMPLITUDE_RATIO
     return [
-        Check(name="mean r", value=summary["mean r"], low=MIN_LIP_R),
-        Check(name="median |lag| in ms", value=summary["median |lag_ms|"], high=MAX_LAG_MS),
-        Check(name="mean amplitude ratio", value=summary["mean amplitude"], low=low, high=high),
-        Check(name="mean r, shuffled sound", value=summary["mean shuffled_r"], high=MAX_SHUFFLED_R),
-        Check(name="seconds of footage", value=summary["footage seconds"], low=MIN_FOOTAGE_SECONDS),
+        Check("mean r", summary["mean r"], low=MIN_LIP_R),
+        Check("median |lag| in ms", summary["median |lag_ms|"], high=MAX_LAG_MS),
+        Check("mean amplitude ratio", summary["mean amplitude"], low=low, high=high),
+        Check("mean r, shuffled sound", summary["mean shuffled_r"], high=MAX_SHUFFLED_R),
+        Check("seconds of footage", summary["footage seconds"], low=MIN_FOOTAGE_SECONDS),
     ]
 
 
@@ -77,20 +77,16 @@ def life_checks(tracked: LifeScore, real: float) -> list[Check]:
     low, high = BLINKS_PER_MINUTE
     name = tracked.source
     return [
-        Check(name=f"{name}, blinks a minute", value=tracked.blinks_per_minute, low=low, high=high),
-        Check(name=f"{name}, head rotation in degrees", value=tracked.head_degrees, low=MIN_HEAD_DEGREES),
-        Check(name=f"{name}, drift in degrees", value=tracked.drift_degrees, high=MAX_DRIFT_DEGREES),
-        Check(name=f"{name}, drift in face heights", value=tracked.drift_heights, high=MAX_DRIFT_HEIGHTS),
+        Check(f"{name}, blinks a minute", tracked.blinks_per_minute, low=low, high=high),
+        Check(f"{name}, head rotation in degrees", tracked.head_degrees, low=MIN_HEAD_DEGREES),
+        Check(f"{name}, drift in degrees", tracked.drift_degrees, high=MAX_DRIFT_DEGREES),
+        Check(f"{name}, drift in face heights", tracked.drift_heights, high=MAX_DRIFT_HEIGHTS),
         Check(
-            name=f"{name}, acceleration over that of real clips",
-            value=tracked.acceleration / real,
+            f"{name}, acceleration over that of real clips",
+            tracked.acceleration / real,
             high=MAX_ACCELERATION_RATIO,
         ),
-        Check(
-            name=f"{name}, mouth opening in silence",
-            value=tracked.silent_opening,
-            high=MAX_SILENT_OPENING,
-        ),
+        Check(f"{name}, mouth opening in silence", tracked.silent_opening, high=MAX_SILENT_OPENING),
     ]
 
 
@@ -105,29 +101,27 @@ def control_checks(scores: Sequence[ControlScore]) -> list[Check]:
         change = abs(getattr(high, name) - getattr(low, name))
         checks = [
             Check(
-                name="head movement at --head-motion 64 over 16",
-                value=high.head_degrees / low.head_degrees,
+                "head movement at --head-motion 64 over 16",
+                high.head_degrees / low.head_degrees,
                 low=MIN_HEAD_MOTION_GAIN,
             ),
-            Check(name=f"change of {name} from 16 to 64", value=change, high=MAX_CONTROL_R_CHANGE),
+            Check(f"change of {name} from 16 to 64", change, high=MAX_CONTROL_R_CHANGE),
         ]
     if {64.0, 128.0} <= set(head):
         gain = head[128.0].head_degrees / head[64.0].head_degrees
-        checks.append(
-            Check(name="head movement at --head-motion 128 over 64", value=gain, low=MIN_CONTROL_GAIN)
-        )
+        checks.append(Check("head movement at --head-motion 128 over 64", gain, low=MIN_CONTROL_GAIN))
     if len(head) > 1:
         degrees = [score.head_degrees for score in head.values()]
         growth = min(later - earlier for earlier, later in pairwise(degrees))
         name = "least growth of head rotation between two values of --head-motion, degrees"
-        checks.append(Check(name=name, value=growth, low=0.0))
+        checks.append(Check(name, growth, low=0.0))
     for control, quantity in (("expression", "expression"), ("audio_guidance", "mouth")):
         series = [getattr(score, quantity) for score in by_control[control]]
         if len(series) > 1:
             values = [score.value for score in by_control[control]]
             gain, order = series[-1] / series[0], rank_correlation(values, series)
             checks += [
-                Check(name=f"{quantity}, last over first {control}", value=gain, low=MIN_CONTROL_GAIN),
-                Check(name=f"ranks of {quantity} and {control}", value=order, low=MIN_CONTROL_RANK),
+                Check(f"{quantity}, last over first {control}", gain, low=MIN_CONTROL_GAIN),
+                Check(f"ranks of {quantity} and {control}", order, low=MIN_CONTROL_RANK),
             ]
     return checks

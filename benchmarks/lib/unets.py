@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
+from typing import TypeVar
 from unittest.mock import patch
 
 import torch
@@ -11,6 +14,7 @@ from sonimate.clock import LATENT_FPS
 from sonimate.models.unet import UNetConfig
 from sonimate.types import Conditions
 
+Network = TypeVar("Network", bound=nn.Module)
 BRANCHES, TOKENS = 3, 32
 """Guidance branches in one call, and audio tokens a frame."""
 
@@ -75,3 +79,19 @@ def stock_inputs(inputs: dict[str, Tensor]) -> dict:
 
 def parameters(network: nn.Module) -> int:
     return sum(parameter.numel() for parameter in network.parameters())
+
+
+def filled(build: Callable[[], Network]) -> Network:
+    """A network with random weights that keep the variance of its inputs. The libraries' own initialisation
+    of large ones would take minutes."""
+    random = torch.Generator().manual_seed(0)
+    with torch.device("meta"):
+        network = build()
+    network.to_empty(device="cpu").eval().requires_grad_(False)
+    for name, parameter in network.named_parameters():
+        if parameter.ndim > 1:
+            bound = math.sqrt(3 / parameter[0].numel())
+            parameter.uniform_(-bound, bound, generator=random)
+        else:
+            parameter.fill_(1.0 if name.endswith("weight") else 0.0)
+    return network

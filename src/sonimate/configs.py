@@ -4,31 +4,24 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, get_args
 
 from sonimate.clock import LATENT_FPS, VIDEO_FPS
 from sonimate.errors import OptionOutOfRange
 
 Ramp = float | tuple[float, float]
 """A constant, or the values at the first and last denoising step with linear interpolation between them."""
-
 MAX_BUCKET = 128.0
 """The liveliest motion bucket; clips above it are not trained on (paper section 3.2)."""
-
 MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
 """Range of a picture's size: the longer side for the compact model, the shorter side for the full one."""
-
 DEFAULT_IMAGE_SIZE_PX = 512
 """Shorter side of the full model's frames; the reference implementation's setting."""
-
 FRAME_RATES = (VIDEO_FPS, LATENT_FPS)
 """Frames a second that a video may have."""
-
 REFERENCE_SEED = 72_589
 """The reference implementation's default seed."""
-
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
-
 WindowStrategy = Literal["shift", "overlap", "motion-frames", "independent"]
 
 
@@ -42,82 +35,60 @@ class SamplingOptions:
 
     steps: int = 25
     """Euler steps; the reference implementation's setting."""
-
     seed: int | None = None
     """Of the initial noise and the blinks. None: the pipeline derives one from the portrait and the sound
     (`sonimate.inputs.derived_seed`), or takes REFERENCE_SEED where as_reference is set."""
-
     image_guidance: Ramp = 2.0
     """r_i, NOTES 4.6: guidance scale of the portrait; 1 is no guidance."""
-
     audio_guidance: Ramp = 7.5
     """r_a, NOTES 4.6: guidance scale of the voice; 0 ignores the voice."""
-
     dynamic_scale: float = 1.0
     """beta, NOTES 4.9: multiplies the predicted motion buckets, not those that MotionOptions fixes; 0.5 mild,
     1 moderate, 2 intense."""
-
     windows: WindowStrategy = "shift"
     """How a long video is divided into windows: the time-aware position shift (paper alg. 1) or a baseline of
     paper table 4."""
-
     window_frames: int = 25
     """Latent frames of one UNet call; Stable Video Diffusion XT was trained with 25."""
-
     shift_offset: int = 7
     """alpha, paper alg. 1: latent frames by which the windows move after each step. 7 and 25 have no common
     factor, so every frame comes to every place of a window."""
-
     overlap: int = 0
     """Latent frames that neighbouring windows share, or the motion frames of that baseline; 0 for "shift"."""
-
     sigma_max: float = 700.0
     """First noise level: so high that the noise hides the frames completely."""
-
     sigma_min: float = 0.002
     """Last noise level before zero: too low to be seen."""
-
     rho: float = 7.0
     """Spacing of the noise levels (Karras et al. 2022, table 1): 7 puts most steps at low noise."""
-
     strength: float = 1.0
     """Share of the steps that is computed, the last ones. Below 1 sampling starts from the noised
     portrait."""
-
     initial_temperature: float = 1.0
     """Factor on the initial noise. Below 1 gives less variety and motion closer to the mean."""
-
     windows_per_batch: int = 1
     """Windows in one UNet call. On a CPU, 1 is fastest: with 4, a UNet of 2 M parameters took 20 % longer."""
-
     batch_branches: bool = True
     """All guidance branches in one UNet call. False needs less memory, and was as fast on a CPU."""
-
     guidance_interval: tuple[float, float] | None = None
     """Guide only at noise levels between these two (lowest, highest sigma); at others only the branch with
     portrait and voice is computed. Faster, other videos (Kynkäänniemi et al. 2024)."""
-
     reuse: int = 1
     """Steps that share the deep levels' features, computed at the first of them. Faster, other videos (Ma et
     al. 2023)."""
-
     as_reference: bool = False
     """Sound in separate pieces of 30 s, a last window that wraps into the first frames, unbounded motion
     buckets, frame count, decoding and the order of random numbers as in the reference implementation, to
     compare with its videos."""
-
     decode_chunk: int | None = None
     """Full model: frames decoded at once; memory grows with it. None: as in SEAMLESS_DECODE, or in
     REFERENCE_DECODE if as_reference is set. The overlap of smaller chunks shrinks with them."""
 
     def __post_init__(self) -> None:
-        positive = (
-            *(self.steps, self.window_frames, self.windows_per_batch, self.reuse),
-            *(self.sigma_min, self.rho),
-        )
+        positive = "steps, window_frames, windows_per_batch, reuse, sigma_min, rho"
         low, high = self.guidance_interval or (0.0, math.inf)
         in_range = {
-            "steps, window_frames, windows_per_batch, reuse, sigma_min, rho": min(positive) > 0,
+            positive: min(getattr(self, name) for name in positive.split(", ")) > 0,
             "guidance_interval": 0 <= low < high,
             "sigma_max": self.sigma_min < self.sigma_max < math.inf,
             "strength": 0 < self.strength <= 1,
@@ -126,18 +97,14 @@ class SamplingOptions:
             "decode_chunk": self.decode_chunk is None or self.decode_chunk > 0,
             "overlap": 0 <= self.overlap < self.window_frames,
             "initial_temperature": 0 <= self.initial_temperature < math.inf,
-            "windows": self.windows in ("shift", "overlap", "motion-frames", "independent"),
+            "windows": self.windows in get_args(WindowStrategy),
             "image_guidance, audio_guidance": all(
-                math.isfinite(value)
-                for ramp in (self.image_guidance, self.audio_guidance)
-                for value in ends_of(ramp)
+                map(math.isfinite, (*ends_of(self.image_guidance), *ends_of(self.audio_guidance)))
             ),
         }
         wrong = [names for names, right in in_range.items() if not right]
         if wrong:
-            values = ", ".join(
-                f"{name} = {getattr(self, name)!r}" for names in wrong for name in names.split(", ")
-            )
+            values = ", ".join(f"{name} = {getattr(self, name)!r}" for name in ", ".join(wrong).split(", "))
             raise OptionOutOfRange(f"Out of range among {values}; see sonimate.configs.SamplingOptions.")
         if self.windows in ("overlap", "motion-frames") and self.overlap == 0:
             raise OptionOutOfRange(f"windows = {self.windows!r} needs overlap above 0; the paper takes 8.")
@@ -188,13 +155,10 @@ class DecodeOptions:
 
     fps: float = VIDEO_FPS
     """Frames a second: 25, or 12.5, one for each latent."""
-
     seed: int = 0
     """Of the compact model's blinks."""
-
     chunk_frames: int = 16
     """Frames decoded at once. More need more memory; fewer need more time at the same overlap."""
-
     overlap_frames: int = 10
     """Frames that two neighbouring chunks both decode. Each is taken from the chunk in which it is farther
     from the ends. With 5 frames on each side of a seam, the picture changes there by less than rounding to 8
@@ -222,7 +186,6 @@ def ends_of(ramp: Ramp) -> tuple[float, float]:
 
 FULL = SamplingOptions()
 """Released weights: NOTES 4.4-4.7."""
-
 COMPACT = replace(
     FULL,
     steps=8,  # as good on held-out mouths as 12; with 6 and 4, correlation and amplitude are lower

@@ -6,13 +6,15 @@ from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.codecs.mesh.codec import MeshCodec
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.face.canonical import canonical_vertices, mirror_partners
 from sonimate.face.mesh import FaceMesh, landmark_box
-from sonimate.face.pose import Pose, rotation_matrix, to_image
+from sonimate.face.pose import Pose, fit_pose, relative_motion, rotation_matrix, to_canonical, to_image
 from sonimate.inputs import read_portrait
 from sonimate.types import Face, Portrait
 
@@ -29,6 +31,13 @@ def mesh() -> FaceMesh:
 def codec() -> MeshCodec:
     """The bundled model's codec."""
     return load_mesh_codec(BUNDLED / "compact" / "codec")
+
+
+def encode(mesh_codec: MeshCodec, landmarks: np.ndarray, reference: np.ndarray) -> Tensor:
+    """Latents of tracked landmarks (n, 478, 3) px, with the motion against `reference` (478, 3)."""
+    pose, still = fit_pose(landmarks), fit_pose(reference[None])
+    change = to_canonical(landmarks, pose) - to_canonical(reference[None], still)
+    return mesh_codec.to_latents(Motion(mesh_codec.project(change), relative_motion(pose, still)))
 
 
 @lru_cache(maxsize=8)

@@ -16,14 +16,14 @@ BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 
 
 def test_checks_include_their_bounds():
-    assert Check(name="x", value=0.4, low=0.4).met
-    assert not Check(name="x", value=0.51, high=0.5).met
-    assert not Check(name="x", value=float("nan"), low=0.4).met
-    assert str(Check(name="x", value=0.3, low=0.4)) == "MISSED x: 0.3 (at least 0.4)"
+    assert Check("x", 0.4, low=0.4).met
+    assert not Check("x", 0.51, high=0.5).met
+    assert not Check("x", float("nan"), low=0.4).met
+    assert str(Check("x", 0.3, low=0.4)) == "MISSED x: 0.3 (at least 0.4)"
 
 
 def test_reports_are_printed_and_written_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    check = Check(name="speed", value=2.0, high=2.5)
+    check = Check("speed", 2.0, high=2.5)
     path = publish("name", tmp_path / "new", rows=[{"clip": "a", "r": 0.5}], checks=[check])
     report = json.loads(path.read_text())
     assert report["rows"] == [{"clip": "a", "r": 0.5}]

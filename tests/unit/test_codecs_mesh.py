@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from faces import NAMES, canonical_landmarks, codec, example, poses
+from faces import NAMES, canonical_landmarks, codec, encode, example, poses
 
 from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
 from sonimate.codecs.mesh.codec import fit_codec
@@ -93,9 +93,10 @@ def test_encoding_is_free_of_pose_and_size():
     )
     displacement -= displacement[:1]
     pose = poses(6, rng, turn=0.2)
-    latents = codec().encode(canonical_landmarks(pose, displacement), canonical_landmarks(pose[:1])[0])
+    latents = encode(codec(), canonical_landmarks(pose, displacement), canonical_landmarks(pose[:1])[0])
     still = poses(1, rng, turn=0.2)
-    unturned = codec().encode(
+    unturned = encode(
+        codec(),
         np.concatenate([canonical_landmarks(still, one) for one in displacement]),
         canonical_landmarks(still)[0],
     )
@@ -197,7 +198,7 @@ def test_fitting_finds_the_expressions_that_clips_show():
     fitted = fit_codec(tracks, components=5)
     held = (ways.reshape(5, -1) @ fitted.basis.reshape(5, -1).T) ** 2
     assert held.sum(1).min() > 0.95
-    latents = torch.cat([fitted.encode(track, track[30]) for track in tracks])
+    latents = torch.cat([encode(fitted, track, track[30]) for track in tracks])
     rms = latents.unflatten(1, (-1, 1)).square().mean((0, 2, 3, 4)).sqrt()
     assert rms[EXPRESSION_CHANNELS:].median() == pytest.approx(1.4, abs=0.4)  # against a moving frame: sqrt 2
     assert 0.7 < rms[:EXPRESSION_CHANNELS].square().mean().sqrt() < 2.0

@@ -8,7 +8,7 @@ import pytest
 from lib.targets import lip_checks
 from sonimate.errors import OptionOutOfRange
 from sonimate.evaluate.curves import correlation
-from sonimate.evaluate.lips import LipScore, fit_length, pairing, shift_half, summarise
+from sonimate.evaluate.lips import LipScore, pairing, shift_half, summarise
 
 
 def test_nobody_gets_their_own_sound_or_that_of_their_own_speaker():
@@ -32,11 +32,6 @@ def test_a_shift_by_half_its_length_keeps_the_sound_but_breaks_the_sync():
     shifted = shift_half(envelope)
     assert np.array_equal(np.sort(shifted), np.sort(envelope))
     assert abs(correlation(shifted, envelope)) < 0.2
-
-
-def test_sounds_are_trimmed_or_repeated_to_length():
-    assert fit_length(np.arange(3.0), 7).tolist() == [0, 1, 2, 0, 1, 2, 0]
-    assert fit_length(np.arange(9.0), 4).tolist() == [0, 1, 2, 3]
 
 
 def score(**changes: float) -> LipScore:

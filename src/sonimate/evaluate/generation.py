@@ -77,19 +77,14 @@ def render_and_track(
     """Animate a picture at its own size, write `video` (mp4), read it back and track it like any other video.
 
     pixels: uint8 (h, w, 3). The portrait and the sound stay beside the video as png and wav.
-    Raises the pipeline's errors and those of `track_video`.
+    Raises the pipeline's errors and those of `video_landmarks`.
     """
     video.parent.mkdir(parents=True, exist_ok=True)
     portrait, sound = video.with_suffix(".png"), video.with_suffix(".wav")
     write_png(portrait, pixels)
     write_wav(sound, waveform)
     animation = pipeline.animate(portrait, sound, sampling=sampling, size=max(pixels.shape[:2]))
-    return track_video(animation.save(video), FaceMesh(num_threads=1))
-
-
-def track_video(video: Path, mesh: FaceMesh) -> FaceCurves:
-    """Curves of the largest face in a video file. Raises UnusableClip and the media errors."""
-    return face_curves(video_landmarks(video, mesh))
+    return face_curves(video_landmarks(animation.save(video), FaceMesh(num_threads=1)))
 
 
 def portrait_from_pixels(pixels: np.ndarray) -> Portrait:

@@ -48,14 +48,11 @@ class FaceIdentity:
         size = (CROP_PX, CROP_PX)
         interpolation = cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR
         crop = cv2.warpAffine(pixels, shift, size, flags=interpolation, borderMode=cv2.BORDER_REPLICATE)
-        found = self._detect(crop)
-        middle = self._dlib.point(CROP_PX // 2, CROP_PX // 2)
-        box = next((one for one in found if one.contains(middle)), self._box(face, shift))
-        return np.array(self._network.compute_face_descriptor(crop, self._points(crop, box)))
-
-    def _box(self, face: Face, shift: np.ndarray) -> Any:
         corners = np.array(face.box).reshape(2, 2) @ shift[:, :2].T + shift[:, 2]
-        return self._dlib.rectangle(*(round(value) for value in corners.ravel()))
+        own = self._dlib.rectangle(*(round(value) for value in corners.ravel()))
+        middle = self._dlib.point(CROP_PX // 2, CROP_PX // 2)
+        box = next((found for found in self._detect(crop) if found.contains(middle)), own)
+        return np.array(self._network.compute_face_descriptor(crop, self._points(crop, box)))
 
 
 def models_folder() -> Path:

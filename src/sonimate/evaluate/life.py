@@ -50,7 +50,8 @@ def measure_life(source: str, curves: FaceCurves, speech_seconds: float) -> Life
     """Score a face that speaks for `speech_seconds` and is then silent until its last frame."""
     speaking = curves[: round(speech_seconds * VIDEO_FPS)]
     resting = curves[round((speech_seconds + SETTLING_SECONDS) * VIDEO_FPS) :]
-    turned, moved = drift(speaking.rotation), drift(speaking.translation)
+    drift_degrees, slope_degrees = drift(speaking.rotation)
+    drift_heights, slope_heights = drift(speaking.translation)
     return LifeScore(
         source=source,
         seconds=len(speaking) / VIDEO_FPS,
@@ -58,10 +59,10 @@ def measure_life(source: str, curves: FaceCurves, speech_seconds: float) -> Life
         blinks_per_minute=blinks_per_minute(speaking.eyes),
         head_degrees=spread(speaking.rotation),
         head_heights=spread(speaking.translation),
-        drift_degrees=turned.change,
-        drift_heights=moved.change,
-        slope_degrees=turned.slope_per_minute,
-        slope_heights=moved.slope_per_minute,
+        drift_degrees=drift_degrees,
+        drift_heights=drift_heights,
+        slope_degrees=slope_degrees,
+        slope_heights=slope_heights,
         acceleration=median_acceleration(speaking.points),
         silent_opening=float(resting.mouth.mean()),
     )

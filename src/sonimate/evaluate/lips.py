@@ -78,54 +78,48 @@ def score_clips(
     *,
     sampling: SamplingOptions | None = None,
 ) -> Iterator[LipScore]:
-    """Animate every clip with its own sound and with both controls; the videos stay in `folder`.
+    """Animate every clip with its own sound, with the sound of another clip and with its own shifted by half
+    its length; the videos stay in `folder`.
 
     pipeline_for: gives the model that was not trained on a clip. Raises OptionOutOfRange when all clips are
     of one speaker, and the errors of `render_and_track`.
     """
     for clip, other in zip(clips, pairing([clip.speaker for clip in clips]), strict=True):
-        yield score_clip(clip, clips[other], pipeline_for(clip), folder, sampling=sampling)
-
-
-def score_clip(
-    clip: Clip, other: Clip, pipeline: SonicPipeline, folder: Path, *, sampling: SamplingOptions | None = None
-) -> LipScore:
-    """One clip with its own sound, with the sound of `other` and with its own sound shifted by half its
-    length, all three with one seed."""
-    samples, real = clip.waveform.samples, clip.curves
-    portrait = portrait_from_pixels(clip.pixels)
-    sampling = pipeline.seeded(portrait, clip.waveform, sampling)
-    sounds = {
-        "own": samples,
-        "shuffled": fit_length(other.waveform.samples, len(samples)),
-        "shifted": shift_half(samples),
-    }
-    tracked = {
-        kind: render_and_track(
-            pipeline,
-            clip.pixels,
-            Waveform(sound, clip.waveform.rate_hz),
-            folder / f"{clip.key}.{kind}.mp4",
-            sampling=sampling,
+        samples, real = clip.waveform.samples, clip.curves
+        portrait = portrait_from_pixels(clip.pixels)
+        pipeline = pipeline_for(clip)
+        options = pipeline.seeded(portrait, clip.waveform, sampling)  # one seed for all three sounds
+        sounds = {
+            "own": samples,
+            "shuffled": np.resize(clips[other].waveform.samples, len(samples)),
+            "shifted": shift_half(samples),
+        }
+        tracked = {
+            kind: render_and_track(
+                pipeline,
+                clip.pixels,
+                Waveform(sound, clip.waveform.rate_hz),
+                folder / f"{clip.key}.{kind}.mp4",
+                sampling=options,
+            )
+            for kind, sound in sounds.items()
+        }
+        own, lag = tracked["own"], best_lag(tracked["own"].mouth, real.mouth)
+        motion = generate_motion(pipeline, portrait, clip.waveform, sampling=options).curves
+        yield LipScore(
+            clip=clip.name,
+            seconds=clip.seconds,
+            r=correlation(own.mouth, real.mouth),
+            lag_ms=lag.milliseconds,
+            best_r=lag.r,
+            amplitude=amplitude_ratio(own.mouth, real.mouth),
+            shuffled_r=correlation(tracked["shuffled"].mouth, real.mouth),
+            shifted_r=correlation(tracked["shifted"].mouth, real.mouth),
+            strangers_r=correlation(np.resize(clips[other].curves.mouth, len(real)), real.mouth),
+            acceleration=median_acceleration(own.points) / median_acceleration(real.points),
+            motion_r=correlation(motion.mouth, own.mouth),
+            motion_amplitude=amplitude_ratio(motion.mouth, own.mouth),
         )
-        for kind, sound in sounds.items()
-    }
-    own, lag = tracked["own"], best_lag(tracked["own"].mouth, real.mouth)
-    motion = generate_motion(pipeline, portrait, clip.waveform, sampling=sampling).curves
-    return LipScore(
-        clip=clip.name,
-        seconds=clip.seconds,
-        r=correlation(own.mouth, real.mouth),
-        lag_ms=lag.milliseconds,
-        best_r=lag.r,
-        amplitude=amplitude_ratio(own.mouth, real.mouth),
-        shuffled_r=correlation(tracked["shuffled"].mouth, real.mouth),
-        shifted_r=correlation(tracked["shifted"].mouth, real.mouth),
-        strangers_r=correlation(fit_length(other.curves.mouth, len(real)), real.mouth),
-        acceleration=median_acceleration(own.points) / median_acceleration(real.points),
-        motion_r=correlation(motion.mouth, own.mouth),
-        motion_amplitude=amplitude_ratio(motion.mouth, own.mouth),
-    )
 
 
 def summarise(scores: Sequence[LipScore]) -> dict[str, float]:
@@ -184,8 +178,3 @@ def pairing(speakers: Sequence[str]) -> list[int]:
 def shift_half(samples: np.ndarray) -> np.ndarray:
     """A sound (n,) shifted circularly by half its length: same voice, same words, wrong time."""
     return np.roll(samples, len(samples) // 2)
-
-
-def fit_length(samples: np.ndarray, count: int) -> np.ndarray:
-    """Samples (n,) cut to `count`, or repeated until there are as many: (count,)."""
-    return np.resize(samples, count)

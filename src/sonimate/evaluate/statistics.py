@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
@@ -18,15 +17,6 @@ MAX_BLINK_FRAMES = 15
 """0.6 s. Blinks last 0.1 to 0.4 s; eyes closed for longer do not count."""
 DRIFT_FRAMES = 125
 """Frames at the start and at the end that `drift` compares: five seconds."""
-
-
-@dataclass(frozen=True)
-class Drift:
-    """change: distance of the mean of the last five seconds from the mean of the first five.
-    slope_per_minute: length of the least-squares slope."""
-
-    change: float
-    slope_per_minute: float
 
 
 def blink_frames(eyes: np.ndarray) -> list[int]:
@@ -60,15 +50,15 @@ def spread(values: np.ndarray) -> float:
     return float(np.sqrt(values.var(0).sum()))
 
 
-def drift(values: np.ndarray) -> Drift:
-    """How far a curve (n, d) is from its start at its end: see `Drift`. Curves under ten seconds are compared
-    by halves."""
+def drift(values: np.ndarray) -> tuple[float, float]:
+    """Of a curve (n, d): the distance of the mean of its last five seconds from that of its first five (of
+    its halves under ten seconds), and the length of its least-squares slope a minute."""
     span = min(DRIFT_FRAMES, len(values) // 2)
     change = values[-span:].mean(0) - values[:span].mean(0)
     minutes = np.arange(len(values)) / VIDEO_FPS / 60
     centred = minutes - minutes.mean()
     slope = centred @ values / (centred @ centred)
-    return Drift(float(np.linalg.norm(change)), float(np.linalg.norm(slope)))
+    return float(np.linalg.norm(change)), float(np.linalg.norm(slope))
 
 
 def accelerations(points: np.ndarray) -> np.ndarray:

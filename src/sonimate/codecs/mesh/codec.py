@@ -93,12 +93,6 @@ class MeshCodec:
     def latent_shape(self) -> tuple[int, int, int]:
         return 3 * PATCH**2 + MOTION, GRID // PATCH, GRID // PATCH
 
-    def measure(self, landmarks: np.ndarray, reference: np.ndarray) -> Motion:
-        """Motion of tracked `landmarks` (n, 478, 3) px against one `reference` frame (478, 3) px."""
-        pose, still = fit_pose(landmarks), fit_pose(reference[None])
-        change = to_canonical(landmarks, pose) - to_canonical(reference[None], still)
-        return Motion(self.project(change), relative_motion(pose, still))
-
     def project(self, displacement: np.ndarray) -> np.ndarray:
         """Vertex displacements (n, 478, 3) cm -> basis coefficients (n, k)."""
         return displacement.reshape(len(displacement), -1) @ self.basis.reshape(len(self.basis), -1).T
@@ -121,10 +115,6 @@ class MeshCodec:
         field = F.pixel_shuffle(patches, PATCH).flatten(1).double().numpy()
         head = planes.mean((2, 3)).double().numpy() * self.motion_std
         return Motion(field @ self._read, head)
-
-    def encode(self, landmarks: np.ndarray, reference: np.ndarray) -> Tensor:
-        """Tracked landmarks (n, 478, 3) px -> latents (n, 18, 8, 8) against `reference` (478, 3)."""
-        return self.to_latents(self.measure(landmarks, reference))
 
     def reference_latents(self, landmarks: np.ndarray) -> Tensor:
         """Landmarks (478, 3) px of the reference -> (18, 8, 8): how its expression, with the mouth closed,

@@ -116,8 +116,8 @@ class MouthInterior:
             teeth = self._tooth_colour(x, depth, 1.0) * (TEETH_SHADE + (1 - TEETH_SHADE) * light)[..., None]
             colour = _mix(colour, teeth, upper)
         else:
-            places = self._plane.to_image(plane, window)
-            own = sample_at(self._own, places, interpolation=cv2.INTER_LINEAR, border=cv2.BORDER_REPLICATE)
+            places = self._plane.from_canonical(*plane.to_canonical(window))
+            own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
         return colour
 

@@ -40,7 +40,3 @@ class FacePlane:
         """Pixels (h, w, 2) float32 of canonical positions."""
         a, b = self.linear.astype(np.float32), self.offset.astype(np.float32)
         return np.stack([a[0, 0] * x + a[0, 1] * y + b[0], a[1, 0] * x + a[1, 1] * y + b[1]], axis=-1)
-
-    def to_image(self, other: FacePlane, window: tuple[int, int, int, int]) -> np.ndarray:
-        """For each pixel of a window of `other`'s image, its place (h, w, 2) in this plane's image."""
-        return self.from_canonical(*other.to_canonical(window))

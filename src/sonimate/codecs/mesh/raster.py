@@ -34,8 +34,7 @@ def inverse_map(
     """
     x0, y0, x1, y1 = window
     width, height = -(-(x1 - x0) // step), -(-(y1 - y0) // step)
-    order = np.argsort(-depth[triangles].mean(1), kind="stable")
-    triangles = triangles[order]
+    triangles = triangles[np.argsort(-depth[triangles].mean(1), kind="stable")]
     corner = np.array([x0, y0]) + (step - 1) / 2
     local = (target - corner) / step
     triangles = triangles[_altitudes(local[triangles]) > SLIVER_PX]
@@ -70,7 +69,10 @@ def _affine(target: np.ndarray, source: np.ndarray) -> np.ndarray:
 
 
 def sample_at(
-    image: np.ndarray, places: np.ndarray, *, interpolation: int = cv2.INTER_CUBIC, border: int
+    image: np.ndarray,
+    places: np.ndarray,
+    interpolation: int = cv2.INTER_CUBIC,
+    border: int = cv2.BORDER_REFLECT_101,
 ) -> np.ndarray:
     """Colours (h, w, c) of an image at `places` (h, w, 2) float32 px; beyond its edge as cv2's `border`."""
     return cv2.remap(image, places, _NO_SECOND_MAP, interpolation, borderMode=border)

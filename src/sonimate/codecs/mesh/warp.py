@@ -45,8 +45,8 @@ class PortraitWarp:
         self._height, self._width = self._pixels.shape[:2]
         self.pose = fit_pose(landmarks[None])
         up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
-        self._seen = seen_triangles(landmarks)
-        self._oval = face_outline(landmarks, self._seen)
+        seen = seen_triangles(landmarks)
+        self._oval = face_outline(landmarks, seen)
         up = up / np.linalg.norm(up)
         self._rings = build_rings(landmarks[self._oval, :2], up, self._width, self._height)
         landmarks = _without_steep_sides(landmarks)
@@ -55,7 +55,10 @@ class PortraitWarp:
         ring_landmarks = np.column_stack([self._rings.points, ring_depth])
         self._ring_vertices = to_canonical(ring_landmarks[None], self.pose)
         self._ring_depth = ring_depth + np.ptp(landmarks[:, 2])
-        self._skin, self._everything = self._triangle_sets()
+        opening = np.any([np.isin(seen, c).all(1) for c in (LIPS_INNER, RIGHT_EYE, LEFT_EYE)], axis=0)
+        self._skin = seen[~opening]
+        ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
+        self._everything = np.concatenate([seen, ring_ids[self._rings.triangles]])
         self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
         self._window = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
         x0, y0, x1, y1 = self._window
@@ -66,15 +69,6 @@ class PortraitWarp:
             self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
         )
 
-    def _triangle_sets(self) -> tuple[np.ndarray, np.ndarray]:
-        """Triangles of the skin (without those that span mouth and eye openings), and all with the rings."""
-        triangles = self._seen
-        opening = np.zeros(len(triangles), bool)
-        for contour in (LIPS_INNER, RIGHT_EYE, LEFT_EYE):
-            opening |= np.isin(triangles, contour).all(1)
-        ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
-        return triangles[~opening], np.concatenate([triangles, ring_ids[self._rings.triangles]])
-
     def resolve(self, expression: np.ndarray, head: np.ndarray) -> DrawnMotion:
         """The motion of n frames as `draw` shows it.
 
@@ -82,10 +76,6 @@ class PortraitWarp:
         head: (n, 6) head motion against the portrait, as in `relative_motion`.
         """
         return DrawnMotion(uncrossed(self.vertices + expression, self.vertices), self._damped(head))
-
-    def render(self, expression: np.ndarray, head: np.ndarray) -> np.ndarray:
-        """One frame, uint8 (h, w, 3), of an expression (478, 3) and a head motion (6,); see `resolve`."""
-        return self.draw(self.resolve(expression[None], np.asarray(head, np.float64)[None]))
 
     def draw(self, motion: DrawnMotion) -> np.ndarray:
         """The one frame of `motion`, uint8 (h, w, 3)."""
@@ -98,7 +88,7 @@ class PortraitWarp:
 
         frame = self._pixels.copy()
         x0, y0, x1, y1 = self._window
-        frame[y0:y1, x0:x1] = self._resample(self._flow(target, depth))
+        frame[y0:y1, x0:x1] = sample_at(self._pixels, self._flow(target, depth))
         for contour, iris in IRISES.items():
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
         self._draw_mouth(frame, moved, vertices, pose)
@@ -139,9 +129,6 @@ class PortraitWarp:
             np.copyto(flow[v0 - y0 : v1 - y0, u0 - x0 : u1 - x0], fine, where=on_skin[..., None])
         return flow
 
-    def _resample(self, flow: np.ndarray) -> np.ndarray:
-        return sample_at(self._pixels, flow, border=cv2.BORDER_REFLECT_101)
-
     def _draw_eye(
         self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose: Pose, gaze: np.ndarray
     ) -> None:
@@ -158,7 +145,7 @@ class PortraitWarp:
         away = ((x - iris[0] - gaze[0]) ** 2 + (y - iris[1] - gaze[1]) ** 2) / (radius**2 + 1e-6)
         turned = np.exp(-(away**2)).astype(np.float32)
         place = FacePlane.at(self.pose, z).from_canonical(x - turned * gaze[0], y - turned * gaze[1])
-        _blend(frame, window, self._resample(place.astype(np.float32)), coverage)
+        _blend(frame, window, sample_at(self._pixels, place.astype(np.float32)), coverage)
 
     def _draw_mouth(self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose: Pose) -> None:
         polygon = moved[list(LIPS_INNER), :2]
