@@ -1,10 +1,11 @@
-"""The working tree against an earlier commit, on this machine, with one interpreter and its packages:
+"""The working tree, or the commit of --to, against an earlier commit, with one interpreter and its packages:
 
 against.py COMMIT
 
 Time to import torch alone and SonicPipeline, start of `sonimate --help`, time and peak memory of the whole
-`sonimate animate`, lines and files of src, and where the videos of some seeds differ. Both trees are run by
-turns, through the command line only, each run in a process of its own.
+`sonimate animate`, lines and files of src, and where the videos of some seeds differ, also with the two
+fixes undone that changed every video after 77ee5c3. Both trees are run by turns, through the command line
+only, each run in a process of its own.
 """
 
 from __future__ import annotations
@@ -34,6 +35,8 @@ from sonimate.media.wav import write_wav
 from sonimate.types import Waveform
 
 BEFORE, AFTER = "before", "after"
+FORMER = Path(__file__).parent / "lib" / "former_behaviour.py"
+"""`sonimate` with the two fixes undone that change every video since 77ee5c3."""
 SEEDS = (1, 2, 3)
 TORCH, TORCH_UNCOLLECTED = "import torch", "import gc; gc.disable(); import torch"
 PIPELINE = "from sonimate import SonicPipeline"
@@ -99,6 +102,7 @@ class Difference:
 def main(argv: list[str] | None = None) -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("commit", help="what to compare with: any name of a commit that git knows")
+    parser.add_argument("--to", metavar="COMMIT", help="compare this commit; default the working tree")
     parser.add_argument("--portrait", type=Path, default=EXAMPLES / "portraits" / "astronaut_collins.jpg")
     parser.add_argument("--speech", type=Path, default=EXAMPLES / "speech" / "librivox_ss_0890.wav")
     parser.add_argument("--seconds", type=float, default=2.0, help="of speech; default 2")
@@ -108,7 +112,8 @@ def main(argv: list[str] | None = None) -> None:
     with TemporaryDirectory() as name:
         folder = Path(name)
         commit = unpack(arguments.commit, folder / "commit")
-        trees = Tree(BEFORE, commit / "src"), Tree(AFTER, REPOSITORY / "src")
+        after = unpack(arguments.to, folder / "to") if arguments.to else REPOSITORY
+        trees = Tree(BEFORE, commit / "src"), Tree(AFTER, after / "src")
         sound = read_audio(arguments.speech)
         samples = sound.samples[: round(arguments.seconds * sound.rate_hz)]
         speech = write_wav(folder / "speech.wav", Waveform(samples, sound.rate_hz))
@@ -118,10 +123,13 @@ def main(argv: list[str] | None = None) -> None:
         sizes = {tree.name: source_size(tree.source) for tree in trees}
         for index, measure in enumerate(("files of src", "lines of src")):
             rows.append({"measure": measure} | {name: size[index] for name, size in sizes.items()})
-        differences = {
-            f"frames of seed {seed}": compare_videos(video(folder, BEFORE, seed), video(folder, AFTER, seed))
-            for seed in SEEDS[: arguments.runs]
-        }
+        differences = {}
+        for seed in SEEDS[: arguments.runs]:
+            before = video(folder, BEFORE, seed)
+            differences[f"frames of seed {seed}"] = compare_videos(before, video(folder, AFTER, seed))
+            former = video(folder, "former", seed)
+            trees[1].run(FORMER, "animate", *inputs, "-o", former, "--seed", seed)
+            differences[f"frames of seed {seed}, two fixes undone"] = compare_videos(before, former)
     for row in rows:
         row["ratio"] = row[AFTER] / row[BEFORE]
     found = {row["measure"]: row for row in rows}
