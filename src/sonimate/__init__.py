@@ -21,6 +21,7 @@ def __getattr__(name: str) -> Any:
         with importing():
             from sonimate.pipeline import SonicPipeline
 
+        globals()[name] = SonicPipeline  # found without this function from now on
         return SonicPipeline
     raise AttributeError(f"module 'sonimate' has no attribute {name!r}")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from http.client import IncompleteRead
 
 import pytest
 
@@ -50,6 +51,15 @@ def test_a_missing_clip_is_named_and_the_others_kept(host, tmp_path):
     with pytest.raises(FileMissing, match=r"two\.mp4 cannot be downloaded"):
         public_clips.fetch_clips(tmp_path / "clips", host.as_uri())
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["one.mp4"]
+
+
+def test_a_connection_that_ends_early_is_an_error_for_users(monkeypatch, tmp_path):
+    def cut_off(*_: object, **__: object) -> None:
+        raise IncompleteRead(b"a", 9)
+
+    monkeypatch.setattr(public_clips, "urlopen", cut_off)
+    with pytest.raises(FileMissing, match=r"cannot be downloaded \(IncompleteRead"):
+        public_clips.fetch_clips(tmp_path / "clips")
 
 
 def test_another_file_under_the_same_name_is_refused(host, tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from argparse import Namespace
 from dataclasses import asdict, dataclass
@@ -12,7 +11,7 @@ from typing import Any
 import psutil
 import torch
 
-from sonimate.audio.duration import video_frames, window_count
+from sonimate.audio.duration import latents_shown, video_frames, window_count
 from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.registry import describe, read_config
 from sonimate.clock import LATENT_FPS
@@ -76,7 +75,7 @@ def forecast(
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
     branches = max(len(step.weights) for step in steps)
     decoding = sampling.decoding
-    latents = math.ceil(video.frames * LATENT_FPS / args.fps)
+    latents = latents_shown(inputs.waveform, as_reference=sampling.as_reference)
     decoded = latents * decoding.chunk_frames / (decoding.chunk_frames - decoding.overlap_frames)
     work = Workload(
         window_frames=sampling.window_frames,

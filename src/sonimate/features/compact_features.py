@@ -191,10 +191,10 @@ def _fit_reducers(
     tokens, buckets = ReducerFit(states.layers * states.dim), ReducerFit(states.dim)
     total = len(clips) + len(utterances)
     for done, (clip_id, samples) in enumerate(_speech(clips, utterances), start=1):
-        progress("audio", done, total)
         hidden = states(clip_id, samples)[::HIDDEN_STATES_PER_VIDEO_FRAME]
         tokens.add(hidden.reshape(len(hidden), -1))
         buckets.add(hidden[:, -1])
+        progress("audio", done, total)
     return tokens.fit(TOKEN_DIM), buckets.fit(BUCKET_DIM)
 
 

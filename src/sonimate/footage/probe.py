@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 
-import numpy as np
-
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.footage.sample import MIN_SECONDS, Sample
 from sonimate.footage.sources import reading, safely
@@ -32,7 +30,7 @@ def probe(sample: Sample) -> Iterator[Sample]:
     count = 0
     with sample.sound_file.open("wb") as file:
         for block in safely(sound.blocks):
-            block.mean(axis=1, dtype=np.float32).tofile(file)
+            block.tofile(file)
             count += len(block)
     seconds = min(info.seconds, count / SAMPLE_RATE_HZ)
     short = seconds < MIN_SECONDS

@@ -10,6 +10,7 @@ import csv
 import hashlib
 import logging
 from collections.abc import Callable
+from http.client import HTTPException
 from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
@@ -18,6 +19,7 @@ from urllib.request import urlopen
 from sonimate.errors import DownloadCorrupted, FileMissing
 from sonimate.footage.sources import MANIFEST
 from sonimate.media.files import replacing, write_errors
+from sonimate.media.folders import file_sha256
 
 HOST = "https://raw.githubusercontent.com"
 TIMEOUT_SECONDS = 60
@@ -47,7 +49,7 @@ def fetch_clips(
         log.info(terms)
     for done, clip in enumerate(clips, start=1):
         path = folder / clip["file"]
-        if not path.is_file() or hashlib.sha256(path.read_bytes()).hexdigest() != clip["sha256"]:
+        if not path.is_file() or file_sha256(path) != clip["sha256"]:
             fetch_clip(
                 f"{host}/{clip['repository']}/{clip['commit']}/{quote(clip['path'])}", path, clip["sha256"]
             )
@@ -62,7 +64,7 @@ def fetch_clip(url: str, path: Path, sha256: str) -> None:
     try:
         with urlopen(url, timeout=TIMEOUT_SECONDS) as answer:
             content = answer.read()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise FileMissing(
             f"{url} cannot be downloaded ({error}). Put the file at {path} yourself, and repeat the command."
         ) from error

@@ -87,9 +87,9 @@ class MouthInterior:
         plane: the teeth's plane in the frame. vertices: (478, 3) cm of the frame. coverage: (h, w), the
         opening.
         """
-        x, y = plane.to_canonical(window)
+        across, y = plane.to_canonical(window)
         pixel = plane.pixel_cm
-        x = x - self._middle
+        x = across - self._middle
         arch = 0.10 * (x / ARCH_HALF_WIDTH_CM) ** 2
         jaw = float(vertices[CHIN, 1]) - self._chin
         depth = np.clip(1 - np.abs(x) / ARCH_HALF_WIDTH_CM, 0, 1) ** 0.5
@@ -116,7 +116,7 @@ class MouthInterior:
             teeth = self._tooth_colour(x, depth, 1.0) * (TEETH_SHADE + (1 - TEETH_SHADE) * light)[..., None]
             colour = _mix(colour, teeth, upper)
         else:
-            places = self._plane.from_canonical(*plane.to_canonical(window))
+            places = self._plane.from_canonical(across, y)
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
         return colour
