@@ -1,19 +1,32 @@
-"""Landmarks of a face -> curves of its mouth, eyes and head over time. Units: face heights and degrees, at
-25 fps."""
+"""Landmarks of a face -> curves of its mouth, eyes and head over time, at 25 fps.
+
+`face_curves` measures in the image: face heights and degrees. `shape_curves` takes the head's pose off first
+and scales the face to 18 cm from forehead to chin: millimetres that compare between people and pictures.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import numpy as np
 
 from sonimate.face.canonical import canonical_vertices
-from sonimate.face.pose import fit_pose, relative_motion
+from sonimate.face.pose import fit_pose, relative_motion, to_canonical
 from sonimate.face.regions import (
     EYE_CORNER_COUNT,
+    LEFT_BROW,
     LEFT_EYE,
+    LEFT_IRIS,
     LID_PAIRS,
+    LIPS_INNER,
+    LIPS_OUTER,
+    LOWER_LIP_INNER,
+    MOUTH_CORNER_LEFT,
+    MOUTH_CORNER_RIGHT,
+    RIGHT_BROW,
     RIGHT_EYE,
+    RIGHT_IRIS,
+    UPPER_LIP_INNER,
     VERTEX_COUNT,
     face_height,
     mouth_opening,
@@ -21,6 +34,8 @@ from sonimate.face.regions import (
 
 EYES = ((RIGHT_EYE, LID_PAIRS[:2]), (LEFT_EYE, LID_PAIRS[2:]))
 """Contour of each eye, and the pairs of lid points whose distance measures how open it is."""
+SCALED_HEIGHT_MM = 180.0
+"""Height from forehead to chin to which `shape_curves` scales every face. A grown person's is about that."""
 
 
 @dataclass(frozen=True)
@@ -60,6 +75,55 @@ def face_curves(landmarks: np.ndarray) -> FaceCurves:
         translation=head[:, 3:5] / face_height(canonical_vertices()[None]),
         points=landmarks[:, :VERTEX_COUNT, :2] / height_px,
         face_height_px=height_px,
+    )
+
+
+@dataclass(frozen=True)
+class ShapeCurves:
+    """How one face changes over n frames, without the head's pose, in mm of a face SCALED_HEIGHT_MM high.
+
+    opening: (n,) gap between the middles of the inner lips. width: (n,) distance of the mouth's corners.
+    lips: (n, 40, 2) outer and inner contour seen from the front, x to the viewer's right, y up. brows: (n,)
+    height above the corners of the eyes, mean of both. gaze: (n, 2) centre of the iris against those corners,
+    mean of both eyes. eyes: (n,) eye aspect ratio as in FaceCurves.
+    """
+
+    opening: np.ndarray
+    width: np.ndarray
+    lips: np.ndarray
+    brows: np.ndarray
+    gaze: np.ndarray
+    eyes: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.opening)
+
+    def __getitem__(self, frames: slice) -> ShapeCurves:
+        return ShapeCurves(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
+
+
+def shape_curves(landmarks: np.ndarray) -> ShapeCurves:
+    """Curves of landmarks (n, 478, 3) px at 25 fps without gaps, tracked or generated.
+
+    The scale is that of the median height over the frames, so that a falling jaw does not shrink its own gap.
+    """
+    landmarks = landmarks.astype(np.float64)
+    vertices = to_canonical(landmarks, fit_pose(landmarks))
+    vertices *= SCALED_HEIGHT_MM / np.median(face_height(vertices))
+    contours = ((RIGHT_EYE, RIGHT_BROW, RIGHT_IRIS), (LEFT_EYE, LEFT_BROW, LEFT_IRIS))
+    brows: list[np.ndarray] = []
+    gaze: list[np.ndarray] = []
+    for eye, brow, iris in contours:
+        middle = vertices[:, [eye[0], eye[EYE_CORNER_COUNT]], :2].mean(1)
+        brows.append(vertices[:, brow, 1] - middle[:, 1])
+        gaze.append(vertices[:, iris, :2] - middle)
+    return ShapeCurves(
+        opening=_distance(vertices, UPPER_LIP_INNER, LOWER_LIP_INNER),
+        width=_distance(vertices, MOUTH_CORNER_RIGHT, MOUTH_CORNER_LEFT),
+        lips=vertices[:, LIPS_OUTER + LIPS_INNER, :2],
+        brows=np.mean(brows, axis=0),
+        gaze=np.mean(gaze, axis=0),
+        eyes=eye_opening(landmarks),
     )
 
 

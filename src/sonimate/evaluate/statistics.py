@@ -1,8 +1,9 @@
-"""Curves of a face at 25 fps -> numbers: blinks, drift, spread, jitter."""
+"""Curves of a face at 25 fps -> numbers: blinks, drift, spread, jitter, variety of shapes, cadence, bands,
+closing in pauses, and means over groups of clips with intervals."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -15,6 +16,11 @@ CLOSING, OPENING = 0.55, 0.75
 """Shares of the open level below which a blink starts and above which it has ended."""
 MAX_BLINK_FRAMES = 15
 """0.6 s. Blinks last 0.1 to 0.4 s; eyes closed for longer do not count."""
+OPEN_MM = 3.0
+"""Gap of the inner lips above which a mouth counts as open, on a face scaled to 18 cm. Trackers read up to
+1 mm between closed lips."""
+PREPARING_SECONDS = 0.2
+"""Mouths open before the sound of the next word, by about this much."""
 DRIFT_FRAMES = 125
 """Frames at the start and at the end that `drift` compares: five seconds."""
 
@@ -80,3 +86,87 @@ def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
     """Spearman's rank correlation, in [-1, 1], of as many values each, all different."""
     first, second = (np.argsort(np.argsort(values)) for values in (a, b))
     return correlation(first, second)
+
+
+def effective_dimensions(shapes: np.ndarray) -> float:
+    """How many independent ways shapes (n, ...) change over time: the participation ratio of the variances of
+    their principal components, (sum v)^2 / sum v^2. 1 when all change along one line, 0 when nothing does."""
+    variances = component_variances(shapes)
+    return float(variances.sum() ** 2 / np.square(variances).sum()) if variances.any() else 0.0
+
+
+def component_shares(shapes: np.ndarray, count: int = 2) -> tuple[float, ...]:
+    """Shares of the variance of shapes (n, ...) in their first `count` principal components, in [0, 1]."""
+    variances = component_variances(shapes)
+    return tuple((variances[:count] / max(variances.sum(), np.finfo(float).tiny)).tolist())
+
+
+def component_variances(shapes: np.ndarray) -> np.ndarray:
+    """Variances of the principal components of shapes (n, ...), largest first, in their unit squared."""
+    flat = shapes.reshape(len(shapes), -1)
+    return np.linalg.svd(flat - flat.mean(0), compute_uv=False) ** 2 / len(flat)
+
+
+def cadence(points: np.ndarray) -> float:
+    """Median acceleration of points (n, v, 2) at every second frame from the third (2, 4, ...) over that at
+    the frames between (1, 3, ...): 1 for real motion, more where curves bend at the knots of a spline of half
+    the frame rate that starts at frame 0, less where they bend between them. NaN where the frames between
+    have no acceleration."""
+    length = accelerations(points)
+    between = float(np.median(length[0::2]))
+    return float(np.median(length[1::2])) / between if between else float("nan")
+
+
+def band_amplitude(curve: np.ndarray, low_hz: float, high_hz: float) -> float:
+    """Standard deviation of the part of a curve (n,) between two frequencies, in its unit. A Hann window keeps
+    the ends, where the curve does not continue, from leaking into the band."""
+    window = np.hanning(len(curve))
+    spectrum = np.abs(np.fft.rfft((curve - curve.mean()) * window)) ** 2
+    hz = np.fft.rfftfreq(len(curve), 1 / VIDEO_FPS)
+    inside = (hz >= low_hz) & (hz <= high_hz)
+    return float(np.sqrt(2 * spectrum[inside].sum() / (len(curve) * np.square(window).sum())))
+
+
+def open_share(opening_mm: np.ndarray) -> float:
+    """Share of frames of a mouth opening (n,) in which it is over OPEN_MM."""
+    return float((opening_mm > OPEN_MM).mean())
+
+
+def closing_seconds(opening_mm: np.ndarray, pauses: Sequence[tuple[float, float]]) -> list[float]:
+    """For each pause (start, end in s) of the sound: the time from its start until the mouth (n,) is at most
+    OPEN_MM open and stays so until PREPARING_SECONDS before its end. The whole pause where it stays open."""
+    seconds: list[float] = []
+    for start, end in pauses:
+        first, last = round(start * VIDEO_FPS), round((end - PREPARING_SECONDS) * VIDEO_FPS)
+        still_open = np.flatnonzero(opening_mm[first:last] > OPEN_MM)
+        late = int(still_open[-1]) + 1 if len(still_open) else 0
+        seconds.append(end - start if late >= last - first else late / VIDEO_FPS)
+    return seconds
+
+
+def blink_depth(eyes: np.ndarray) -> float:
+    """How open the lids of an eye-opening curve (n,) still are at the deepest point of a blink, as a share of
+    the open level: median over the blinks, NaN without any."""
+    frames = blink_frames(eyes)
+    return float(np.median((eyes / open_level(eyes))[frames])) if frames else float("nan")
+
+
+def open_eyes(eyes: np.ndarray) -> np.ndarray:
+    """Frames (n,), bool, outside blinks: an iris behind lids has no place that could be measured."""
+    return eyes > OPENING * open_level(eyes)
+
+
+def group_mean(groups: Mapping[str, Sequence[float]]) -> float:
+    """Mean over groups of the mean within each, so that a group of many clips counts no more than another."""
+    return float(np.mean([np.mean(values) for values in groups.values()]))
+
+
+def group_interval(
+    groups: Mapping[str, Sequence[float]], *, draws: int = 2000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % bootstrap interval of `group_mean`: clips are drawn anew, with replacement, within each group."""
+    rng = np.random.default_rng(seed)
+    arrays = [np.asarray(values, dtype=np.float64) for values in groups.values()]
+    means = [rng.choice(values, (draws, len(values))).mean(1) for values in arrays]
+    low, high = np.percentile(np.mean(means, axis=0), [2.5, 97.5])
+    return float(low), float(high)

@@ -87,12 +87,10 @@ class Detection:
 
 
 class BundledNetwork:
-    """A network of the bundled `face_landmarker.task` (MediaPipe, Apache-2.0). Not safe to share between
-    threads."""
+    """A LiteRT network, given as the bytes of its file. Not safe to share between threads."""
 
-    def __init__(self, name: str, outputs: Sequence[str], num_threads: int) -> None:
-        with ZipFile(TASK_FILE) as task:
-            self._network: Any = Interpreter(model_content=task.read(name), num_threads=num_threads)
+    def __init__(self, content: bytes, outputs: Sequence[str], num_threads: int) -> None:
+        self._network: Any = Interpreter(model_content=content, num_threads=num_threads)
         self._network.allocate_tensors()
         self._input: int = self._network.get_input_details()[0]["index"]
         found = {output["name"]: output["index"] for output in self._network.get_output_details()}
@@ -103,6 +101,12 @@ class BundledNetwork:
         self._network.set_tensor(self._input, image[None])
         self._network.invoke()
         return [self._network.get_tensor(output) for output in self._outputs]
+
+
+def task_network(name: str) -> bytes:
+    """A network of the bundled `face_landmarker.task` (MediaPipe, Apache-2.0)."""
+    with ZipFile(TASK_FILE) as task:
+        return task.read(name)
 
 
 @cache
@@ -180,7 +184,8 @@ class FaceDetector:
     """BlazeFace short range. Not safe to share between threads."""
 
     def __init__(self, num_threads: int = 2) -> None:
-        self._network = BundledNetwork("face_detector.tflite", ["regressors", "classificators"], num_threads)
+        content = task_network("face_detector.tflite")
+        self._network = BundledNetwork(content, ["regressors", "classificators"], num_threads)
 
     def detect_tile(self, tile: np.ndarray) -> list[Detection]:
         """Faces in one uint8 (128, 128, 3) input, in its own pixels, merged, best first."""

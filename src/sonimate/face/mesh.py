@@ -20,6 +20,7 @@ from sonimate.face.detect import (
     Roi,
     finer_levels,
     overlap,
+    task_network,
     transform,
 )
 from sonimate.face.regions import LEFT_EYE_OUTER, RIGHT_EYE_OUTER
@@ -68,7 +69,8 @@ class FaceMesh:
         self._on_likely_face = on_likely_face
         self._detector = FaceDetector(num_threads)
         outputs = ["Identity", "Identity_1"]  # landmarks and the logit of a face's presence
-        self._network = BundledNetwork("face_landmarks_detector.tflite", outputs, num_threads)
+        content = task_network("face_landmarks_detector.tflite")
+        self._network = BundledNetwork(content, outputs, num_threads)
 
     def find(self, pixels: np.ndarray) -> list[Face]:
         """All faces of an image, left to right; an empty list if there is none.
