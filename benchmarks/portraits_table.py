@@ -46,7 +46,7 @@ def main(argv: list[str] | None = None) -> None:
         print(" ".join(row.values()), flush=True)
     cells = [cell for row in rows for cell in list(row.values())[1:]]
     good = Check("share of videos without fault", cells.count("ok") / max(len(cells), 1), low=1.0)
-    publish("portraits", arguments.out, rows=rows, summary={"videos": len(cells)}, checks=[good])
+    publish("portraits_table", arguments.out, rows=rows, summary={"videos": len(cells)}, checks=[good])
 
 
 def prepare_sounds(recordings: list[Path], seconds: float, folder: Path) -> list[Path]:

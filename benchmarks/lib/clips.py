@@ -5,6 +5,7 @@ A fold is a model and the clips of speakers that it was not trained on.
 
 from __future__ import annotations
 
+import csv
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import numpy as np
 
 from sonimate.clock import SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
-from sonimate.evaluate.face_curves import face_curves
+from sonimate.evaluate.face_curves import face_curves, shape_curves
 from sonimate.evaluate.lips import Clip
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.tracking import video_landmarks
@@ -78,7 +79,8 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
     mesh = FaceMesh(num_threads=1)
     clips = []
     for name in names or accepted_names(folder):
-        curves = face_curves(video_landmarks(videos[name], mesh))
+        landmarks = video_landmarks(videos[name], mesh)
+        curves = face_curves(landmarks)
         count = len(curves) * SAMPLES_PER_VIDEO_FRAME
         sound = read_audio(videos[name]).samples[:count]
         sound = np.pad(sound, (0, count - len(sound)))
@@ -91,6 +93,7 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
                 pixels=pixels,
                 waveform=Waveform(sound, SAMPLE_RATE_HZ),
                 curves=curves,
+                shapes=shape_curves(landmarks),
             )
         )
     if not clips:
@@ -107,3 +110,24 @@ def accepted_names(folder: Path) -> list[str]:
         if sample["source"] not in accepted:
             print(f"left out {sample['source']}: {sample['decision']}")
     return sorted(accepted)
+
+
+def source_of(name: str) -> str:
+    """The source of a clip: its folder, or what its file name says before "__"; else the name itself."""
+    folder, _, file = name.rpartition("/")
+    return folder or file.partition("__")[0]
+
+
+def read_lags(path: Path) -> dict[str, float]:
+    """Clip -> how late its mouth is against its sound in ms: columns `file` and `mouth_late_ms` of a table
+    with tabs. Raises FileMissing, and OptionOutOfRange where a column is missing or holds no number."""
+    if not path.is_file():
+        raise FileMissing(f"There is no file {path}. Give a table of the clips' lags, or leave out --lags.")
+    with path.open(encoding="utf-8-sig", newline="") as lines:
+        rows = list(csv.DictReader(lines, delimiter="\t"))
+    try:
+        return {row["file"]: float(row["mouth_late_ms"]) for row in rows}
+    except (KeyError, ValueError, TypeError) as error:
+        raise OptionOutOfRange(
+            f"{path} needs the columns `file` and `mouth_late_ms`, a number, with a tab between ({error})."
+        ) from error

@@ -6,9 +6,20 @@ import numpy as np
 import pytest
 from moved_faces import landmarks_of, still_face
 
-from sonimate.evaluate.face_curves import face_curves
+from sonimate.evaluate.face_curves import SCALED_HEIGHT_MM, face_curves, shape_curves
 from sonimate.face.canonical import canonical_vertices
-from sonimate.face.regions import LID_PAIRS, LOWER_LIP_INNER, UPPER_LIP_INNER, face_height
+from sonimate.face.regions import (
+    LEFT_BROW,
+    LEFT_IRIS,
+    LID_PAIRS,
+    LOWER_LIP_INNER,
+    MOUTH_CORNER_LEFT,
+    MOUTH_CORNER_RIGHT,
+    RIGHT_BROW,
+    RIGHT_IRIS,
+    UPPER_LIP_INNER,
+    face_height,
+)
 
 FACE_HEIGHT_CM = float(face_height(canonical_vertices()[None])[0])
 
@@ -54,3 +65,42 @@ def test_points_do_not_depend_on_resolution():
 def test_slices_cut_every_curve():
     curves = face_curves(landmarks_of(*still_face()))[10:35]
     assert len(curves) == len(curves.eyes) == len(curves.points) == len(curves.translation) == 25
+
+
+def test_shapes_are_mm_of_a_face_18_cm_high_whatever_the_head_and_the_camera_do():
+    """Mouth, brows and eyes move by known amounts; the head turns and the picture is three times as large."""
+    vertices, rotation, translation = still_face()
+    time = np.arange(60)
+    opening, wider, raised, aside = (
+        amount * (1 + np.sin(time / period)) for amount, period in ((0.8, 3), (0.3, 4), (0.2, 7), (0.1, 5))
+    )
+    vertices[:, LOWER_LIP_INNER] = vertices[:, UPPER_LIP_INNER] - opening[:, None] * [0, 1, 0]
+    vertices[:, MOUTH_CORNER_LEFT, 0] += wider
+    vertices[:, [RIGHT_BROW, LEFT_BROW], 1] += raised[:, None]
+    vertices[:, [RIGHT_IRIS, LEFT_IRIS], 0] += aside[:, None]
+    rotation[:] = np.radians(np.random.default_rng(0).normal(size=(60, 3)) * 10)
+    width = vertices[:, MOUTH_CORNER_LEFT] - vertices[:, MOUTH_CORNER_RIGHT]
+    shapes = shape_curves(3 * landmarks_of(vertices, rotation, translation))
+    mm = SCALED_HEIGHT_MM / FACE_HEIGHT_CM
+    assert shapes.opening == pytest.approx(mm * opening, abs=1e-6)
+    assert shapes.width == pytest.approx(mm * np.linalg.norm(width[:, :2], axis=1), abs=1e-6)
+    assert np.ptp(shapes.brows - mm * raised) < 1e-6
+    assert np.ptp(shapes.gaze[:, 0] - mm * aside) < 1e-6
+    assert np.ptp(shapes.gaze[:, 1]) < 1e-6
+    assert shapes.lips.shape == (60, 40, 2)
+    assert len(shapes[10:35]) == len(shapes[10:35].lips) == 25
+
+
+def test_a_small_face_that_opens_as_far_for_its_size_has_the_same_opening():
+    vertices, rotation, translation = still_face()
+    vertices[20:30, LOWER_LIP_INNER, 1] -= 1
+    child = shape_curves(landmarks_of(0.7 * vertices, rotation, translation))
+    grown = shape_curves(landmarks_of(vertices, rotation, translation))
+    assert child.opening == pytest.approx(grown.opening, abs=1e-6)
+
+
+def test_lips_that_touch_at_different_depths_are_closed():
+    vertices, rotation, translation = still_face()
+    vertices[:, LOWER_LIP_INNER] = vertices[:, UPPER_LIP_INNER] + [0, 0, 0.4]
+    rotation[:, 0] = np.radians(np.linspace(-15, 15, 60))
+    assert shape_curves(landmarks_of(vertices, rotation, translation)).opening == pytest.approx(0, abs=1e-6)

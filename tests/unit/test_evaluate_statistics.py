@@ -5,12 +5,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sonimate.codecs.mesh.motion import catmull_rom
 from sonimate.evaluate.statistics import (
+    band_amplitude,
+    blink_depth,
     blink_frames,
     blinks_per_minute,
+    cadence,
+    closing_seconds,
+    component_shares,
     deformation,
     drift,
+    effective_dimensions,
+    group_interval,
+    group_mean,
     median_acceleration,
+    open_eyes,
+    open_share,
     spread,
 )
 
@@ -91,3 +102,108 @@ def test_deformation_is_the_root_mean_square_over_points():
     moving = np.random.default_rng(0).normal(size=(1000, 1, 2)) * [3, 4]
     points = np.concatenate([still, moving], axis=1)
     assert deformation(points) == pytest.approx(5 / np.sqrt(2), rel=0.05)
+
+
+def shapes_along(*amplitudes: float) -> np.ndarray:
+    """Shapes (500, 40, 2) that move in as many orthogonal ways, by sines of different frequencies."""
+    directions = np.linalg.qr(np.random.default_rng(0).normal(size=(80, len(amplitudes))))[0]
+    phases = 2 * np.pi * np.outer(np.arange(500), 2 + np.arange(len(amplitudes))) / 500
+    return (np.sin(phases) * amplitudes @ directions.T).reshape(500, 40, 2) + 7
+
+
+def test_effective_dimensions_count_the_independent_ways_of_moving():
+    assert effective_dimensions(shapes_along(3.0)) == pytest.approx(1)
+    assert effective_dimensions(shapes_along(2.0, 2.0, 2.0)) == pytest.approx(3)
+    assert effective_dimensions(shapes_along(2.0, 1.0)) == pytest.approx(25 / 17)
+    assert effective_dimensions(np.ones((50, 40, 2))) == 0
+    assert component_shares(shapes_along(2.0, 1.0)) == pytest.approx((0.8, 0.2))
+
+
+def test_effective_dimensions_do_not_depend_on_amplitude_but_rise_with_noise():
+    shapes = shapes_along(2.0, 1.0)
+    assert effective_dimensions(5 * shapes) == pytest.approx(effective_dimensions(shapes))
+    noise = np.random.default_rng(1).normal(size=shapes.shape)
+    measured = [effective_dimensions(shapes + amount * noise) for amount in (0, 0.1, 0.2, 0.4)]
+    assert measured == sorted(measured)
+    assert measured[-1] > 2 * measured[0]
+
+
+def syllables(frames: int, seed: int = 0) -> np.ndarray:
+    """Points (frames, 30, 2) with the spectrum of speech: up to 6 Hz at 25 fps."""
+    spectrum = np.random.default_rng(seed).normal(size=(frames // 2 + 1, 60, 2)) @ [1, 1j]
+    spectrum[np.fft.rfftfreq(frames, 1 / 25) > 6] = 0
+    return np.fft.irfft(spectrum, frames, axis=0).reshape(frames, 30, 2)
+
+
+def test_cadence_finds_the_kinks_at_every_second_frame():
+    points = syllables(600)
+    assert cadence(points) == pytest.approx(1, abs=0.1)
+    half_rate = catmull_rom(points[::2].reshape(300, -1), 2)[:598].reshape(598, 30, 2)
+    assert cadence(half_rate) > 1.4
+    assert cadence(half_rate[1:]) < 0.75
+    mixed = [cadence((1 - share) * points[:598] + share * half_rate) for share in (0, 0.5, 1)]
+    assert mixed == sorted(mixed)
+
+
+def test_cadence_of_noise_is_1_and_of_a_frozen_face_unknown():
+    assert cadence(np.random.default_rng(0).normal(size=(600, 30, 2))) == pytest.approx(1, abs=0.05)
+    assert np.isnan(cadence(np.ones((50, 30, 2))))
+
+
+def test_a_band_holds_what_lies_in_it():
+    time = np.arange(500) / 25
+    slow, fast = 3 * np.sin(2 * np.pi * 1.5 * time), 2 * np.sin(2 * np.pi * 5 * time)
+    assert band_amplitude(slow + fast + 9, 4, 6) == pytest.approx(np.sqrt(2), rel=0.02)
+    assert band_amplitude(slow + 9, 4, 6) < 0.01
+    assert band_amplitude(2 * fast, 4, 6) == pytest.approx(2 * band_amplitude(fast, 4, 6))
+
+
+def test_half_rate_and_smoothing_take_amplitude_from_the_band():
+    curve = 5 * syllables(600)[:, :1].reshape(600, 2)
+    half_rate = catmull_rom(curve[::2], 2)
+    smoothed = np.stack([np.convolve(line, np.ones(3) / 3, mode="same") for line in curve.T], axis=1)
+    whole, half, mean = (band_amplitude(x[:, 0], 4, 6) for x in (curve, half_rate, smoothed))
+    assert 0.5 < half / whole < 0.95
+    assert mean / whole < 0.8
+
+
+def test_a_mouth_is_open_over_3_mm():
+    assert open_share(np.array([0.0, 2.9, 3.1, 10.0])) == 0.5
+    assert open_share(np.zeros(10)) == 0
+
+
+def test_closing_is_timed_from_the_start_of_the_pause():
+    opening = np.full(150, 8.0)
+    opening[55:71] = 0.5
+    opening[102:121] = 0.5
+    opening[105] = 4.0
+    assert closing_seconds(opening, [(2.0, 3.0)]) == [pytest.approx(5 / 25)]
+    assert closing_seconds(opening, [(4.0, 5.0)]) == [pytest.approx(6 / 25)]
+    assert closing_seconds(opening, [(0.4, 1.4)]) == [pytest.approx(1.0)]
+    assert closing_seconds(np.zeros(150), [(2.0, 3.0)]) == [0]
+
+
+def test_lids_that_close_half_are_half_open_at_the_deepest_point():
+    eyes = np.full(500, 0.3)
+    for frame, depth in ((100, 0.15), (200, 0.15), (300, 0.03)):
+        eyes[frame : frame + 2] = depth, 0.16
+    assert blink_depth(eyes) == pytest.approx(0.5)
+    assert not open_eyes(eyes)[100]
+    assert open_eyes(eyes).sum() == 494
+    eyes[[100, 200]] = 0.03
+    assert blink_depth(eyes) == pytest.approx(0.1)
+    assert np.isnan(blink_depth(np.full(500, 0.3)))
+
+
+def test_a_source_of_many_clips_counts_no_more_than_another():
+    groups = {"many": [0.9] * 50, "few": [0.1, 0.3]}
+    assert group_mean(groups) == pytest.approx(0.55)
+    low, high = group_interval(groups)
+    assert low == pytest.approx(0.5)
+    assert high == pytest.approx(0.6)
+
+
+def test_intervals_shrink_as_clips_are_added():
+    values = np.random.default_rng(0).normal(size=400)
+    few, many = (np.ptp(group_interval({"a": values[:count]})) for count in (10, 400))
+    assert 3 < few / many < 12

@@ -80,10 +80,11 @@ def face_curves(landmarks: np.ndarray) -> FaceCurves:
 
 @dataclass(frozen=True)
 class ShapeCurves:
-    """How one face changes over n frames, without the head's pose, in mm of a face SCALED_HEIGHT_MM high.
+    """How one face changes over n frames, without the head's pose and seen from the front (lips that touch
+    differ in depth by up to 3 mm), in mm of a face SCALED_HEIGHT_MM high.
 
     opening: (n,) gap between the middles of the inner lips. width: (n,) distance of the mouth's corners.
-    lips: (n, 40, 2) outer and inner contour seen from the front, x to the viewer's right, y up. brows: (n,)
+    lips: (n, 40, 2) outer and inner contour, x to the viewer's right, y up. brows: (n,)
     height above the corners of the eyes, mean of both. gaze: (n, 2) centre of the iris against those corners,
     mean of both eyes. eyes: (n,) eye aspect ratio as in FaceCurves.
     """
@@ -118,8 +119,8 @@ def shape_curves(landmarks: np.ndarray) -> ShapeCurves:
         brows.append(vertices[:, brow, 1] - middle[:, 1])
         gaze.append(vertices[:, iris, :2] - middle)
     return ShapeCurves(
-        opening=_distance(vertices, UPPER_LIP_INNER, LOWER_LIP_INNER),
-        width=_distance(vertices, MOUTH_CORNER_RIGHT, MOUTH_CORNER_LEFT),
+        opening=_distance(vertices[..., :2], UPPER_LIP_INNER, LOWER_LIP_INNER),
+        width=_distance(vertices[..., :2], MOUTH_CORNER_RIGHT, MOUTH_CORNER_LEFT),
         lips=vertices[:, LIPS_OUTER + LIPS_INNER, :2],
         brows=np.mean(brows, axis=0),
         gaze=np.mean(gaze, axis=0),

@@ -17,7 +17,7 @@ from sonimate.codecs.mesh.motion import DrawnMotion, Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import AUTOMATIC, MotionOptions, SamplingOptions
 from sonimate.errors import UnknownModel
-from sonimate.evaluate.face_curves import FaceCurves, face_curves
+from sonimate.evaluate.face_curves import FaceCurves, ShapeCurves, face_curves, shape_curves
 from sonimate.face.mesh import FaceMesh, select_face
 from sonimate.face.tracking import video_landmarks
 from sonimate.media.image import write_png
@@ -37,6 +37,11 @@ class GeneratedMotion:
     warp: PortraitWarp
     drawn: DrawnMotion
     curves: FaceCurves
+
+    @property
+    def shapes(self) -> ShapeCurves:
+        """Of the drawn landmarks."""
+        return shape_curves(self.drawn.landmarks)
 
 
 def mesh_codec(pipeline: SonicPipeline) -> MeshCodec:

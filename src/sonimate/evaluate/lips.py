@@ -15,7 +15,7 @@ from sonimate.clock import VIDEO_FPS
 from sonimate.configs import SamplingOptions
 from sonimate.errors import OptionOutOfRange
 from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation
-from sonimate.evaluate.face_curves import FaceCurves
+from sonimate.evaluate.face_curves import FaceCurves, ShapeCurves
 from sonimate.evaluate.generation import generate_motion, portrait_from_pixels, render_and_track
 from sonimate.evaluate.statistics import median_acceleration
 from sonimate.pipeline import SonicPipeline
@@ -27,7 +27,7 @@ class Clip:
     """A real clip.
 
     key: a unique name for files. pixels: the first frame, uint8 (h, w, 3). waveform: the sound, cut to the
-    length of the picture. curves: of the face.
+    length of the picture. curves, shapes: of the face.
     """
 
     name: str
@@ -36,6 +36,7 @@ class Clip:
     pixels: np.ndarray
     waveform: Waveform
     curves: FaceCurves
+    shapes: ShapeCurves
 
     @property
     def seconds(self) -> float:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sonimate.clock import VIDEO_FPS
-from sonimate.evaluate.curves import correlation
+from sonimate.evaluate.curves import CONSTANT, correlation
 
 OPEN_LEVEL_FRAMES = 75
 """The open level is measured over three seconds around each frame, so that it falls while eyes look down."""
@@ -102,9 +102,11 @@ def component_shares(shapes: np.ndarray, count: int = 2) -> tuple[float, ...]:
 
 
 def component_variances(shapes: np.ndarray) -> np.ndarray:
-    """Variances of the principal components of shapes (n, ...), largest first, in their unit squared."""
+    """Variances of the principal components of shapes (n, ...), largest first, in their unit squared; 0 where
+    a standard deviation is at most CONSTANT of the largest absolute value."""
     flat = shapes.reshape(len(shapes), -1)
-    return np.linalg.svd(flat - flat.mean(0), compute_uv=False) ** 2 / len(flat)
+    deviations = np.linalg.svd(flat - flat.mean(0), compute_uv=False) / np.sqrt(len(flat))
+    return np.where(deviations > CONSTANT * np.abs(flat).max(), deviations, 0) ** 2
 
 
 def cadence(points: np.ndarray) -> float:
@@ -118,8 +120,8 @@ def cadence(points: np.ndarray) -> float:
 
 
 def band_amplitude(curve: np.ndarray, low_hz: float, high_hz: float) -> float:
-    """Standard deviation of the part of a curve (n,) between two frequencies, in its unit. A Hann window keeps
-    the ends, where the curve does not continue, from leaking into the band."""
+    """Standard deviation of a curve (n,) within a band of frequencies, in its unit. A Hann window keeps the
+    ends, where the curve does not continue, from leaking into the band."""
     window = np.hanning(len(curve))
     spectrum = np.abs(np.fft.rfft((curve - curve.mean()) * window)) ** 2
     hz = np.fft.rfftfreq(len(curve), 1 / VIDEO_FPS)

@@ -31,7 +31,7 @@ class PersonMask:
         self._network = BundledNetwork(PERSON_FILE.read_bytes(), ["activation_10"], num_threads)
 
     def __call__(self, pixels: np.ndarray, roi: Roi) -> np.ndarray:
-        """The probability, float32 (PERSON_PX, PERSON_PX) in [0, 1], that a place of the square `roi` of uint8
-        RGB (h, w, 3) shows the person."""
+        """The probability that a place of the square `roi` of a picture, uint8 RGB (h, w, 3), shows the
+        person: float32 (PERSON_PX, PERSON_PX) in [0, 1]."""
         (probability,) = self._network(roi.crop(pixels, PERSON_PX).astype(np.float32) / 255)
         return probability[0, ..., 0]
