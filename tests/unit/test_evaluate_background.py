@@ -59,6 +59,21 @@ def test_a_still_background_does_not_shift_even_if_the_face_changes():
     assert background_shift([pixels, pixels.copy(), changed], landmarks) < 0.005
 
 
+def test_a_person_who_moves_in_front_of_a_still_background_does_not_count():
+    """Where they were, and where they come to be, is no background."""
+    pixels, landmarks, height = portrait()
+    there = person(pixels, landmarks)
+    plate = pixels.copy()
+    plate[there] = cv2.flip(pixels, 1)[there]
+    for share, limit in ((0.03, 0.002), (0.06, 0.002), (0.1, 0.005)):
+        step = round(share * height)
+        moved = plate.copy()
+        moved[:, step:][there[:, :-step]] = pixels[:, :-step][there[:, :-step]]
+        noise = np.random.default_rng(1).integers(-1, 2, pixels.shape)
+        moved = np.clip(moved.astype(int) + noise, 0, 255).astype(np.uint8)
+        assert background_shift([pixels, moved], landmarks) < limit
+
+
 def test_the_shift_of_the_background_is_found_in_face_heights():
     pixels, landmarks, height = portrait()
     measured = [

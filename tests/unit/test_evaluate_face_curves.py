@@ -9,6 +9,7 @@ from moved_faces import landmarks_of, still_face
 from sonimate.evaluate.face_curves import SCALED_HEIGHT_MM, face_curves, shape_curves
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.regions import (
+    CHIN,
     LEFT_BROW,
     LEFT_IRIS,
     LID_PAIRS,
@@ -97,6 +98,15 @@ def test_a_small_face_that_opens_as_far_for_its_size_has_the_same_opening():
     child = shape_curves(landmarks_of(0.7 * vertices, rotation, translation))
     grown = shape_curves(landmarks_of(vertices, rotation, translation))
     assert child.opening == pytest.approx(grown.opening, abs=1e-6)
+
+
+def test_a_jaw_that_falls_does_not_shrink_its_own_gap():
+    vertices, rotation, translation = still_face()
+    gap = np.where(np.arange(60) < 20, 2.0, 0.0)
+    vertices[:, LOWER_LIP_INNER] = vertices[:, UPPER_LIP_INNER] - gap[:, None] * [0, 1, 0]
+    vertices[:, CHIN, 1] -= gap
+    opening = shape_curves(landmarks_of(vertices, rotation, translation)).opening
+    assert opening == pytest.approx(gap * SCALED_HEIGHT_MM / FACE_HEIGHT_CM, abs=1e-6)
 
 
 def test_lips_that_touch_at_different_depths_are_closed():

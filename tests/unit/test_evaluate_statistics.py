@@ -205,5 +205,5 @@ def test_a_source_of_many_clips_counts_no_more_than_another():
 
 def test_intervals_shrink_as_clips_are_added():
     values = np.random.default_rng(0).normal(size=400)
-    few, many = (np.ptp(group_interval({"a": values[:count]})) for count in (10, 400))
+    few, many = (np.ptp(group_interval({"a": values[:count].tolist()})) for count in (10, 400))
     assert 3 < few / many < 12

@@ -15,6 +15,9 @@ PERSON_PROBABILITY = 0.2
 """Pixels that are more likely than this the person's are no background."""
 MARGIN_HEIGHTS = 0.08
 """Belt around the person that is left out: optical flow mixes the two sides of an edge."""
+STILL_LEVELS = 3
+"""Places whose surroundings of 5 px differ from the first frame by at most this much, of 255, have not moved,
+whatever the flow: near a person who moves, it also moves what stands still, by up to 2 % of a face."""
 MIN_BACKGROUND = 0.02
 """Share of the square that must be background in a frame to be measured."""
 
@@ -46,5 +49,6 @@ def background_shift(frames: Iterable[np.ndarray], landmarks: np.ndarray, percen
         background = ~(first[1] | excluded)
         if background.mean() >= MIN_BACKGROUND:
             flow = flow_of.calc(first[0], gray, np.zeros((FLOW_PX, FLOW_PX, 2), np.float32))
-            shifts.append(np.linalg.norm(flow[background], axis=1))
+            changed = cv2.dilate(cv2.absdiff(first[0], gray), np.ones((5, 5), np.uint8)) > STILL_LEVELS
+            shifts.append(np.linalg.norm(flow, axis=2)[background] * changed[background])
     return float(np.percentile(np.concatenate(shifts), percentile)) / height_px if shifts else float("nan")
