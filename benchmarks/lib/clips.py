@@ -28,6 +28,9 @@ from sonimate.media.audio import read_audio
 from sonimate.media.video import read_frames
 from sonimate.types import Waveform
 
+MIN_LAG_R = 0.45
+"""Correlation of a mouth with the reading of its sound under which their lag is not trusted."""
+
 
 @dataclass(frozen=True)
 class Fold:
@@ -120,13 +123,19 @@ def source_of(name: str) -> str:
 
 def read_lags(path: Path) -> dict[str, float]:
     """Clip -> how late its mouth is against its sound in ms: columns `file` and `mouth_late_ms` of a table
-    with tabs. Raises FileMissing, and OptionOutOfRange where a column is missing or holds no number."""
+    with tabs. Where there is a column `r`, readings under MIN_LAG_R are left out.
+
+    Raises FileMissing, and OptionOutOfRange where a column is missing or holds no number."""
     if not path.is_file():
         raise FileMissing(f"There is no file {path}. Give a table of the clips' lags, or leave out --lags.")
     with path.open(encoding="utf-8-sig", newline="") as lines:
         rows = list(csv.DictReader(lines, delimiter="\t"))
     try:
-        return {row["file"]: float(row["mouth_late_ms"]) for row in rows}
+        return {
+            row["file"]: float(row["mouth_late_ms"])
+            for row in rows
+            if float(row.get("r", MIN_LAG_R)) >= MIN_LAG_R
+        }
     except (KeyError, ValueError, TypeError) as error:
         raise OptionOutOfRange(
             f"{path} needs the columns `file` and `mouth_late_ms`, a number, with a tab between ({error})."

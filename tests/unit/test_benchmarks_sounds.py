@@ -47,7 +47,7 @@ def test_pauses_are_silent_and_phrases_are_not():
 
 def test_lags_are_read_by_clip(tmp_path: Path):
     path = tmp_path / "lags.tsv"
-    path.write_text("file\tmouth_late_ms\tr\na.mp4\t93\t0.3\nb/c.mp4\t-12.5\t0.6\n")
+    path.write_text("file\tmouth_late_ms\tr\na.mp4\t93\t0.45\nb/c.mp4\t-12.5\t0.6\nd.mp4\t303\t0.09\n")
     assert read_lags(path) == {"a.mp4": 93.0, "b/c.mp4": -12.5}
     for text in ("file\tlag\na.mp4\t3\n", "file\tmouth_late_ms\na.mp4\tlate\n"):
         path.write_text(text)
