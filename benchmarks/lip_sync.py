@@ -1,5 +1,8 @@
 """Lip sync on held-out speakers, measured on rendered and tracked video.
 
+Each real clip is first re-timed by its own lag, or its source's, as `sonimate prepare` does it; raw_lag_ms is
+the lag against the clip as it is in its file.
+
 lip_sync.py CLIPS --folds FOLDS.json     each clip by the model that was not trained on its speaker
 lip_sync.py CLIPS --runs MODEL...        each clip by each model
 lip_sync.py CLIPS --folds FOLDS.json --audio-guidance 1 2 3 --temperature 0.5 1 --steps 6 12
@@ -21,7 +24,9 @@ from lib.plots import plot_panels
 from lib.report import publish
 from lib.targets import lip_checks
 from sonimate.evaluate.lips import Clip, compare_settings, score_clips, summarise
-from sonimate.footage.sources import read_speakers
+from sonimate.footage.mouth_reader import MouthReader
+from sonimate.footage.retiming import retime_clips
+from sonimate.footage.sources import read_collections, read_speakers
 from sonimate.pipeline import SonicPipeline
 
 
@@ -40,6 +45,7 @@ def main(argv: list[str] | None = None) -> None:
     )
     parser.add_argument("--steps", nargs="+", type=int, default=[], help="try these numbers of steps")
     parser.add_argument("--seed", nargs="+", type=int, default=[], help="try these seeds")
+    parser.add_argument("--raw-timing", action="store_true", help="do not re-time the real clips")
     arguments = parser.parse_args(argv)
     if arguments.folds:
         measure(arguments, "lip_sync", read_folds(arguments.folds, read_speakers(arguments.clips)))
@@ -53,6 +59,9 @@ def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None
     """Score one set of folds, or compare settings on it. A fold without clips uses all clips."""
     names = [clip for fold in folds for clip in fold.clips if not arguments.only or clip in arguments.only]
     clips = read_clips(arguments.clips, names)
+    if not arguments.raw_timing:
+        collections = read_collections(arguments.clips, [clip.name for clip in clips])
+        clips = retime_clips(clips, collections, MouthReader.load())
     model_for = {
         clip.name: fold.model for fold in folds for clip in clips if clip.name in fold.clips or not fold.clips
     }
@@ -76,7 +85,8 @@ def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None
     scores = []
     for score in score_clips(clips, pipeline_for, arguments.out / name):
         print(
-            f"{score.clip}: r {score.r:.2f}, lag {score.lag_ms:+.0f} ms, amplitude {score.amplitude:.2f}",
+            f"{score.clip}: r {score.r:.2f}, lag {score.lag_ms:+.0f} ms "
+            f"(raw {score.raw_lag_ms:+.0f}, {score.retimed_by}), amplitude {score.amplitude:.2f}",
             flush=True,
         )
         scores.append(score)

@@ -19,6 +19,7 @@ from sonimate.features.audio_features import HiddenStates, load_reducers
 from sonimate.features.compact_features import BUCKET_DIM, TOKEN_DIM, Derived, write_compact_features
 from sonimate.features.motion_samples import load_samples
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
 from sonimate.media.audio import read_audio
 from sonimate.media.wav import write_wav
@@ -53,7 +54,13 @@ def add_clip(
 ) -> Path:
     clip = ClipId(f"{name}.mp4")
     stem = folder / clip.key
-    record = {"clip": str(clip), "source": clip.source, "speaker": name, "rejection": rejection}
+    record = {
+        "version": RESULTS_VERSION,
+        "clip": str(clip),
+        "source": clip.source,
+        "speaker": name,
+        "rejection": rejection,
+    }
     stem.with_suffix(".json").write_text(json.dumps(record))
     np.save(stem.with_suffix(".landmarks.npy"), landmarks)
     write_wav(stem.with_suffix(".wav"), Waveform(sound, 16_000))

@@ -74,7 +74,8 @@ def test_shards_hold_what_was_acted_shot_by_shot(prepared, tmp_path):
         assert np.corrcoef(clip.sound(), voice(name))[0, 1] > 0.9
         assert landmarks.shape == (FRAMES, 478, 3)
         assert landmarks.dtype == np.float32
-        assert abs(record["sync"]["offset_frames"]) <= 1
+        assert abs(record["sync"]["lag_ms"]) <= 40
+        assert record["sync"]["delay_ms"] == record["sync"]["lag_ms"]
         assert 0 < record["buckets"]["head"] < 128
         x0, y0, x1, y1 = record["face_box"]["box"]
         np.testing.assert_allclose((x0, x1), (landmarks[..., 0].min(), landmarks[..., 0].max()), atol=1e-3)
@@ -109,7 +110,7 @@ def test_files_whose_names_look_alike_are_all_there_each_a_speaker_of_its_own(tm
 
 
 def test_shards_of_an_earlier_version_are_refused(tmp_path):
-    (tmp_path / "a-0123-000000.json").write_text('{"key": "a-0123-000000", "source": "a.mp4"}')
+    (tmp_path / "a-0123-000000.json").write_text('{"clip": "a.mp4#0@1.0v0", "source": "a.mp4"}')
     write_shards(tmp_path, CLIPS, [tmp_path / "a-0123-000000"], max_bytes=1)
     with pytest.raises(OutdatedData, match="Run `sonimate prepare` again"):
         next(read_shards(tmp_path))

@@ -31,6 +31,7 @@ from sonimate.features.latents import (
     write_latents,
 )
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.footage.shards import CLIPS, read_shards, write_shards
 from sonimate.inputs import read_inputs
 from sonimate.media.folders import FolderRecord
@@ -93,6 +94,7 @@ def shards(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pose = Pose(np.full(FRAMES, 2.0), np.tile(np.eye(3), (FRAMES, 1, 1)), np.full((FRAMES, 3), 32.0))
         np.save(folder / f"{name}.landmarks.npy", canonical_landmarks(pose).astype(np.float32))
         record = {
+            "version": RESULTS_VERSION,
             "clip": str(ClipId(name)),
             "speaker": name,
             "crop": {"size_px": SIDE_PX},

@@ -11,6 +11,7 @@ from sonimate.apps.cli import main
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.footage import mouth_reader
 from sonimate.footage.mouth_reader import OWN, MouthReader, cross_validate
+from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.footage.shards import CLIPS, write_shards
 from sonimate.media.audio import read_audio
 from sonimate.media.wav import write_wav
@@ -51,6 +52,7 @@ def add_clip(folder: Path, speaker: str, row: np.ndarray) -> Path:
     stem = folder / f"{speaker}-0"
     source = f"{speaker}.mp4"
     record = {"clip": f"{source}#0@1.0v0", "source": source, "speaker": speaker, "start_seconds": 0.0}
+    record["version"] = RESULTS_VERSION
     stem.with_suffix(".json").write_text(json.dumps(record))
     write_wav(stem.with_suffix(".wav"), Waveform(np.repeat(0.1 + 0.05 * np.tanh(row), 640), 16_000))
     np.save(folder / f"{speaker}-0.landmarks.npy", row)
@@ -80,12 +82,13 @@ def test_what_each_clip_scores_is_printed_and_written(tmp_path, capsys):
     assert [(row["source"], row["passes"]) for row in table] == [
         ("a.mp4", True),
         ("b.mp4", True),
-        ("c.mp4", False),
+        ("c.mp4", True),
     ]
     assert all(row["r"] > 0.8 for row in table)
-    assert table[2]["offset_frames"] == 6
-    assert f"c.mp4 from 0.00 s: r {table[2]['r']:.2f} at +6 frames" in printed
-    assert "own sound: 2 of 3 pass" in printed
+    assert table[2]["lag_ms"] == pytest.approx(240, abs=8)
+    assert f"c.mp4 from 0.00 s: r {table[2]['r']:.2f} at {table[2]['lag_ms']:+.0f} ms" in printed
+    assert "\nown sound: 3 of 3 pass" in printed
+    assert "speaker b, own sound: 1 of 1 pass" in printed
 
 
 def test_a_folder_that_cannot_be_judged_is_an_error(tmp_path, capsys):

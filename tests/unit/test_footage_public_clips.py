@@ -8,7 +8,7 @@ import pytest
 
 from sonimate.errors import DownloadCorrupted, FileMissing
 from sonimate.footage import public_clips
-from sonimate.footage.sources import read_speakers
+from sonimate.footage.sources import read_collections, read_speakers
 
 CLIPS = [
     {
@@ -19,6 +19,8 @@ CLIPS = [
         "path": f"some folder/{name}.mp4",
         "sha256": hashlib.sha256(name.encode()).hexdigest(),
         "terms": "CC BY 4.0",
+        "bundled": "yes",
+        "cleared": "yes" if name == "two" else "no",
     }
     for name in ("one", "two")
 ]
@@ -46,6 +48,13 @@ def test_clips_arrive_with_their_speakers_and_are_not_fetched_twice(host, tmp_pa
     public_clips.fetch_clips(folder, (tmp_path / "nowhere").as_uri())
 
 
+def test_cleared_clips_are_fetched_alone_with_their_sources(host, tmp_path):
+    folder = tmp_path / "clips"
+    public_clips.fetch_clips(folder, host.as_uri(), cleared=True)
+    assert {path.name for path in folder.iterdir()} == {"two.mp4", "MANIFEST.tsv"}
+    assert read_collections(folder, ["two.mp4"]) == {"two.mp4": "people/clips"}
+
+
 def test_a_missing_clip_is_named_and_the_others_kept(host, tmp_path):
     (host / "people/clips/main/some folder/two.mp4").unlink()
     with pytest.raises(FileMissing, match=r"two\.mp4 cannot be downloaded"):
@@ -71,6 +80,11 @@ def test_another_file_under_the_same_name_is_refused(host, tmp_path):
 
 def test_every_public_clip_has_an_address_a_checksum_and_terms():
     rows = public_clips.public_clips()
-    assert len({row["file"] for row in rows}) == len(rows) == 24
+    assert len({row["file"] for row in rows}) == len(rows) == 102
+    assert sum(row["bundled"] == "yes" for row in rows) == 24
+    cleared = [row for row in rows if row["cleared"] == "yes"]
+    assert len(cleared) == 89
+    assert all(row["terms"].startswith("CC BY 4.0") for row in cleared)
+    assert not any(row["terms"].startswith("CC BY 4.0") for row in rows if row not in cleared)
     assert all(len(row["sha256"]) == 64 and row["terms"] and row["speaker"] for row in rows)
     assert all(row["repository"].count("/") == 1 and row["path"] and row["commit"] for row in rows)

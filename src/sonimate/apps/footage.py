@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections import defaultdict
 from pathlib import Path
 
 from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments
@@ -21,19 +20,28 @@ def add_parser(commands: Subparsers) -> None:
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
     fetch = steps.add_parser(
         "fetch",
-        help="download the public clips on which the bundled model was trained",
-        description="Download the public clips on which the bundled model was trained, and write their "
-        "MANIFEST.tsv. Every file is checked by its SHA-256; complete files are kept. The clips are not part "
-        "of this project: their terms are printed.",
+        help="download public clips: those of the bundled model, or those of cleared terms",
+        description="Download the public clips on which the bundled model was trained, or those whose terms "
+        "let anybody train on them, and write their MANIFEST.tsv. Every file is checked by its SHA-256; "
+        "complete files are kept. The clips are not part of this project: their terms are printed.",
     )
-    add_arguments(fetch, "CLIPS  the folder to write", clips=Path)
+    add_arguments(
+        fetch,
+        """
+        CLIPS      the folder to write
+        --cleared  only clips of cleared terms (GRID corpus, CC BY 4.0), also those that the bundled model was
+                   not trained on
+        """,
+        clips=Path,
+    )
     reader = steps.add_parser(
         "mouth-reader",
         help="fit the mouth reader on prepared shards, and judge it",
         description="Fit the mouth reader, which predicts the mouth opening from the sound, and with which "
-        "`sonimate prepare` rejects clips with a wrong sound. Print how readers that were fitted without a "
-        "clip's speaker judge the clip: with its own sound, with that sound shifted, and with the sounds of "
-        "others. FILE's name with .json gets the results with the clips' own sounds.",
+        "`sonimate prepare` re-times clips and rejects wrong sounds. SHARDS must be of footage that is known "
+        "to be in sync, prepared with --keep-timing. Print how readers that were fitted without a clip's "
+        "speaker judge the clip: with its own sound, with that sound shifted, and with the sounds of others. "
+        "FILE's name with .json gets the results with the clips' own sounds.",
     )
     add_arguments(
         reader,
@@ -53,7 +61,7 @@ def run(args: Namespace) -> None:
         from sonimate.footage.public_clips import fetch_clips
 
         with Watch(args.started) as watch:
-            fetch_clips(args.clips, progress=watch)
+            fetch_clips(args.clips, cleared=args.cleared, progress=watch)
         print(f"The clips are in {args.clips}")
     else:
         _fit_mouth_reader(args.shards, args.output)
@@ -61,7 +69,7 @@ def run(args: Namespace) -> None:
 
 def _fit_mouth_reader(shards: Path, output: Path) -> None:
     with extra_needed("prepare"):
-        from sonimate.footage.mouth_reader import fit_and_judge, own_sound_table, write_reader
+        from sonimate.footage.mouth_reader import fit_and_judge, own_sound_table, summaries, write_reader
         from sonimate.footage.shards import read_shards
         from sonimate.footage.sync import lag_text
 
@@ -71,9 +79,6 @@ def _fit_mouth_reader(shards: Path, output: Path) -> None:
     for row in table:
         verdict = "passes" if row["passes"] else "FAILS"
         print(f"{row['source']} from {row['start_seconds']:.2f} s: {lag_text(row)}, {verdict}")
-    verdicts: dict[str, list[bool]] = defaultdict(list)
-    for trial in trials:
-        verdicts[trial.sound].append(trial.passes)
-    for kind, passed in sorted(verdicts.items()):
-        print(f"{kind}: {sum(passed)} of {len(passed)} pass")
+    for kind, summary in summaries(clips, trials).items():
+        print(f"{kind}: {summary}")
     write_reader(weights, table, output)

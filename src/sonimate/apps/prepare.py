@@ -28,11 +28,12 @@ def add_parser(commands: Subparsers) -> None:
     add_arguments(
         parser,
         """
-        FOOTAGE        folder of videos; its MANIFEST.tsv, if any, names the speakers
+        FOOTAGE        folder of videos; its MANIFEST.tsv, if any, names speakers and sources
         -o, --output SHARDS
                        the folder to write
         --size PX      side of the clips, a multiple of 64 (default: %(default)s)
         --min-face PX  shortest face to accept, forehead to chin (default: %(default)s)
+        --keep-timing  leave the sound where it is, for footage that is known to be in sync
         --shard-mb MB  close a shard before it grows larger (default: %(default)s)
         --ray ADDRESS  run on this Ray cluster, or "local" for all cores of this machine; FOOTAGE and SHARDS
                        must be on storage that all its machines share
@@ -58,7 +59,10 @@ def run(args: Namespace) -> None:
         runner = partial(run_on_ray, address=args.ray)
 
     options = PrepareOptions(
-        size_px=args.size, min_face_px=args.min_face, shard_bytes=args.shard_mb * 1_000_000
+        size_px=args.size,
+        min_face_px=args.min_face,
+        shard_bytes=args.shard_mb * 1_000_000,
+        retime=not args.keep_timing,
     )
     with Watch(args.started) as watch, _one_thread():
 

@@ -20,12 +20,13 @@ CONSTANT = 1e-9
 class Lag:
     """The delay at which two curves agree best.
 
-    frames: positive when the first curve is late. r: the correlation at this delay, in [-1, 1]. confidence:
-    r minus the median of the correlations over all delays searched, as SyncNet defines it (Chung and
-    Zisserman 2016).
+    frames: positive when the first curve is late; between whole frames it is the top of the parabola through
+    the best correlation and its neighbours. r: the correlation at the best whole frame, in [-1, 1].
+    confidence: r minus the median of the correlations over all delays searched, as SyncNet defines it (Chung
+    and Zisserman 2016).
     """
 
-    frames: int
+    frames: float
     r: float
     confidence: float
 
@@ -51,20 +52,39 @@ def correlation(a: np.ndarray, b: np.ndarray) -> float:
 def best_lag(generated: np.ndarray, real: np.ndarray, max_frames: int = MAX_LAG_FRAMES) -> Lag:
     """The delay, of at most `max_frames` either way, at which the curves (n,), (m,) correlate most.
 
-    Each delay is judged on the frames that overlap, at least two. Of equal correlations the shorter delay
-    wins. Raises ValueError if the curves have fewer than two frames in common.
+    Of equal correlations the shorter delay wins. Raises ValueError if the curves have fewer than two frames
+    in common.
+    """
+    r = correlations_by_delay(generated, real, max_frames)
+    best = max(r, key=lambda late: (r[late], -abs(late)))
+    return Lag(best + _top(r, best), r[best], r[best] - float(np.median(list(r.values()))))
+
+
+def correlations_by_delay(generated: np.ndarray, real: np.ndarray, max_frames: int) -> dict[int, float]:
+    """The correlation of two curves (n,), (m,) at every delay of at most `max_frames` either way, by frames
+    that `generated` is late.
+
+    Each delay is judged on the frames that overlap, at least two. Raises ValueError if the curves have fewer
+    than two frames in common.
     """
     count = min(len(generated), len(real))
     if count < 2:
         raise ValueError(f"{count} frames in common; a delay needs at least 2.")
     generated, real = generated[:count], real[:count]
     reach = min(max_frames, count - 2)
-    r = {
+    return {
         late: correlation(generated[max(late, 0) : count + min(late, 0)], real[max(-late, 0) :])
         for late in range(-reach, reach + 1)
     }
-    best = max(r, key=lambda late: (r[late], -abs(late)))
-    return Lag(best, r[best], r[best] - float(np.median(list(r.values()))))
+
+
+def _top(r: dict[int, float], best: int) -> float:
+    """Where the parabola through the correlations around `best` has its top: [-0.5, 0.5] frames from it, and
+    0 at the ends of the range."""
+    before, after = r.get(best - 1), r.get(best + 1)
+    if before is None or after is None or (bend := before - 2 * r[best] + after) >= 0:
+        return 0.0
+    return 0.5 * (before - after) / bend
 
 
 def amplitude_ratio(generated: np.ndarray, real: np.ndarray) -> float:

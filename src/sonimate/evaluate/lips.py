@@ -27,7 +27,8 @@ class Clip:
     """A real clip.
 
     key: a unique name for files. pixels: the first frame, uint8 (h, w, 3). waveform: the sound, cut to the
-    length of the picture. curves, shapes: of the face.
+    length of the picture. curves, shapes: of the face. delay_ms, retimed_by: how much later the sound is played than
+    in the file, so that it is in sync, and by which lag.
     """
 
     name: str
@@ -37,6 +38,8 @@ class Clip:
     waveform: Waveform
     curves: FaceCurves
     shapes: ShapeCurves
+    delay_ms: float = 0.0
+    retimed_by: str = "not re-timed"
 
     @property
     def seconds(self) -> float:
@@ -48,7 +51,8 @@ class LipScore:
     """One clip, animated.
 
     r: correlation of generated and real mouth opening. lag_ms: delay of the generated mouth (positive: late)
-    at which they correlate most, by best_r. amplitude: standard deviation of the generated opening over the
+    at which they correlate most, by best_r; raw_lag_ms: the same against the clip as it is in its file, which
+    was re-timed by delay_ms. amplitude: standard deviation of the generated opening over the
     real one. shuffled_r: r with the sound of another clip. shifted_r: r with its own sound, shifted by half
     its length. strangers_r: the real mouth of that other clip against this one: what chance and pauses give.
     acceleration: generated over real. motion_r, motion_amplitude: the curve read from the generated motion
@@ -59,6 +63,9 @@ class LipScore:
     seconds: float
     r: float
     lag_ms: float
+    raw_lag_ms: float
+    delay_ms: float
+    retimed_by: str
     best_r: float
     amplitude: float
     shuffled_r: float
@@ -69,7 +76,8 @@ class LipScore:
     motion_amplitude: float
 
 
-NUMBERS = tuple(field.name for field in fields(LipScore) if field.name not in ("clip", "seconds"))
+NO_NUMBERS = ("clip", "seconds", "retimed_by")
+NUMBERS = tuple(field.name for field in fields(LipScore) if field.name not in NO_NUMBERS)
 
 
 def score_clips(
@@ -112,6 +120,9 @@ def score_clips(
             seconds=clip.seconds,
             r=correlation(own.mouth, real.mouth),
             lag_ms=lag.milliseconds,
+            raw_lag_ms=lag.milliseconds - clip.delay_ms,
+            delay_ms=clip.delay_ms,
+            retimed_by=clip.retimed_by,
             best_r=lag.r,
             amplitude=amplitude_ratio(own.mouth, real.mouth),
             shuffled_r=correlation(tracked["shuffled"].mouth, real.mouth),

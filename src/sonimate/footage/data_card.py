@@ -13,6 +13,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from sonimate.footage.prepare_stages import STAGES
+from sonimate.footage.retiming import medians_of
 from sonimate.footage.sync import lag_text
 from sonimate.media.files import replacing
 
@@ -20,7 +21,7 @@ HISTOGRAMS = (
     ("Head motion, m_t", lambda record: record["buckets"]["head"]),
     ("Expression, m_e", lambda record: record["buckets"]["expression"]),
     ("Length, seconds", lambda record: record["end_seconds"] - record["start_seconds"]),
-    ("Offset of the mouth, frames", lambda record: record["sync"]["offset_frames"]),
+    ("Lag of the mouth before re-timing, ms", lambda record: record["sync"]["lag_ms"]),
 )
 
 
@@ -38,12 +39,14 @@ class StageCount:
 @dataclass(frozen=True)
 class Report:
     """sources: number of files of footage. clips, seconds: number and length of the accepted samples.
-    samples: clip, source, times and decision of each."""
+    medians: by source, the lag in ms that its uncertain clips are re-timed by. samples: clip, source, times,
+    lag and decision of each."""
 
     sources: int
     clips: int
     seconds: float
     stages: list[StageCount]
+    medians: dict[str, float]
     samples: list[dict[str, Any]]
 
 
@@ -55,7 +58,7 @@ def write_report(out: Path, records: Sequence[dict[str, Any]], *, sources: int) 
     accepted = [record for record in records if record["rejection"] is None]
     seconds = round(sum(record["frames"] / record["fps"] for record in accepted), 2)
     decisions = [_decision(record) for record in records]
-    report = Report(sources, len(accepted), seconds, count_stages(records), decisions)
+    report = Report(sources, len(accepted), seconds, count_stages(records), medians_of(records), decisions)
     texts = {"report.json": json.dumps(asdict(report), indent=1) + "\n", "report.md": _markdown(report)}
     for name, text in texts.items():
         with replacing(out / name) as partial:
@@ -79,9 +82,11 @@ def count_stages(records: Sequence[dict[str, Any]]) -> list[StageCount]:
 def _decision(record: dict[str, Any]) -> dict[str, Any]:
     rejection = record["rejection"]
     decision = "accepted" if rejection is None else f"{rejection['stage']}: {rejection['reason']}"
-    detail = lag_text(record["sync"]) if rejection is None else rejection["detail"]
-    facts = {name: record[name] for name in ("clip", "source", "start_seconds", "end_seconds")}
-    return facts | {"decision": decision, "detail": detail}
+    done = "sound moved by {delay_ms:+.0f} ms: {by}"
+    detail = rejection["detail"] if rejection else done.format(**record["sync"])
+    lag = lag_text(record["sync"]) if "sync" in record else ""
+    facts = {name: record[name] for name in ("clip", "source", "collection", "start_seconds", "end_seconds")}
+    return facts | {"decision": decision, "detail": detail, "lag": lag}
 
 
 def _markdown(report: Report) -> str:
@@ -92,10 +97,14 @@ def _markdown(report: Report) -> str:
         reasons = ", ".join(f"{reason} ({number})" for reason, number in count.reasons.items())
         lines.append(f"| {count.stage} | {count.entered} | {count.rejected} | {reasons} |")
     lines += ["", "![distributions](distributions.png)", ""]
-    lines += ["| source | seconds | decision | detail |", "|---|---|---|---|"]
+    lines += ["| source | median lag of its certain clips, ms |", "|---|---|"]
+    lines += [f"| {name} | {lag:+.0f} |" for name, lag in report.medians.items()]
+    lines += ["", "| file | seconds | lag of the mouth | decision | detail |", "|---|---|---|---|---|"]
     for sample in report.samples:
         times = f"{sample['start_seconds']:.2f} to {sample['end_seconds']:.2f}"
-        lines.append(f"| {sample['source']} | {times} | {sample['decision']} | {sample['detail']} |")
+        lines.append(
+            f"| {sample['source']} | {times} | {sample['lag']} | {sample['decision']} | {sample['detail']} |"
+        )
     return "\n".join(lines) + "\n"
 
 

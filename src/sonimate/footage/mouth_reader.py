@@ -1,4 +1,4 @@
-"""The mouth opening predicted from a sound: linear in Whisper's last hidden states.
+"""The mouth opening predicted from a sound: linear in Whisper's last hidden states, fitted on GRID.
 
 `sonimate footage mouth-reader` fits it on prepared shards, and judges every clip by readers that were fitted
 without its speaker: with its own sound, with that shifted, and with the sounds of others.
@@ -7,6 +7,7 @@ without its speaker: with its own sound, with that shifted, and with the sounds 
 from __future__ import annotations
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +21,11 @@ from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_audio_encoder
 from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import TooFewClips
-from sonimate.evaluate.curves import Lag
+from sonimate.evaluate.curves import Lag, best_lag
 from sonimate.face.regions import mouth_opening
 from sonimate.footage.sample import rounded
 from sonimate.footage.shards import ShardClip
-from sonimate.footage.sync import lag_record, mouth_lag, sync_fault
+from sonimate.footage.sync import MAX_LAG_FRAMES, follows, lag_record
 from sonimate.media.files import replacing
 
 READER = BUNDLED / "mouth_reader" / "model.safetensors"
@@ -35,7 +36,7 @@ RIDGE = 1e4
 """Of the values tried, the one that predicts held-out clips best."""
 
 SHIFT_FRAMES, LONG_FRAMES = 8, 100
-"""For trials: a shift that must be noticed (0.32 s), and the length from which a clip is long (4 s)."""
+"""For trials: a shift that must be measured (0.32 s), and the length from which a clip is long (4 s)."""
 OWN = "own sound"
 
 
@@ -94,7 +95,7 @@ class Trial:
 
     @property
     def passes(self) -> bool:
-        return sync_fault(self.lag) is None
+        return follows(self.lag.r, self.lag.confidence)
 
 
 def cross_validate(
@@ -107,16 +108,17 @@ def cross_validate(
         weights = fit([rows[i] for i in others], [openings[i] for i in others])
         for index in (i for i, other in enumerate(speakers) if other == speaker):
             opening, predicted = openings[index], rows[index] @ weights
-            late = mouth_lag(opening[:-SHIFT_FRAMES], predicted[SHIFT_FRAMES:])
-            early = mouth_lag(opening[SHIFT_FRAMES:], predicted[:-SHIFT_FRAMES])
-            yield Trial(index, OWN, mouth_lag(opening, predicted))
+            late = best_lag(opening[:-SHIFT_FRAMES], predicted[SHIFT_FRAMES:], MAX_LAG_FRAMES)
+            early = best_lag(opening[SHIFT_FRAMES:], predicted[:-SHIFT_FRAMES], MAX_LAG_FRAMES)
+            yield Trial(index, OWN, best_lag(opening, predicted, MAX_LAG_FRAMES))
             yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s late", late)
             yield Trial(index, f"own, {SHIFT_FRAMES / VIDEO_FPS:.2f} s early", early)
             for other in others:
                 count = min(len(opening), len(rows[other]))
                 length = "longer" if count > LONG_FRAMES else "shorter"
                 kind = f"another's sound, {length} than {LONG_FRAMES / VIDEO_FPS:.0f} s"
-                yield Trial(index, kind, mouth_lag(opening[:count], rows[other][:count] @ weights))
+                others_lag = best_lag(opening[:count], rows[other][:count] @ weights, MAX_LAG_FRAMES)
+                yield Trial(index, kind, others_lag)
 
 
 def fit_and_judge(clips: Sequence[ShardClip]) -> tuple[np.ndarray, list[Trial]]:
@@ -146,6 +148,22 @@ def own_sound_table(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> list
         | {"passes": own[index].passes}
         for index, clip in enumerate(clips)
     ]
+
+
+def summaries(clips: Sequence[ShardClip], trials: Sequence[Trial]) -> dict[str, str]:
+    """How the trials went, in words: the own sounds of each speaker's clips, and each kind of sound."""
+    groups: dict[str, list[Trial]] = defaultdict(list)
+    for trial in trials:
+        if trial.sound == OWN:
+            groups[f"speaker {clips[trial.clip].record['speaker']}, {OWN}"].append(trial)
+        groups[trial.sound].append(trial)
+    return {name: _summary(group) for name, group in sorted(groups.items())}
+
+
+def _summary(trials: Sequence[Trial]) -> str:
+    r, lags = np.array([(trial.lag.r, trial.lag.milliseconds) for trial in trials]).T
+    passed = sum(trial.passes for trial in trials)
+    return f"{passed} of {len(trials)} pass, r {r.mean():.2f}, lag {lags.mean():+.0f} +- {lags.std():.0f} ms"
 
 
 def write_reader(weights: np.ndarray, table: Sequence[Mapping[str, Any]], path: Path) -> None:

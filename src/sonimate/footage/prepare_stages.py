@@ -20,11 +20,13 @@ from sonimate.footage.sources import ForwardReader
 @dataclass(frozen=True, kw_only=True)
 class PrepareOptions:
     """size_px: side of the clips. min_face_px: shortest face, forehead to chin, in the footage.
-    shard_bytes: a shard is closed before it grows larger."""
+    shard_bytes: a shard is closed before it grows larger. retime: move each clip's sound to its mouth; False
+    for footage that is known to be in sync, to fit the mouth reader on."""
 
     size_px: int = 512
     min_face_px: float = 96.0
     shard_bytes: int = 1 << 30
+    retime: bool = True
 
 
 STAGES: dict[str, Callable[[PrepareOptions], Stage]] = {
@@ -33,7 +35,7 @@ STAGES: dict[str, Callable[[PrepareOptions], Stage]] = {
     tracks.STAGE: lambda _: partial(tracks.track_faces, mesh=FaceMesh(num_threads=1), reader=ForwardReader()),
     quality.STAGE: lambda options: partial(quality.gate_quality, min_face_px=options.min_face_px),
     voice_activity.STAGE: lambda _: voice_activity.gate_speech,
-    sync.STAGE: lambda _: partial(sync.gate_sync, predict=MouthReader.load()),
+    sync.STAGE: lambda _: partial(sync.measure_sync, predict=MouthReader.load()),
     square_crop.STAGE: lambda options: partial(
         square_crop.crop, size_px=options.size_px, reader=ForwardReader()
     ),

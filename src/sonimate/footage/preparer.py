@@ -11,21 +11,22 @@ from __future__ import annotations
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from sonimate.footage.data_card import Report, write_report
 from sonimate.footage.prepare_stages import STAGES, PrepareOptions
-from sonimate.footage.sample import Sample, run_stage
+from sonimate.footage.retiming import retime, retimed_sound
+from sonimate.footage.sample import RESULTS_VERSION, Sample, run_stage
 from sonimate.footage.shards import CLIPS, REJECTED, write_shards
-from sonimate.footage.sources import find_footage, read_speakers
+from sonimate.footage.sources import find_footage, read_collections, read_speakers
+from sonimate.footage.square_crop import RAW_SOUND
 from sonimate.media.files import write_errors
 from sonimate.media.folders import fingerprint, locked
+from sonimate.media.wav import write_wav
 
-RESULTS_VERSION = 4
-"""Increase it when a stage gives other results than before: finished files are then done again."""
-CACHE = "cache"
+CACHE, RAW_RECORD = "cache", ".raw.json"
 
 
 @dataclass(frozen=True)
@@ -82,9 +83,9 @@ class Preparer:
 def _finish(sample: Sample) -> str:
     """Write the record of a sample and return its key; a rejected one keeps no picture and no sound."""
     if sample.rejection is not None:
-        for suffix in (".mp4", ".wav"):
+        for suffix in (".mp4", RAW_SOUND):
             sample.path(suffix).unlink(missing_ok=True)
-    sample.path(".json").write_text(json.dumps(sample.record(), indent=1) + "\n")
+    sample.path(RAW_RECORD).write_text(json.dumps(sample.record(), indent=1) + "\n")
     return sample.clip_id.key
 
 
@@ -122,7 +123,7 @@ def prepare(
                 progress(done, len(tasks), name)
         folders = [folder for _, folder in tasks]
         _remove(set(cache.iterdir()) - set(folders))
-        return _pack(folders, out, options)
+        return _pack(folders, out, options, read_collections(footage, [source.name for source in sources]))
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -138,14 +139,26 @@ def own_videos(footage: Path, out: Path) -> Path:
     return out / CACHE if footage.resolve().is_relative_to(out.resolve()) else out
 
 
-def _pack(folders: Sequence[Path], out: Path, options: PrepareOptions) -> Report:
-    """Write the shards and the report from the finished folders of the sources."""
+def _pack(
+    folders: Sequence[Path], out: Path, options: PrepareOptions, collections: Mapping[str, str]
+) -> Report:
+    """Write the shards and the report from the finished folders of the sources, each clip re-timed by its own
+    lag or by those of its collection (which need all clips, so that no stage can do it)."""
     stems = [folder / key for folder in folders for key in json.loads((folder / "keys.json").read_text())]
-    records = [json.loads(stem.with_name(f"{stem.name}.json").read_text()) for stem in stems]
+    raw = [json.loads(_beside(stem, RAW_RECORD).read_text()) for stem in stems]
+    records = retime(raw, collections, move=options.retime)
+    for stem, record in zip(stems, records, strict=True):
+        _beside(stem, ".json").write_text(json.dumps(record, indent=1) + "\n")
+        if not record["rejection"]:
+            write_wav(_beside(stem, ".wav"), retimed_sound(_beside(stem, RAW_SOUND), record))
     for kind, wanted in ((CLIPS, True), (REJECTED, False)):
         packed = [s for s, record in zip(stems, records, strict=True) if (not record["rejection"]) == wanted]
         write_shards(out, kind, packed, max_bytes=options.shard_bytes)
     return write_report(out, records, sources=len(folders))
+
+
+def _beside(stem: Path, suffix: str) -> Path:
+    return stem.with_name(stem.name + suffix)
 
 
 def list_sources(footage: Path, *, without: Path | None = None) -> list[Source]:

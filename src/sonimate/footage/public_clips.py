@@ -1,7 +1,8 @@
-"""Fetches the public clips on which the bundled model was trained.
+"""Fetches public clips: those on which the bundled model was trained, or those whose terms are cleared.
 
-`public_clips.tsv` names each file's repository, commit, path, SHA-256 and terms. None of the files is part of
-this project: you fetch them under their own terms.
+`public_clips.tsv` names each file's repository, commit, path, SHA-256 and terms; `bundled` says whether the
+bundled model was trained on it, `cleared` whether its terms let anybody use it and train on it. None of the
+files is part of this project: you fetch them under their own terms.
 """
 
 from __future__ import annotations
@@ -27,24 +28,30 @@ log = logging.getLogger(__name__)
 
 
 def public_clips() -> list[dict[str, str]]:
-    """The rows of public_clips.tsv."""
+    """All rows of public_clips.tsv."""
     text = (files("sonimate") / "footage" / "public_clips.tsv").read_text()
     return list(csv.DictReader(text.splitlines(), delimiter="\t"))
 
 
 def fetch_clips(
-    folder: Path, host: str = HOST, *, progress: Callable[[str, int, int], None] = lambda *_: None
+    folder: Path,
+    host: str = HOST,
+    *,
+    cleared: bool = False,
+    progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> None:
-    """Download all clips to `folder`, with a MANIFEST.tsv that names their speakers; logs their terms. Files
-    that are there with the right SHA-256 are kept.
+    """Download the clips of the bundled model to `folder`, with a MANIFEST.tsv that names their speakers and
+    sources; logs their terms. Files that are there with the right SHA-256 are kept.
 
-    progress: called with "fetch", the number of clips done, and the number of all.
+    cleared: instead, all clips whose terms are cleared. progress: called with "fetch", the number of clips
+    done, and the number of all.
     Raises FileMissing when a clip cannot be downloaded, DownloadCorrupted when its SHA-256 differs, and
     OutputNotWritable.
     """
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    clips = public_clips()
+    wanted = "cleared" if cleared else "bundled"
+    clips = [clip for clip in public_clips() if clip[wanted] == "yes"]
     for terms in sorted({f"{clip['repository']}: {clip['terms']}" for clip in clips}):
         log.info(terms)
     for done, clip in enumerate(clips, start=1):
@@ -54,7 +61,9 @@ def fetch_clips(
                 f"{host}/{clip['repository']}/{clip['commit']}/{quote(clip['path'])}", path, clip["sha256"]
             )
         progress("fetch", done, len(clips))
-    lines = ["file\tspeaker\n", *(f"{clip['file']}\t{clip['speaker']}\n" for clip in clips)]
+    columns = ("file", "speaker", "repository")
+    lines = ["file\tspeaker\tsource\n"]
+    lines += ["\t".join(clip[column] for column in columns) + "\n" for clip in clips]
     with replacing(folder / MANIFEST) as partial:
         partial.write_text("".join(lines), encoding="utf-8")
 
@@ -70,7 +79,7 @@ def fetch_clip(url: str, path: Path, sha256: str) -> None:
         ) from error
     if hashlib.sha256(content).hexdigest() != sha256:
         raise DownloadCorrupted(
-            f"{url} is not the file on which the model was trained: its SHA-256 is not {sha256}. Put that "
+            f"{url} is not the file that this project used: its SHA-256 is not {sha256}. Put that "
             f"file at {path} yourself, and repeat the command."
         )
     with replacing(path) as partial:

@@ -16,6 +16,9 @@ from sonimate.footage.clip_id import ClipId
 
 MIN_SECONDS = 2.0
 """The length of a training window."""
+RESULTS_VERSION = 5
+"""Increase it when a stage gives other results than before: finished files are then done again, and shards of
+earlier versions are refused."""
 DIGITS = 4
 """Decimals kept in records. Machines add numbers in different orders, which changes only later decimals."""
 
@@ -74,13 +77,15 @@ class Sample:
         source's frames."""
         return np.load(self.path(".landmarks.npy"))
 
-    def sound(self) -> np.ndarray:
-        """float32 (count * SAMPLES_PER_VIDEO_FRAME,) at SAMPLE_RATE_HZ; zeros after the end of the file's
-        sound."""
+    def sound(self, margin_frames: int = 0) -> np.ndarray:
+        """The clip's sound and that of the file around it, float32 at SAMPLE_RATE_HZ: (count + 2 *
+        margin_frames) * SAMPLES_PER_VIDEO_FRAME; zeros where the file has none."""
         whole = np.memmap(self.sound_file, np.float32, "r")
-        first = self.start * SAMPLES_PER_VIDEO_FRAME
-        samples = np.array(whole[first : first + self.count * SAMPLES_PER_VIDEO_FRAME])
-        return np.pad(samples, (0, self.count * SAMPLES_PER_VIDEO_FRAME - len(samples)))
+        first = (self.start - margin_frames) * SAMPLES_PER_VIDEO_FRAME
+        end = (self.start + self.count + margin_frames) * SAMPLES_PER_VIDEO_FRAME
+        samples = np.array(whole[max(first, 0) : end])
+        missing = max(-first, 0)
+        return np.pad(samples, (missing, end - first - missing - len(samples)))
 
     @property
     def sound_file(self) -> Path:
@@ -90,6 +95,7 @@ class Sample:
     def record(self) -> dict[str, Any]:
         """All that is known, for JSON, without paths, which differ between machines."""
         return {
+            "version": RESULTS_VERSION,
             "clip": str(self.clip_id),
             "source": self.name,
             "speaker": self.speaker,

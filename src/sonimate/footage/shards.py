@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 import tarfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +19,13 @@ import numpy as np
 
 from sonimate.errors import FileMissing, OutdatedData
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.media.files import replacing
 from sonimate.media.wav import read_wav
 
 CLIPS, REJECTED = "clips", "rejected"
 SUFFIXES = (".json", ".landmarks.npy", ".mp4", ".wav")
+REJECTED_SUFFIXES = SUFFIXES[:2]
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,8 @@ def write_shards(out: Path, kind: str, stems: Iterable[Path], *, max_bytes: int)
     under its name when complete. Shards of earlier runs are removed. Raises OutputNotWritable.
     """
     written: list[Path] = []
-    for group in _grouped(stems, max_bytes):
+    suffixes = REJECTED_SUFFIXES if kind == REJECTED else SUFFIXES
+    for group in _grouped(stems, suffixes, max_bytes):
         path = out / f"{kind}-{len(written):06d}.tar"
         with replacing(path) as partial, tarfile.open(partial, "w", format=tarfile.USTAR_FORMAT) as tar:
             for file in group:
@@ -95,7 +98,7 @@ def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
                 samples.setdefault(stem, {})[f".{suffix}"] = (member.offset_data, member.size)
         for key, members in samples.items():
             record = json.loads(_read(shard, *members[".json"]))
-            if "clip" not in record:
+            if record.get("version") != RESULTS_VERSION:
                 raise OutdatedData(
                     f"{shard} was written by an earlier version of sonimate. Run `sonimate prepare` again, "
                     "and the steps after it."
@@ -103,12 +106,12 @@ def read_shards(folder: Path, kind: str = CLIPS) -> Iterator[ShardClip]:
             yield ShardClip(key, record, shard, members)
 
 
-def _grouped(stems: Iterable[Path], max_bytes: int) -> Iterator[list[Path]]:
+def _grouped(stems: Iterable[Path], suffixes: Sequence[str], max_bytes: int) -> Iterator[list[Path]]:
     """The files of consecutive samples that fit into one shard."""
     group: list[Path] = []
     size = 0
     for stem in stems:
-        files = [path for suffix in SUFFIXES if (path := stem.with_name(stem.name + suffix)).exists()]
+        files = [path for suffix in suffixes if (path := stem.with_name(stem.name + suffix)).exists()]
         more = sum(path.stat().st_size for path in files)
         if group and size + more > max_bytes:
             yield group

@@ -42,9 +42,25 @@ def find_footage(folder: Path, *, without: Path | None = None) -> list[Path]:
 def read_speakers(folder: Path) -> dict[str, str]:
     """File name -> speaker, from `MANIFEST.tsv` (columns `file` and `speaker` or `speaker_cluster`) when the
     folder has one. All clips of a speaker are held out together. Raises InvalidManifest."""
+    rows = _manifest_rows(folder)
+    return {row["file"]: row.get("speaker") or row.get("speaker_cluster") or row["file"] for row in rows}
+
+
+def read_collections(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """File name -> where the file comes from: footage of one collection was recorded and cut alike, so its
+    sounds are late alike.
+
+    It is the column `source` or `source_repo` of `MANIFEST.tsv`, else the top folder of the file inside
+    `folder`; a file without either is a collection of its own. Raises InvalidManifest.
+    """
+    known = {row["file"]: row.get("source") or row.get("source_repo") for row in _manifest_rows(folder)}
+    return {name: known.get(name) or name.partition("/")[0] for name in names}
+
+
+def _manifest_rows(folder: Path) -> list[dict[str, str]]:
     manifest = folder / MANIFEST
     if not manifest.exists():
-        return {}
+        return []
     try:
         with manifest.open(encoding="utf-8-sig", newline="") as lines:
             table = csv.DictReader(lines, delimiter="\t")
@@ -58,7 +74,7 @@ def read_speakers(folder: Path) -> dict[str, str]:
             f"{manifest} has no column `file`. Its first line must name the columns, `file` and `speaker`, "
             "with a tab between them."
         )
-    return {row["file"]: row.get("speaker") or row.get("speaker_cluster") or row["file"] for row in rows}
+    return rows
 
 
 @contextmanager

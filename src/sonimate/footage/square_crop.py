@@ -14,18 +14,22 @@ from sonimate.face.geometry import PixelBox, process_bbox
 from sonimate.face.mesh import landmark_box
 from sonimate.footage.sample import Sample
 from sonimate.footage.sources import ForwardReader
+from sonimate.footage.sync import MAX_LAG_FRAMES
 from sonimate.media.mp4 import VideoWriter
 from sonimate.media.wav import write_wav
 from sonimate.types import Box, Waveform
 
 STAGE, FACE_BOX = "crop", "face_box"
+RAW_SOUND = ".raw.wav"
+MARGIN_FRAMES = MAX_LAG_FRAMES + 1
+"""So much sound is kept before and after the clip, to re-time it by lags of up to MAX_LAG_FRAMES."""
 EXPAND_RATIO = 0.5
 """How far the square extends beyond the joint face box, as a share of that box (NOTES 2.4)."""
 
 
 def crop(sample: Sample, *, size_px: int, reader: ForwardReader) -> Iterator[Sample]:
-    """A track -> the same with KEY.mp4 (size_px square, 25 fps), KEY.wav (16 kHz mono, of the same length)
-    and landmarks in px of the crop.
+    """A track -> the same with KEY.mp4 (size_px square, 25 fps), KEY.raw.wav (16 kHz mono: the sound of these
+    frames and of MARGIN_FRAMES before and after them) and landmarks in px of the crop.
 
     The box is the same in all frames, so that the head moves in the crop as it did before the camera.
     """
@@ -38,7 +42,7 @@ def crop(sample: Sample, *, size_px: int, reader: ForwardReader) -> Iterator[Sam
     with VideoWriter(sample.path(".mp4"), width=size_px, height=size_px, same_bytes=True) as writer:
         for frame in frames:
             writer.write(cut_out(frame, box, size_px))
-    write_wav(sample.path(".wav"), Waveform(sample.sound(), SAMPLE_RATE_HZ))
+    write_wav(sample.path(RAW_SOUND), Waveform(sample.sound(MARGIN_FRAMES), SAMPLE_RATE_HZ))
     scale = size_px / (box[2] - box[0])
     np.save(sample.path(".landmarks.npy"), ((landmarks - [box[0], box[1], 0]) * scale).astype(np.float32))
     yield sample.with_facts(STAGE, box=list(box), size_px=size_px, scale=scale)
