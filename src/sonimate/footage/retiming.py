@@ -67,7 +67,9 @@ def retime(
 
     collections: file name -> collection. move: False keeps all sounds as they were.
     """
-    known = [record | {"collection": collections[record["source"]]} for record in records]
+    known: list[dict[str, Any]] = [
+        record | {"collection": collections[record["source"]]} for record in records
+    ]
     read = [record for record in known if STAGE in record]
     chosen = choose_retimings(*_stored(read))
     for record, retiming in zip(read, chosen, strict=True):

@@ -24,8 +24,8 @@ STAGE = "sync"
 MAX_LAG_FRAMES = 12
 """Lags searched, either way: half a second."""
 MIN_R, MIN_CONFIDENCE = 0.35, 0.2
-"""Less than this, and the mouth does not follow the sound. Talking clips of the public footage, by a reader
-fitted on other speakers, have at least 0.38 and 0.31."""
+"""Less than this, and the mouth does not follow the sound. Clips of the GRID corpus, by readers fitted on
+other speakers, have at least 0.64 and 0.25."""
 MIN_CERTAIN_R, MAX_HALVES_DIFFER_MS = 0.45, 30.0
 """A clip's own lag is trusted from this correlation on, if the lags of its two halves differ no more."""
 
