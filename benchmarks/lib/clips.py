@@ -23,7 +23,7 @@ from sonimate.face.tracking import video_landmarks
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import prepare
-from sonimate.footage.sources import find_footage, read_speakers
+from sonimate.footage.sources import MANIFEST, find_footage, read_speakers
 from sonimate.media.audio import read_audio
 from sonimate.media.video import read_frames
 from sonimate.types import Waveform
@@ -102,6 +102,18 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
     if not clips:
         raise FileMissing(f"No clip in {folder} shows a talking face with its sound.")
     return clips
+
+
+def read_sources(folder: Path) -> dict[str, str]:
+    """File name -> where the clip comes from: the column `source_repo` of the folder's MANIFEST.tsv. Empty
+    without that file."""
+    manifest = folder / MANIFEST
+    if not manifest.is_file():
+        return {}
+    with manifest.open(encoding="utf-8-sig", newline="") as lines:
+        return {
+            row["file"]: row.get("source_repo") or "unnamed" for row in csv.DictReader(lines, delimiter="\t")
+        }
 
 
 def accepted_names(folder: Path) -> list[str]:

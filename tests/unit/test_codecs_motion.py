@@ -6,9 +6,11 @@ from sonimate.codecs.mesh.motion import PRESSED_CM, WIDEST_LIDS, uncrossed
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.regions import (
     LOWER_LIP_INNER,
+    LOWER_LIP_OUTER,
     RIGHT_LOWER_LID,
     RIGHT_UPPER_LID,
     UPPER_LIP_INNER,
+    UPPER_LIP_OUTER,
 )
 
 
@@ -25,6 +27,18 @@ def test_lips_that_would_cross_touch_and_others_stay():
     middle = before[1, [UPPER_LIP_INNER, LOWER_LIP_INNER]].mean(0)
     np.testing.assert_allclose(drawn[1, [UPPER_LIP_INNER, LOWER_LIP_INNER]], [middle, middle])
     np.testing.assert_array_equal(vertices, before)
+
+
+def test_pressed_lips_keep_most_of_their_height():
+    """A closing that goes 5 mm too far moves whole lips together; only their edges stop."""
+    crossed = frames(1)
+    rest = crossed.copy()
+    lower = crossed[0, :, 1] < rest[0, [UPPER_LIP_INNER, LOWER_LIP_INNER], 1].mean()
+    crossed[:, lower, 1] += 0.5
+    drawn = uncrossed(crossed, canonical_vertices())[0, :, 1]
+    for inner, outer in ((UPPER_LIP_INNER, UPPER_LIP_OUTER), (LOWER_LIP_INNER, LOWER_LIP_OUTER)):
+        before = abs(rest[0, outer, 1] - rest[0, inner, 1])
+        assert abs(drawn[outer] - drawn[inner]) > 0.85 * before
 
 
 def test_upper_lids_stop_on_the_lower_ones_and_open_no_wider_than_there_are_pixels():

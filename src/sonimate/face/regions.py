@@ -18,6 +18,11 @@ LIPS_INNER = (78, 191, 80, 81, 82, 13, 312, 311, 310, 415, 308, 324, 318, 402, 3
 """Inner lip contour: right corner, along the upper lip to the left corner, back along the lower lip."""
 LIPS_OUTER = (61, 185, 40, 39, 37, 0, 267, 269, 270, 409, 291, 375, 321, 405, 314, 17, 84, 181, 91, 146)
 """Outer lip contour, in the order of LIPS_INNER."""
+LIPS_BETWEEN = (
+    (62, 183, 42, 41, 38, 12, 268, 271, 272, 407, 292, 325, 319, 403, 316, 15, 86, 179, 89, 96),
+    (76, 184, 74, 73, 72, 11, 302, 303, 304, 408, 306, 307, 320, 404, 315, 16, 85, 180, 90, 77),
+)
+"""Two contours from the inner to the outer one, in their order."""
 UPPER_VERMILION = (0, 37, 267, 39, 269, 40, 270, 185, 409)
 LOWER_VERMILION = (17, 84, 314, 181, 405, 91, 321, 146, 375)
 LOWER_LIP_INNER_EDGE = (14, 87, 317, 178, 402, 88, 318, 95, 324)

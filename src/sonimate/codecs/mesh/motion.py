@@ -7,13 +7,24 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonimate.face.pose import Pose, to_image
-from sonimate.face.regions import LEFT_EYE, LEFT_LID_FOLD, LIPS_INNER, RIGHT_EYE, RIGHT_LID_FOLD
+from sonimate.face.regions import (
+    LEFT_EYE,
+    LEFT_LID_FOLD,
+    LIPS_BETWEEN,
+    LIPS_INNER,
+    LIPS_OUTER,
+    RIGHT_EYE,
+    RIGHT_LID_FOLD,
+)
 
 WIDEST_LIDS = 1.08
 """Lids open at most this many times as far as in the portrait: behind them there are no pixels to show."""
 PRESSED_CM = 0.1
 """Lips and lids that would cross by up to this much are laid together point by point. If they only shared a
 height, slits would stay open between them."""
+LIPS_FOLLOW = ((LIPS_BETWEEN[0], 0.93), (LIPS_BETWEEN[1], 0.87), (LIPS_OUTER, 0.8))
+"""Where lips would cross, their edges are moved apart, and the contours around them by this share of it: a
+pressed lip keeps most of its height."""
 
 
 @dataclass(frozen=True)
@@ -58,6 +69,11 @@ def uncrossed(vertices: np.ndarray, rest: np.ndarray) -> np.ndarray:
             vertices[:, upper, 1] = np.minimum(vertices[:, upper, 1], vertices[:, lower, 1] + widest)
         between = vertices[:, lower] - vertices[:, upper]
         between[..., 1] = np.maximum(between[..., 1], 0)
+        if contour is LIPS_INNER:
+            for follower, share in LIPS_FOLLOW:
+                above, below = upper_and_lower(follower)
+                vertices[:, above, 1] += share * upper_lip_yields * between[..., 1]
+                vertices[:, below, 1] -= share * (1 - upper_lip_yields) * between[..., 1]
         between[..., [0, 2]] *= np.minimum(between[..., 1:2] / PRESSED_CM, 1)
         vertices[:, upper] += upper_lip_yields * between
         vertices[:, lower] -= (1 - upper_lip_yields) * between

@@ -1,8 +1,8 @@
-"""The inside of the mouth: the portrait's own pixels if its mouth is open, else teeth and tongue painted in
-colours of the portrait.
+"""The inside of the mouth: the portrait's own pixels if its mouth is open, else teeth from a texture; below
+them tongue, lower teeth and the dark of the mouth, in colours of the portrait.
 
 Everything is drawn in the plane of the front teeth, in canonical centimetres. Upper teeth and the portrait's
-own pixels move with the skull, lower teeth and tongue with the jaw. The contour of the lips is the edge.
+own pixels move with the skull, lower teeth and tongue with the jaw. The curve of the lips is the edge.
 """
 
 from __future__ import annotations
@@ -10,17 +10,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.mouth_colours import MouthColours
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import polygon_mask, sample_at, window_around
+from sonimate.codecs.mesh.teeth import Teeth
 from sonimate.face.regions import (
-    CHEEKS,
     CHIN,
-    EYE_CORNER_COUNT,
     FOREHEAD,
     LIPS_INNER,
     LIPS_OUTER,
     LOWER_LIP_INNER,
-    RIGHT_EYE,
     UPPER_LIP_INNER,
 )
 
@@ -30,13 +29,22 @@ OWN_PIXELS_GAP_CM = 0.45
 """Gap of the inner lips above which the portrait's own mouth interior is used."""
 TEETH_OVER_LIPS = 1.2
 """Brightness of the mouth's inside over that of the lips above which it is taken for teeth."""
-UPPER_EDGE_CM = -0.2
-"""Lower edge of the upper teeth, measured up from the line of the closed lips."""
-LOWER_EDGE_CM = -0.66
-TEETH_SHADE = 0.5
-"""Smallest share of the light on the upper teeth, which stand in front of the dark."""
-TOOTH_WIDTH_CM = 0.8
-ARCH_HALF_WIDTH_CM = 2.1
+UPPER_EDGE_CM = -0.33
+"""Incisal edge of the upper teeth, measured up from the line of the closed lips: at rest it is hidden by the
+lower lip."""
+UPPER_HALF_WIDTH_CM = 2.3
+"""The upper teeth have faded into the dark at this distance from the middle."""
+LOWER_GAP_CM = 0.85
+"""Gap of the lips from which lower teeth begin to show."""
+LOWER_EDGE_CM = 0.2
+"""The lower teeth show this much above the lower lip."""
+LOWER_BRIGHTNESS = 0.8
+TONGUE_SHARE = 0.52
+"""The tongue's top is above the lower lip by this share of the gap."""
+WARM_SHADOW = np.float32([0, 0.15, 0.2])
+"""Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
+SHADE_CM = 0.2
+"""The upper lip's shadow."""
 
 
 class MouthInterior:
@@ -50,9 +58,10 @@ class MouthInterior:
         self._plane = plane
         self._contact = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 1].mean())
         self._middle = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 0].mean())
-        self._chin = float(vertices[CHIN, 1])
         gap = vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1]
-        self._cavity, self._teeth, self._tongue = _palette(pixels, landmarks)
+        self._colours = MouthColours.of(pixels, landmarks)
+        softness_cm = self._colours.softness_px * plane.pixel_cm
+        self._teeth = Teeth(self._colours.teeth_gain, self._colours.colourful, softness_cm)
         own = gap > OWN_PIXELS_GAP_CM and _shows_teeth(pixels, landmarks)
         self._own = self._own_layer(pixels, landmarks) if own else None
 
@@ -88,51 +97,46 @@ class MouthInterior:
         opening.
         """
         across, y = plane.to_canonical(window)
-        pixel = plane.pixel_cm
         x = across - self._middle
-        arch = 0.10 * (x / ARCH_HALF_WIDTH_CM) ** 2
-        jaw = float(vertices[CHIN, 1]) - self._chin
-        depth = np.clip(1 - np.abs(x) / ARCH_HALF_WIDTH_CM, 0, 1) ** 0.5
-        colour = np.empty((*x.shape, 3), np.float32)
-        colour[:] = self._cavity
+        upper_lip, lower_lip = float(vertices[UPPER_LIP_INNER, 1]), float(vertices[LOWER_LIP_INNER, 1])
+        gap = max(upper_lip - lower_lip, 0.05)
+        soft = self._colours.softness_px * plane.pixel_cm
+        half_width = max(float(vertices[LIPS_INNER[10], 0] - vertices[LIPS_INNER[0], 0]) / 2, 0.5)
+        colours = self._colours
 
-        light = _light(coverage)
-        tongue_top = self._contact - 0.5 + 0.8 * jaw - 0.12 * x**2
-        tongue = _edge(tongue_top - y, 0.5) * _edge(1.5 - np.abs(x), 0.6)
-        colour = _mix(
-            colour, self._tongue * (0.5 + 0.5 * _edge(tongue_top - y - 0.3, 0.8))[..., None], tongue
-        )
+        down = np.clip((upper_lip - y) / max(gap, 0.3), 0, 1)[..., None]
+        colour = colours.cavity_above + (colours.cavity_below - colours.cavity_above) * down
+        tongue_top = lower_lip + TONGUE_SHARE * gap - 0.2 * x**2
+        tongue = _edge(tongue_top - y, 0.35 + soft) * _edge(1.7 - np.abs(x), 0.8)
+        lit = 0.6 + 0.4 * _edge(tongue_top - y - 0.2, 0.5)
+        colour = _mix(colour, colours.tongue * lit[..., None], 0.9 * tongue)
 
-        lower_edge = self._contact + LOWER_EDGE_CM + 0.95 * jaw + 1.6 * arch
-        lower = _edge(lower_edge - y, 1.5 * pixel + 0.04) * _edge(1.3 - np.abs(x), 0.8)
-        colour = _mix(colour, self._tooth_colour(x, depth, 0.6), lower * 0.75)
-        colour = colour * light[..., None]
-
+        shown = float(_edge(np.array(gap - LOWER_GAP_CM - 0.15), 0.3))
+        if shown > 0:
+            teeth, alpha = self._teeth.at(1.12 * x, 1.1 * (lower_lip + LOWER_EDGE_CM - y))
+            alpha_side = shown * _edge(1.5 - np.abs(x), 0.6)[..., None]
+            colour = colour * (1 - alpha[..., None] * alpha_side) + LOWER_BRIGHTNESS * teeth * alpha_side
         if self._own is None:
-            upper_edge = (
-                self._contact + UPPER_EDGE_CM + arch + 0.03 * np.abs(np.cos(np.pi * x / TOOTH_WIDTH_CM))
-            )
-            upper = _edge(y - upper_edge, 1.5 * pixel + 0.03) * _edge(1.6 - np.abs(x), 1.0)
-            teeth = self._tooth_colour(x, depth, 1.0) * (TEETH_SHADE + (1 - TEETH_SHADE) * light)[..., None]
-            colour = _mix(colour, teeth, upper)
-        else:
+            teeth, alpha = self._teeth.at(x, y - self._contact - UPPER_EDGE_CM)
+            alpha_side = _edge(min(UPPER_HALF_WIDTH_CM, 0.95 * half_width) - np.abs(x), 0.5)[..., None]
+            colour = colour * (1 - alpha[..., None] * alpha_side) + teeth * alpha_side
+        corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
+        light = (_light(coverage, SHADE_CM / plane.pixel_cm) * corner)[..., None]
+        colour = colour * light ** (1 + colours.colourful * WARM_SHADOW)
+        colour = colours.within_range(colour)
+        if self._own is not None:
             places = self._plane.from_canonical(across, y)
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
         return colour
 
-    def _tooth_colour(self, x: np.ndarray, depth: np.ndarray, light: float) -> np.ndarray:
-        """Brighter in the middle, darker toward the corners, faint lines between teeth."""
-        between = np.exp(-((np.mod(x / TOOTH_WIDTH_CM + 0.5, 1) - 0.5) ** 2) / 0.002)
-        return self._teeth * (light * (0.45 + 0.55 * depth) * (1 - 0.08 * between))[..., None]
 
-
-def _light(coverage: np.ndarray) -> np.ndarray:
-    """Share of the light on each pixel of the opening: less near the lips, least below the upper lip."""
-    softness = max(0.12 * np.sqrt(coverage.sum()), 0.8)
-    light = cv2.GaussianBlur(coverage, (0, 0), softness)
-    from_above = np.roll(light, max(int(softness * 0.7), 1), axis=0)
-    return np.clip(0.35 + 0.75 * light * from_above, 0, 1)
+def _light(coverage: np.ndarray, shade_px: float) -> np.ndarray:
+    """Share of the light on each pixel of the opening: least below the upper lip."""
+    shift = np.array([[1, 0, 0], [0, 1, 0.8 * shade_px]])
+    lowered = cv2.warpAffine(coverage, shift, coverage.shape[::-1])
+    from_above = cv2.GaussianBlur(lowered, (0, 0), max(shade_px, 0.8))
+    return 0.45 + 0.55 * _edge(1.4 * from_above - 0.5, 1.0)
 
 
 def _shows_teeth(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
@@ -146,30 +150,6 @@ def _shows_teeth(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
     if not inner.any() or not lips.any():
         return False
     return bool(np.percentile(grey[inner], 75) > TEETH_OVER_LIPS * np.median(grey[lips]))
-
-
-def _palette(pixels: np.ndarray, landmarks: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Colours (3,) of cavity, teeth and tongue: from the portrait's lips, skin and eye whites, so that
-    paintings and black-and-white photographs keep their own range."""
-
-    def sample(points: np.ndarray) -> np.ndarray:
-        x = np.clip(np.round(points[:, 0]).astype(int), 0, pixels.shape[1] - 1)
-        y = np.clip(np.round(points[:, 1]).astype(int), 0, pixels.shape[0] - 1)
-        return pixels[y, x].astype(np.float32)
-
-    lips = np.median(sample((landmarks[list(LIPS_OUTER), :2] + landmarks[list(LIPS_INNER), :2]) / 2), axis=0)
-    cheeks = np.median(sample(landmarks[list(CHEEKS), :2]), axis=0)
-    steps = np.linspace(0.1, 0.9, 24)[:, None]
-    corner, inner = landmarks[RIGHT_EYE[0], :2], landmarks[RIGHT_EYE[EYE_CORNER_COUNT], :2]
-    eye = sample(corner + steps * (inner - corner))
-    white = eye[eye.mean(1) >= np.percentile(eye.mean(1), 75)].mean(0)
-    x0, y0 = np.clip(landmarks[:, :2].min(0), 0, None).astype(int)
-    x1, y1 = landmarks[:, :2].max(0).astype(int) + 1
-    bright = max(np.percentile(pixels[y0:y1, x0:x1].max(axis=2), 96), white.max())
-    tint = 0.6 + 0.4 * cheeks / max(cheeks.max(), 1)
-    colourful = 1 - lips.min() / max(lips.max(), 1)
-    red = np.array([1.0, 1 - 0.75 * colourful, 1 - 0.75 * colourful])
-    return 0.45 * lips.mean() * red, np.clip(0.92 * bright * tint, 0, 238), lips * red**0.4
 
 
 def _edge(distance: np.ndarray, width: float) -> np.ndarray:

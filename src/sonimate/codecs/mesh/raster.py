@@ -62,10 +62,13 @@ def _altitudes(corners: np.ndarray) -> np.ndarray:
 def _affine(target: np.ndarray, source: np.ndarray) -> np.ndarray:
     """Per triangle the six numbers (a, b, c, d, e, f) of source = (a x + b y + c, d x + e y + f).
     target, source: (t, 3, 2)."""
-    inverse = np.linalg.inv(np.swapaxes(target[:, 1:] - target[:, :1], 1, 2))
-    linear = np.swapaxes(source[:, 1:] - source[:, :1], 1, 2) @ inverse
-    offset = source[:, 0] - np.einsum("tij,tj->ti", linear, target[:, 0])
-    return np.concatenate([linear, offset[..., None]], 2).reshape(-1, 6).astype(np.float32)
+    (ux, vx), (uy, vy) = (target[:, 1:] - target[:, :1]).T
+    along_u, along_v = (source[:, 1:] - source[:, :1]).swapaxes(0, 1)
+    doubled_area = (ux * vy - uy * vx)[:, None]
+    per_x = (along_u * vy[:, None] - along_v * uy[:, None]) / doubled_area
+    per_y = (along_v * ux[:, None] - along_u * vx[:, None]) / doubled_area
+    offset = source[:, 0] - per_x * target[:, 0, :1] - per_y * target[:, 0, 1:]
+    return np.stack([per_x, per_y, offset], axis=2).reshape(-1, 6).astype(np.float32)
 
 
 def sample_at(

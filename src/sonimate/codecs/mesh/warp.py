@@ -9,6 +9,7 @@ from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
+from sonimate.codecs.mesh.refine import OPENINGS, FineMesh, contour_matrix
 from sonimate.codecs.mesh.rings import build_rings
 from sonimate.face.canonical import canonical_face
 from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
@@ -32,6 +33,9 @@ another."""
 MIN_FACING = 0.12
 """Triangles at the face's edge are not drawn if the cosine of their angle to the viewer is below this: they
 show too few pixels."""
+HIDDEN_GAP_CM = 0.03
+"""Up to this gap the lips are closed and nothing is painted between them; from twice as far on, all is."""
+SAMPLES = 2
 IRISES = {RIGHT_EYE: RIGHT_IRIS, LEFT_EYE: LEFT_IRIS}
 
 
@@ -55,8 +59,10 @@ class PortraitWarp:
         ring_landmarks = np.column_stack([self._rings.points, ring_depth])
         self._ring_vertices = to_canonical(ring_landmarks[None], self.pose)
         self._ring_depth = ring_depth + np.ptp(landmarks[:, 2])
-        opening = np.any([np.isin(seen, c).all(1) for c in (LIPS_INNER, RIGHT_EYE, LEFT_EYE)], axis=0)
-        self._skin = seen[~opening]
+        opening = np.any([np.isin(seen, contour).all(1) for contour in OPENINGS], axis=0)
+        self._fine = FineMesh.of(seen[~opening])
+        self._beside_lips = self._fine.beside_lips
+        self._fine_source = self._fine.vertices(landmarks[:VERTEX_COUNT], lips_strip_px=0)[:, :2]
         ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
         self._everything = np.concatenate([seen, ring_ids[self._rings.triangles]])
         self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
@@ -88,10 +94,11 @@ class PortraitWarp:
 
         frame = self._pixels.copy()
         x0, y0, x1, y1 = self._window
-        frame[y0:y1, x0:x1] = sample_at(self._pixels, self._flow(target, depth))
+        fine = self._fine.vertices(moved[:VERTEX_COUNT])
+        frame[y0:y1, x0:x1] = sample_at(self._pixels, self._flow(target, depth, fine))
         for contour, iris in IRISES.items():
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
-        self._draw_mouth(frame, moved, vertices, pose)
+        self._draw_mouth(frame, moved, vertices, pose, fine)
         return frame
 
     def _damped(self, motion: np.ndarray) -> Pose:
@@ -106,7 +113,7 @@ class PortraitWarp:
         stretch = np.tile(oval_shift, (count, 1)) * self._rings.stretch[:, None]
         return points + self._rings.follow[:, None] * (rigid - points) + stretch
 
-    def _flow(self, target: np.ndarray, depth: np.ndarray) -> np.ndarray:
+    def _flow(self, target: np.ndarray, depth: np.ndarray, fine: np.ndarray) -> np.ndarray:
         """Source position (h, w, 2) of the moving window's pixels: fine on the skin, coarse around it."""
         x0, y0, x1, y1 = self._window
         coarse, covered = inverse_map(
@@ -125,15 +132,17 @@ class PortraitWarp:
         u0, v0, u1, v1 = window_around(face, 1, self._width, self._height)
         u0, v0, u1, v1 = max(u0, x0), max(v0, y0), min(u1, x1), min(v1, y1)
         if u0 < u1 and v0 < v1:
-            fine, on_skin = inverse_map(self._source, target, depth, self._skin, window=(u0, v0, u1, v1))
-            np.copyto(flow[v0 - y0 : v1 - y0, u0 - x0 : u1 - x0], fine, where=on_skin[..., None])
+            places, on_skin = inverse_map(
+                self._fine_source, fine[:, :2], fine[:, 2], self._fine.triangles, window=(u0, v0, u1, v1)
+            )
+            np.copyto(flow[v0 - y0 : v1 - y0, u0 - x0 : u1 - x0], places, where=on_skin[..., None])
         return flow
 
     def _draw_eye(
         self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, pose: Pose, gaze: np.ndarray
     ) -> None:
         """The eyeball moves with the skull, under the lids; near the iris it also moves with the gaze."""
-        polygon = moved[list(contour), :2]
+        polygon = contour_matrix(len(contour)) @ moved[list(contour), :2]
         window = window_around(polygon, 2, self._width, self._height)
         coverage = self._coverage(polygon, window)
         if coverage is None:
@@ -147,14 +156,46 @@ class PortraitWarp:
         place = FacePlane.at(self.pose, z).from_canonical(x - turned * gaze[0], y - turned * gaze[1])
         _blend(frame, window, sample_at(self._pixels, place.astype(np.float32)), coverage)
 
-    def _draw_mouth(self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose: Pose) -> None:
-        polygon = moved[list(LIPS_INNER), :2]
+    def _draw_mouth(
+        self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose: Pose, fine: np.ndarray
+    ) -> None:
+        polygon = contour_matrix(len(LIPS_INNER)) @ moved[list(LIPS_INNER), :2]
         window = window_around(polygon, 3, self._width, self._height)
+        if window[0] == window[2] or window[1] == window[3]:
+            return
+        self._smooth_lip_edge(frame, polygon, window, fine)
+        gap = vertices[list(LIPS_INNER[1:10]), 1] - vertices[list(LIPS_INNER[:10:-1]), 1]
+        shown = float(np.clip((gap.max() - HIDDEN_GAP_CM) / HIDDEN_GAP_CM, 0, 1))
         coverage = self._coverage(polygon, window)
-        if coverage is None:
+        if coverage is None or shown == 0:
             return
         plane = FacePlane.at(pose, self._teeth_z)
-        _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), coverage)
+        _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), shown * coverage)
+
+    def _smooth_lip_edge(
+        self, frame: np.ndarray, curve: np.ndarray, window: tuple[int, int, int, int], fine: np.ndarray
+    ) -> None:
+        """Draws the skin along the lips' edge again, from SAMPLES x SAMPLES places a pixel: where upper and
+        lower lip meet, a pixel belongs to both."""
+        x0, y0, x1, y1 = window
+        corner = np.array([x0, y0]) - (1 - 1 / SAMPLES) / 2
+        width, height = x1 - x0, y1 - y0
+        places, covered = inverse_map(
+            self._fine_source,
+            (fine[:, :2] - corner) * SAMPLES,
+            fine[:, 2],
+            self._beside_lips,
+            window=(0, 0, width * SAMPLES, height * SAMPLES),
+        )
+        samples = np.dstack([sample_at(self._pixels, places), np.full(covered.shape, 255, np.uint8)])
+        samples[~covered] = 0
+        mean = cv2.resize(samples.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
+        share = mean[..., 3] / 255
+        band = np.zeros((height, width), np.uint8)
+        points = np.round((curve - [x0, y0]) * 16).astype(np.int32)
+        cv2.polylines(band, [points], True, 255, 1, lineType=cv2.LINE_AA, shift=4)
+        colour = mean[..., :3] / np.maximum(share, 0.01)[..., None]
+        _blend(frame, window, colour, share * band / np.float32(255))
 
     def _coverage(self, polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray | None:
         """Anti-aliased mask of an opening, or None when nothing of it can be seen."""

@@ -1,0 +1,119 @@
+"""The inside of the mouth has the portrait's light, colours and sharpness; closed lips show nothing of it."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+from faces import codec, example, portrait_of
+
+from sonimate.codecs.mesh.mouth_colours import MouthColours, edge_softness
+from sonimate.codecs.mesh.raster import polygon_mask
+from sonimate.codecs.mesh.refine import contour_matrix
+from sonimate.codecs.mesh.teeth import INCISAL_MIDDLE_CM, Teeth, incisal_edge, teeth_texture
+from sonimate.codecs.mesh.warp import PortraitWarp
+from sonimate.face.regions import LIPS_INNER
+from sonimate.types import Portrait
+
+STILL = np.zeros(6)
+
+
+def opened_mouth(cm: float) -> np.ndarray:
+    apart = codec().basis[:, 13, 1] - codec().basis[:, 14, 1]
+    return codec().displacement(cm * apart[None] / (apart @ apart))[0]
+
+
+def inside(portrait: Portrait, cm: float) -> np.ndarray:
+    """Pixels (n, 3) well inside the opened mouth."""
+    warp = PortraitWarp(portrait)
+    motion = warp.resolve(opened_mouth(cm)[None], STILL[None])
+    height, width = portrait.pixels.shape[:2]
+    curve = contour_matrix(len(LIPS_INNER)) @ motion.landmarks[0, list(LIPS_INNER), :2]
+    mask = polygon_mask(curve, (0, 0, width, height)) > 0.95
+    return warp.draw(motion)[mask].astype(float)
+
+
+def changed(name: str, gain: float, grey: bool = False) -> Portrait:
+    portrait = example(name, 768)
+    pixels = portrait.pixels.astype(float) * gain
+    if grey:
+        pixels = np.repeat(pixels.mean(2, keepdims=True), 3, axis=2)
+    return portrait_of(np.round(pixels).astype(np.uint8), portrait.face.landmarks)
+
+
+@pytest.mark.parametrize("name", ["mona_lisa", "vigee_lebrun"])
+def test_the_mouth_is_as_bright_as_its_portrait(name: str) -> None:
+    bright, dark = (inside(changed(name, gain), 1.5) for gain in (1.0, 0.5))
+    assert dark.mean() == pytest.approx(0.5 * bright.mean(), rel=0.15)
+    face = example(name, 768)
+    x0, y0, x1, y1 = (int(side) for side in face.face.box)
+    assert bright.mean(1).max() <= np.percentile(face.pixels[y0:y1, x0:x1].mean(2), 99.5) + 3
+
+
+@pytest.mark.parametrize("name", ["mona_lisa", "vigee_lebrun"])
+def test_a_grey_portrait_has_a_grey_mouth(name: str) -> None:
+    pixels = inside(changed(name, 1.0, grey=True), 1.5)
+    assert np.ptp(pixels, axis=1).max() <= 2
+    coloured = inside(changed(name, 1.0), 1.5)
+    assert (coloured[:, 0] > coloured[:, 2]).mean() > 0.95  # warm, nowhere bluish
+
+
+def test_closed_lips_show_nothing_of_the_mouth(monkeypatch: pytest.MonkeyPatch) -> None:
+    portrait = example("vigee_lebrun", 768)
+    warp = PortraitWarp(portrait)
+    closed = warp.render(opened_mouth(-0.5), STILL)
+    monkeypatch.setattr(
+        type(warp._mouth), "paint", lambda *given: np.full((*given[3].shape, 3), 255, np.float32)
+    )
+    np.testing.assert_array_equal(warp.render(opened_mouth(-0.5), STILL), closed)
+    assert (warp.render(opened_mouth(1.0), STILL) == 255).all(2).sum() > 50
+
+
+def test_the_mouth_appears_without_a_jump() -> None:
+    """Between closed and open by a millimetre no step of 0.1 mm changes a pixel much."""
+    warp = PortraitWarp(example("vigee_lebrun", 768))
+    rest = float(warp.vertices[13, 1] - warp.vertices[14, 1])
+    frames = [
+        warp.render(opened_mouth(gap - rest), STILL).astype(int) for gap in np.arange(-0.01, 0.11, 0.01)
+    ]
+    steps = [np.abs(b - a).max() for a, b in pairwise(frames)]
+    assert max(steps) < 60
+    assert np.abs(frames[-1] - frames[0]).max() > max(steps)
+
+
+def test_the_same_mouth_is_drawn_the_same() -> None:
+    first, second = (inside(example("mona_lisa", 768), 1.2) for _ in range(2))
+    np.testing.assert_array_equal(first, second)
+
+
+def test_softness_is_read_from_the_picture() -> None:
+    portrait = example("obama", 768)
+    x0, y0, x1, y1 = (int(side) for side in portrait.face.box)
+    grey = portrait.pixels[y0:y1, x0:x1].mean(2)
+    found = [edge_softness(cv2.GaussianBlur(grey, (0, 0), sigma)) for sigma in (0.7, 1.0, 1.5)]
+    np.testing.assert_allclose(found, (0.7, 1.0, 1.5), rtol=0.35)
+    assert found == sorted(found)
+    assert 0.4 < edge_softness(np.full((50, 50), 7.0)) < 3
+
+
+def test_blurred_portraits_have_blurred_teeth() -> None:
+    portrait = example("vigee_lebrun", 768)
+    blurred = cv2.GaussianBlur(portrait.pixels, (0, 0), 3.0)
+    sharp = MouthColours.of(portrait.pixels, portrait.face.landmarks)
+    soft = MouthColours.of(blurred, portrait.face.landmarks)
+    assert soft.softness_px > 1.5 * sharp.softness_px
+
+
+def test_teeth_end_at_the_incisal_edge() -> None:
+    texture = teeth_texture()
+    assert texture.shape == (93, 312, 4)
+    teeth = Teeth(np.ones(3), 1.0, 0.0)
+    x, above = np.meshgrid(np.array([-0.4, 0.3, 1.3]), np.array([-0.2, 0.15]))
+    colour, alpha = teeth.at(x, above + incisal_edge(x) - INCISAL_MIDDLE_CM)
+    assert alpha[0].max() < 0.1
+    assert alpha[1].min() > 0.8
+    assert (colour[1].min(1) > 100).all()
+    middle = texture[40:60, 120:190, :3].reshape(-1, 3).mean(0)
+    assert np.ptp(middle) < 0.12 * middle.mean()
