@@ -169,6 +169,36 @@ def test_a_full_blink_covers_the_eyes(name):
     assert count_of(render(warp, 2 * blink(portrait), TALK), portrait, UNLIKELY) < 0.02 * shown
 
 
+@pytest.mark.parametrize("kind", ["lips", "lids"])
+def test_closed_lips_and_lids_meet_in_a_smooth_line(kind, monkeypatch):
+    """White above and black below the opening of the picture: the closed border runs without stairs."""
+    portrait = example("obama", 768)
+    warp = PortraitWarp(portrait)
+    change = blink(portrait) if kind == "lids" else opened_mouth(-2.0)
+    motion = warp.resolve(change[None], np.array([[0, 0, 0.06, 0, 0, 0]]))
+
+    def border(contour: tuple[int, ...]) -> np.ndarray:
+        """Height of the border's white, column by column, in the middle of the closed opening."""
+        opening = portrait.face.landmarks[list(contour), :2] - 0.5
+        edges = [opening[: len(contour) // 2 + 1], np.roll(opening[::-1], 1, axis=0)[: len(contour) // 2 + 1]]
+        columns = np.arange(portrait.pixels.shape[1])
+        height = np.mean([np.interp(columns, *edge[np.argsort(edge[:, 0])].T) for edge in edges], axis=0)
+        white = np.clip(height - np.arange(portrait.pixels.shape[0])[:, None] + 0.5, 0, 1)
+        pixels = np.repeat(np.round(255 * white)[..., None], 3, axis=2).astype(np.uint8)
+        frame = PortraitWarp(Portrait(pixels, portrait.face)).draw(motion)[..., 0] / 255
+        (x, y), spread = motion.landmarks[0, list(contour), :2].mean(0), np.ptp(opening[:, 0])
+        rows = slice(int(y - 0.3 * spread), int(y + 0.3 * spread))
+        return frame[rows, int(x - 0.3 * spread) : int(x + 0.3 * spread)].sum(0)
+
+    def roughness() -> float:
+        contours = [LIPS_INNER] if kind == "lips" else [RIGHT_EYE, LEFT_EYE]
+        return float(np.mean([np.abs(np.diff(border(contour), 2)).mean() for contour in contours]))
+
+    smooth = roughness()
+    monkeypatch.setattr(PortraitWarp, "_smooth_edge", lambda *_: None)
+    assert smooth < 0.6 * roughness()
+
+
 def test_gaze_moves_the_iris_and_leaves_the_lids():
     portrait = example("vigee_lebrun", 1024)
     x, y = np.round(portrait.face.landmarks[468, :2] - 0.5).astype(int)

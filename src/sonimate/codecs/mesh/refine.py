@@ -99,10 +99,9 @@ class FineMesh:
         sources, weights = np.moveaxis(np.array(padded).reshape(-1, 4, 2), 2, 0)
         return cls(sources.astype(np.intp), weights, curves, np.array(finer, skin.dtype))
 
-    @property
-    def beside_lips(self) -> np.ndarray:
-        """The triangles (t, 3) that touch the lips' edge, on either side, and those next to them."""
-        touching = self.triangles[np.isin(self.triangles, self.curves[0]).any(1)]
+    def beside(self, contour: tuple[int, ...]) -> np.ndarray:
+        """The triangles (t, 3) that touch an opening's edge, on either side, and those next to them."""
+        touching = self.triangles[np.isin(self.triangles, self.curves[OPENINGS.index(contour)]).any(1)]
         return self.triangles[np.isin(self.triangles, touching).any(1)]
 
     def vertices(self, landmarks: np.ndarray, *, lips_strip_px: float = STRIP_PX) -> np.ndarray:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed
+from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed, upper_and_lower
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
@@ -61,7 +61,7 @@ class PortraitWarp:
         self._ring_depth = ring_depth + np.ptp(landmarks[:, 2])
         opening = np.any([np.isin(seen, contour).all(1) for contour in OPENINGS], axis=0)
         self._fine = FineMesh.of(seen[~opening])
-        self._beside_lips = self._fine.beside_lips
+        self._beside = {contour: self._fine.beside(contour) for contour in OPENINGS}
         self._fine_source = self._fine.vertices(landmarks[:VERTEX_COUNT], lips_strip_px=0)[:, :2]
         ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
         self._everything = np.concatenate([seen, ring_ids[self._rings.triangles]])
@@ -97,6 +97,8 @@ class PortraitWarp:
         fine = self._fine.vertices(moved[:VERTEX_COUNT])
         frame[y0:y1, x0:x1] = sample_at(self._pixels, self._flow(target, depth, fine))
         for contour, iris in IRISES.items():
+            lids_apart = _height(vertices, contour) / max(_height(self.vertices, contour), 1e-6)
+            self._smooth_edge(frame, contour, moved, fine, 1 - lids_apart)
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
         self._draw_mouth(frame, moved, vertices, pose, fine)
         return frame
@@ -161,41 +163,42 @@ class PortraitWarp:
     ) -> None:
         polygon = contour_matrix(len(LIPS_INNER)) @ moved[list(LIPS_INNER), :2]
         window = window_around(polygon, 3, self._width, self._height)
-        if window[0] == window[2] or window[1] == window[3]:
-            return
-        self._smooth_lip_edge(frame, polygon, window, fine)
-        gap = vertices[list(LIPS_INNER[1:10]), 1] - vertices[list(LIPS_INNER[:10:-1]), 1]
-        shown = float(np.clip((gap.max() - HIDDEN_GAP_CM) / HIDDEN_GAP_CM, 0, 1))
+        self._smooth_edge(frame, LIPS_INNER, moved, fine, 1.0)
+        shown = float(np.clip(_height(vertices, LIPS_INNER) / HIDDEN_GAP_CM - 1, 0, 1))
         coverage = self._coverage(polygon, window)
         if coverage is None or shown == 0:
             return
         plane = FacePlane.at(pose, self._teeth_z)
         _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), shown * coverage)
 
-    def _smooth_lip_edge(
-        self, frame: np.ndarray, curve: np.ndarray, window: tuple[int, int, int, int], fine: np.ndarray
+    def _smooth_edge(
+        self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, fine: np.ndarray, share: float
     ) -> None:
-        """Draws the skin along the lips' edge again, from SAMPLES x SAMPLES places a pixel: where upper and
-        lower lip meet, a pixel belongs to both."""
+        """Draws the skin along an opening's edge again, from SAMPLES x SAMPLES places a pixel: where lips or
+        lids meet, a pixel belongs to both. share: weight of the result, nothing is drawn up to 0."""
+        curve = contour_matrix(len(contour)) @ moved[list(contour), :2]
+        window = window_around(curve, 2, self._width, self._height)
         x0, y0, x1, y1 = window
+        if share <= 0 or x0 == x1 or y0 == y1:
+            return
         corner = np.array([x0, y0]) - (1 - 1 / SAMPLES) / 2
         width, height = x1 - x0, y1 - y0
         places, covered = inverse_map(
             self._fine_source,
             (fine[:, :2] - corner) * SAMPLES,
             fine[:, 2],
-            self._beside_lips,
+            self._beside[contour],
             window=(0, 0, width * SAMPLES, height * SAMPLES),
         )
         samples = np.dstack([sample_at(self._pixels, places), np.full(covered.shape, 255, np.uint8)])
         samples[~covered] = 0
         mean = cv2.resize(samples.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        share = mean[..., 3] / 255
+        covered_share = mean[..., 3] / 255
         band = np.zeros((height, width), np.uint8)
         points = np.round((curve - [x0, y0]) * 16).astype(np.int32)
         cv2.polylines(band, [points], True, 255, 1, lineType=cv2.LINE_AA, shift=4)
-        colour = mean[..., :3] / np.maximum(share, 0.01)[..., None]
-        _blend(frame, window, colour, share * band / np.float32(255))
+        colour = mean[..., :3] / np.maximum(covered_share, 0.01)[..., None]
+        _blend(frame, window, colour, min(share, 1.0) * covered_share * band / np.float32(255))
 
     def _coverage(self, polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray | None:
         """Anti-aliased mask of an opening, or None when nothing of it can be seen."""
@@ -203,6 +206,12 @@ class PortraitWarp:
             return None
         coverage = polygon_mask(polygon, window)
         return coverage if coverage.sum() > 0.5 else None
+
+
+def _height(vertices: np.ndarray, contour: tuple[int, ...]) -> float:
+    """Largest height of an opening in cm, from vertices (478, 3)."""
+    upper, lower = upper_and_lower(contour)
+    return float((vertices[upper, 1] - vertices[lower, 1]).max())
 
 
 def seen_triangles(landmarks: np.ndarray) -> np.ndarray:
