@@ -42,7 +42,6 @@ from sonimate.media.video import read_frames
 QUANTILES = (0.6, 0.75, 0.85, 0.95, 1.0)
 """Frames of a clip, by how wide the mouth is open."""
 OPEN_CM = 0.35
-SMALLEST_FACE_PX = 150
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001)
 """The first three of the five scales of Wang et al. 2003: a mouth is too small for the others."""
 CELL_PX = (150, 190)
@@ -87,11 +86,12 @@ def main(argv: list[str] | None = None) -> None:
         "clips", type=Path, help="folder of real clips; a MANIFEST.tsv may name their sources"
     )
     parser.add_argument("--only", nargs="+", default=[], metavar="CLIP", help="names of the clips to use")
+    parser.add_argument("--smallest-face", type=float, default=150.0, help="height in px; default 150")
     arguments = parser.parse_args(argv)
     sources = read_sources(arguments.clips)
     scores: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     pictures = []
-    for case in mouth_frames(arguments.clips, arguments.only):
+    for case in mouth_frames(arguments.clips, arguments.only, arguments.smallest_face):
         row: list[np.ndarray] = []
         for name, painter in PAINTERS.items():
             for (pixels, landmarks), (painted, values) in zip(
@@ -126,7 +126,7 @@ def main(argv: list[str] | None = None) -> None:
     write_png(arguments.out / "mouth_interior.png", contact_sheet(pictures, captions))
 
 
-def mouth_frames(folder: Path, only: list[str]) -> Iterator[MouthFrames]:
+def mouth_frames(folder: Path, only: list[str], smallest_face_px: float) -> Iterator[MouthFrames]:
     """Portrait and open mouths of each clip whose face is large enough and whose mouth opens."""
     mesh = FaceMesh(num_threads=1)
     for video in find_footage(folder):
@@ -143,7 +143,7 @@ def mouth_frames(folder: Path, only: list[str]) -> Iterator[MouthFrames]:
         ordered = np.argsort(gap)
         picks = sorted({int(ordered[int(quantile * (len(gap) - 1))]) for quantile in QUANTILES})
         picks = [frame for frame in picks if gap[frame] > OPEN_CM]
-        if not picks or face_height(landmarks).mean() < SMALLEST_FACE_PX:
+        if not picks or face_height(landmarks).mean() < smallest_face_px:
             continue
         wanted = {int(ordered[0]), *picks}
         frames = {i: frame for i, frame in enumerate(read_frames(video, fps=VIDEO_FPS)) if i in wanted}

@@ -41,7 +41,7 @@ LOWER_EDGE_CM = 0.2
 LOWER_BRIGHTNESS = 0.8
 TONGUE_SHARE = 0.52
 """The tongue's top is above the lower lip by this share of the gap."""
-WARM_SHADOW = np.float32([0, 0.15, 0.2])
+WARM_SHADOW = np.array([0, 0.15, 0.2], np.float32)
 """Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
 SHADE_CM = 0.2
 """The upper lip's shadow."""

@@ -18,7 +18,7 @@ import numpy as np
 from sonimate.face.canonical import canonical_face
 from sonimate.face.regions import LEFT_EYE, LIPS_INNER, LIPS_OUTER, RIGHT_EYE, VERTEX_COUNT
 
-OPENINGS = (LIPS_INNER, RIGHT_EYE, LEFT_EYE)
+OPENINGS: tuple[tuple[int, ...], ...] = (LIPS_INNER, RIGHT_EYE, LEFT_EYE)
 CURVE_STEPS = 4
 """Points of an opening's curve from one landmark to the next."""
 STRIP_PX = 2.0
