@@ -10,7 +10,7 @@ import pytest
 from sonimate.apps.cli import main
 from sonimate.errors import FileMissing, FolderOfAnotherRun
 from sonimate.speech import corpus, voices
-from sonimate.speech.corpus import RECORD, claim, plan_utterances
+from sonimate.speech.corpus import RECORD, VERSION, claim, plan_utterances
 from sonimate.speech.phones import Phone
 from sonimate.speech.recordings import ASTERISK_FOLDERS
 from sonimate.speech.utterances import Phrase, find_utterances, save_pool, utterance_path
@@ -22,12 +22,11 @@ def phrase(seconds: float) -> Phrase:
     return Phrase(Waveform(samples, 16_000), [Phone("aa", 0.0, seconds)], "someone", "en", "ah")
 
 
-def with_utterances(folder: Path, count: int, seed: int | None) -> Path:
-    """The folder after a run. seed None: after a run of an earlier version, which kept no record."""
+def with_utterances(folder: Path, count: int, seed: int) -> Path:
+    """The folder after a run."""
     for index in range(count):
         utterance_path(folder, index).touch()
-    if seed is not None:
-        claim(folder, seed=seed, count=count)
+    (folder / RECORD).write_text(json.dumps({"seed": seed, "version": VERSION}))
     return folder
 
 
@@ -69,9 +68,17 @@ def test_an_empty_pool_of_an_earlier_version_is_not_used(tmp_path, capsys, monke
         find_utterances(tmp_path)
 
 
-@pytest.mark.parametrize("made_with", [0, None])
-def test_another_seed_in_the_same_folder_is_refused(tmp_path, made_with):
-    with_utterances(tmp_path, 3, made_with)
+@pytest.mark.parametrize("record", [None, {"seed": 0}, {"seed": 0, "version": VERSION - 1}])
+def test_utterances_of_an_earlier_version_are_not_mixed_with_new_ones(tmp_path, record):
+    (with_utterances(tmp_path, 3, 0) / RECORD).unlink()
+    if record:
+        (tmp_path / RECORD).write_text(json.dumps(record))
+    with pytest.raises(FolderOfAnotherRun, match="same version of sonimate go on here"):
+        claim(tmp_path, seed=0, count=3)
+
+
+def test_another_seed_in_the_same_folder_is_refused(tmp_path):
+    with_utterances(tmp_path, 3, 0)
     with pytest.raises(FolderOfAnotherRun, match=r"seed \(0 there, 1 here\)"):
         claim(tmp_path, seed=1, count=3)
 
@@ -82,12 +89,11 @@ def test_fewer_utterances_than_there_are_is_refused(tmp_path):
         claim(tmp_path, seed=0, count=2)
 
 
-@pytest.mark.parametrize("made_with", [0, None])
-def test_the_same_seed_goes_on_and_may_add(tmp_path, made_with):
-    with_utterances(tmp_path, 3, made_with)
+def test_the_same_seed_goes_on_and_may_add(tmp_path):
+    with_utterances(tmp_path, 3, 0)
     for count in (3, 5):
         claim(tmp_path, seed=0, count=count)
-    assert json.loads((tmp_path / RECORD).read_text()) == {"seed": 0}
+    assert json.loads((tmp_path / RECORD).read_text()) == {"seed": 0, "version": VERSION}
 
 
 def test_what_is_added_is_what_a_longer_run_would_have_made():

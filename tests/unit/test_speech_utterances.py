@@ -257,6 +257,14 @@ def test_an_utterance_is_a_function_of_its_seed_and_its_arrays_agree(tmp_path):
     assert facts["voice"] == "buzz"
 
 
+def test_nobody_speaks_in_a_voiceless_utterance_but_the_face_lives():
+    utterance = compose(Spec(7, "voiceless"), {}, seed=0)
+    assert [phone.symbol for phone in utterance.phones] == ["sil"]
+    assert not utterance.motion["activations"].any()
+    assert utterance.motion["head_motion"].std() > 0
+    assert any(spec.kind == "voiceless" for spec in plan_utterances({}, 60, seed=3))
+
+
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_sentences_are_varied_seeded_and_filled(language):
     rng = np.random.default_rng(0)

@@ -7,9 +7,12 @@ import soxr
 from scipy.signal import fftconvolve
 
 from sonimate.speech.phones import Phone, Speech
+from sonimate.speech.voiceless import background
 from sonimate.types import Waveform
 
 _ROOM_CHANCE, _EQUALISER_CHANCE, _BAND_CHANCE, _CLEAN_CHANCE = 0.4, 0.7, 0.25, 0.2
+_BACKGROUND_CHANCE, _BACKGROUND_DB = 0.25, (5.0, 25.0)
+"""Music or noise behind the voice, and how far below it."""
 
 
 def change_speaker(waveform: Waveform, phones: list[Phone], factor: float) -> Speech:
@@ -20,12 +23,16 @@ def change_speaker(waveform: Waveform, phones: list[Phone], factor: float) -> Sp
 
 
 def degrade(waveform: Waveform, rng: np.random.Generator) -> Waveform:
-    """A random recording of the same sound: equaliser, band limits, room, noise at 10 .. 40 dB, level."""
+    """A random recording of the same sound: equaliser, room, something in the background, noise at
+    10 .. 40 dB, band limits, level."""
     samples = waveform.samples.astype(np.float64)
     if rng.random() < _EQUALISER_CHANCE:
         samples = _equalise(samples, waveform.rate_hz, rng)
     if rng.random() < _ROOM_CHANCE:
         samples = _reverberate(samples, waveform.rate_hz, rng)
+    if rng.random() < _BACKGROUND_CHANCE:
+        loudness = np.sqrt(np.mean(samples**2)) * 10 ** (-rng.uniform(*_BACKGROUND_DB) / 20)
+        samples = samples + loudness * background(rng, len(samples))
     if rng.random() > _CLEAN_CHANCE:
         samples = samples + _noise(samples, waveform.rate_hz, rng)
     if rng.random() < _BAND_CHANCE:

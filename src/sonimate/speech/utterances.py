@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from dataclasses import asdict, astuple, dataclass
+from dataclasses import asdict, astuple, dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +21,17 @@ from sonimate.speech.augment import change_speaker, degrade
 from sonimate.speech.gestures import blinks, brows, head_motion
 from sonimate.speech.phones import SILENCE, Phone, Speech, fill_silences, phone_loudness_db
 from sonimate.speech.sentences import sentence
+from sonimate.speech.voiceless import voiceless
 from sonimate.speech.voices import VOICES, synthesize
 from sonimate.types import Waveform
 
+VOICELESS = "voiceless"
+"""The kind of utterances in which nobody speaks."""
 MEAN_PAUSE_SECONDS, LONGEST_SECONDS = 0.4, 9.0
 """The mean pause between phrases, and the longest utterance: a phrase that would exceed it is left out."""
 _MOST_SENTENCES = 30
 """A slow voice may have no sentence short enough for the rest of an utterance."""
+_VOICELESS_SECONDS = (5.0, LONGEST_SECONDS)
 _PHRASE_PAUSE_SECONDS = 0.3
 _MARGIN_SECONDS = 0.06
 _SHORTEST_PHRASE_SECONDS, _LONGEST_PHRASE_SECONDS = 0.25, 8.5
@@ -135,6 +139,10 @@ def compose(spec: Spec, pools: dict[str, list[Phrase]], seed: int) -> Utterance:
     """The utterance of a spec. Deterministic for (spec, pools, seed)."""
     rng = np.random.default_rng([seed, 1, spec.index])
     facts: dict = {"index": spec.index, "kind": spec.kind, "rejects": {}}
+    if spec.kind == VOICELESS:
+        waveform = voiceless(rng, rng.uniform(*_VOICELESS_SECONDS))
+        facts |= {"language": "", "voice": VOICELESS, "text": ""}
+        return _animate(waveform, [Phone(SILENCE, 0.0, waveform.seconds)], facts, rng)
     if spec.kind == "human":
         phrases = [pools[language][number] for language, number in spec.picks]
         factor = rng.uniform(0.83, 1.12) if rng.random() < 0.7 else 1.0
@@ -146,7 +154,8 @@ def compose(spec: Spec, pools: dict[str, list[Phrase]], seed: int) -> Utterance:
     facts["text"] = " | ".join(phrase.text for phrase in phrases)
     waveform, phones = join(phrases, rng)
     waveform, phones = change_speaker(waveform, phones, factor)
-    return _animate(waveform, phones, facts, rng)
+    utterance = _animate(waveform, phones, facts, rng)
+    return replace(utterance, waveform=degrade(waveform, rng))
 
 
 def _synthesize(kind: str, rng: np.random.Generator) -> tuple[list[Phrase], Counter[str]]:
@@ -204,7 +213,7 @@ def _faded(samples: np.ndarray) -> np.ndarray:
 
 
 def _animate(waveform: Waveform, phones: list[Phone], facts: dict, rng: np.random.Generator) -> Utterance:
-    """Mouth, lids, brows and head from the clean sound; the sound is degraded afterwards."""
+    """Mouth, lids, brows and head from the clean sound."""
     seconds = waveform.seconds
     loudness = phone_loudness_db(phones, waveform)
     style = sample_style(rng)
@@ -218,7 +227,7 @@ def _animate(waveform: Waveform, phones: list[Phone], facts: dict, rng: np.rando
     }
     facts |= {"seconds": seconds, "style": asdict(style), "head_amplitude": amplitude}
     facts |= {"blinks_per_minute": per_minute, "brow_amplitude": brow}
-    return Utterance(degrade(waveform, rng), phones, loudness, motion, facts)
+    return Utterance(waveform, phones, loudness, motion, facts)
 
 
 def save(utterance: Utterance, path: Path) -> None:
