@@ -27,8 +27,8 @@ class Clip:
     """A real clip.
 
     key: a unique name for files. pixels: the first frame, uint8 (h, w, 3). waveform: the sound, cut to the
-    length of the picture. curves, shapes: of the face. delay_ms, retimed_by: how much later the sound is played than
-    in the file, so that it is in sync, and by which lag.
+    length of the picture. curves, shapes: of the face. delay_ms, retimed_by: how much later the sound is
+    played than in the file, so that it is in sync, and by which lag.
     """
 
     name: str
