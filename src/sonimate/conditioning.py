@@ -10,7 +10,7 @@ from torch import Tensor
 from sonimate.audio.duration import pad_to_windows
 from sonimate.audio.windows import bucket_windows, token_windows
 from sonimate.checkpoints.store import Components
-from sonimate.clock import HIDDEN_STATE_HZ
+from sonimate.clock import HIDDEN_STATE_HZ, LEAD_HIDDEN_STATES
 from sonimate.codecs.base import EncodedReference
 from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
@@ -58,6 +58,7 @@ def make_conditions(
         components.audio_to_tokens,
         components.audio_to_bucket,
         fps,
+        lead=0 if components.full else LEAD_HIDDEN_STATES,
     )
     buckets = motion_buckets(audio.motion_buckets, options, motion, components.codec.head_buckets)
     dtype = next(components.unet.parameters()).dtype
@@ -94,16 +95,19 @@ def audio_conditions(
     audio_to_tokens: AudioToTokens,
     audio_to_bucket: AudioToBucket,
     fps: float,
+    *,
+    lead: int = 0,
 ) -> AudioConditions:
     """Tokens and motion buckets of every frame that the sound fills (NOTES 1.4-1.6).
 
-    hidden_states: (t, l, d) at 50 Hz. image_embed: (c,), of the portrait.
+    hidden_states: (t, l, d) at 50 Hz. image_embed: (c,), of the portrait. lead: by how many hidden states
+    each frame comes before its sound.
 
     Raises:
         AudioTooShort: the sound fills no frame.
     """
-    tokens_of_windows = token_windows(hidden_states, fps).split(FRAMES_AT_ONCE)
-    buckets_of_windows = bucket_windows(hidden_states, fps).split(FRAMES_AT_ONCE)
+    tokens_of_windows = token_windows(hidden_states, fps, lead=lead).split(FRAMES_AT_ONCE)
+    buckets_of_windows = bucket_windows(hidden_states, fps, lead=lead).split(FRAMES_AT_ONCE)
     if not len(tokens_of_windows[0]):
         seconds = len(hidden_states) / HIDDEN_STATE_HZ
         raise AudioTooShort(f"{seconds:.2f} s of sound fill no frame; give a recording of at least 0.2 s.")

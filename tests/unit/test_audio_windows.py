@@ -23,6 +23,14 @@ def test_window_rows(windows, rows, before, fps, hop):
             assert window[column, -1, 0] == (states[row, -1, 0] if 0 <= row < 120 else 0)
 
 
+@pytest.mark.parametrize(("windows", "before"), [(token_windows, 4), (bucket_windows, 24)])
+def test_a_lead_takes_windows_later_and_loses_no_row(windows, before):
+    led, plain = windows(numbered(40), 12.5, lead=1), windows(numbered(40), 12.5)
+    assert led.shape == plain.shape
+    torch.testing.assert_close(led[:, :-1], plain[:, 1:])
+    assert led[0, before - 1, -1, 0] == numbered(40)[0, -1, 0]
+
+
 def test_rows_past_the_last_whole_unit_are_silence():
     assert torch.equal(token_windows(numbered(41), 12.5), token_windows(numbered(40), 12.5))
 

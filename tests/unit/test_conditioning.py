@@ -1,11 +1,15 @@
+from types import SimpleNamespace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sonimate import conditioning
-from sonimate.conditioning import audio_conditions, motion_buckets
-from sonimate.configs import MotionOptions, SamplingOptions
+from sonimate.codecs.base import EncodedReference
+from sonimate.conditioning import audio_conditions, make_conditions, motion_buckets
+from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
 from sonimate.face.geometry import face_mask_box, process_bbox, reference_face_choice
 from sonimate.models.audio_networks import (
@@ -14,6 +18,7 @@ from sonimate.models.audio_networks import (
     AudioTokensConfig,
     AudioToTokens,
 )
+from sonimate.types import Waveform
 
 SIDES = st.integers(64, 2000)
 
@@ -69,6 +74,45 @@ def test_long_sound_in_parts_is_the_same_as_at_once(networks, monkeypatch):
         assert getattr(at_once, name).shape == shape
         torch.testing.assert_close(getattr(in_parts, name), getattr(at_once, name))
     assert at_once.null_audio_tokens.shape == at_once.audio_tokens.shape
+
+
+@pytest.mark.parametrize(("full", "lead_ms"), [(False, 20), (True, 0)])
+def test_the_compact_model_hears_each_frame_20_ms_ahead(networks, full, lead_ms):
+    """Conditions of a sound equal those of the sound without its first 20 ms, where neither window meets an
+    end."""
+    tokens, bucket = networks
+    states = torch.randn(200, 5, 4)
+    components = SimpleNamespace(
+        full=full,
+        codec=SimpleNamespace(latent_fps=25, head_buckets=(5.0, 21.0)),
+        image_encoder=_Image(),
+        audio_encoder=lambda samples, *_: states,
+        audio_to_tokens=tokens,
+        audio_to_bucket=bucket,
+        unet=torch.nn.Linear(1, 1),
+    )
+    plane = torch.zeros(1, 2, 2)
+    reference = EncodedReference(
+        latents=plane, mask=plane[0], image=plane, initial_mean=0.0, width=2, height=2, context=None
+    )
+    waveform = Waveform(np.zeros(64_000, np.float32), 16_000)
+    options, device = SamplingOptions(), torch.device("cpu")
+    made = make_conditions(components, waveform, reference, options, MotionOptions(), device)
+    later = audio_conditions(states[lead_ms // 20 :], torch.zeros(6), *networks, fps=25)
+    inside = slice(13, 85)
+    torch.testing.assert_close(made.audio_tokens[inside], later.audio_tokens[inside])
+    torch.testing.assert_close(made.motion_buckets[inside], later.motion_buckets[inside].clamp(0, MAX_BUCKET))
+
+
+class _Image(torch.nn.Module):
+    """An image encoder whose embeddings are zeros (1, 1, 6)."""
+
+    def __init__(self):
+        super().__init__()
+        self.weight = torch.nn.Parameter(torch.zeros(1))
+
+    def forward(self, image: torch.Tensor) -> torch.Tensor:
+        return image.new_zeros(1, 1, 6)
 
 
 def test_the_dynamic_scale_multiplies_predicted_buckets_only():

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sonimate.evaluate.face_curves import FaceCurves
+from sonimate.evaluate.face_curves import FaceCurves, ShapeCurves
 from sonimate.evaluate.lips import Clip
 from sonimate.footage.retiming import (
     KEPT,
@@ -133,7 +133,10 @@ def test_real_clips_are_retimed_before_they_are_compared_with():
     def clip(name: str, opening: np.ndarray) -> Clip:
         zeros = np.zeros((FRAMES, 3))
         curves = FaceCurves(opening, zeros[:, 0], zeros, zeros[:, :2], np.zeros((FRAMES, 468, 2)), 100.0)
-        return Clip(name, name, name, np.zeros((8, 8, 3), np.uint8), Waveform(level, 16_000), curves)
+        shapes = ShapeCurves(
+            opening=opening, width=opening, lips=zeros, brows=opening, gaze=zeros, eyes=opening
+        )
+        return Clip(name, name, name, np.zeros((8, 8, 3), np.uint8), Waveform(level, 16_000), curves, shapes)
 
     half = FRAMES // 2
     torn = np.concatenate([mouth(-60)[:half], mouth(60)[half:]])

@@ -32,14 +32,18 @@ def frame_count(n_samples: int, fps: float) -> int:
     return n_samples // SAMPLES_PER_VIDEO_FRAME // video_frames_per_frame(fps)
 
 
-def token_windows(hidden_states: Tensor, fps: float) -> Tensor:
-    """(t, l, d) -> (n, 10, l, d): 0.2 s around each frame; zeros beyond the ends of the sound."""
-    return _windows(hidden_states, fps, rows=TOKEN_ROWS, rows_before=TOKEN_ROWS_BEFORE)
+def token_windows(hidden_states: Tensor, fps: float, *, lead: int = 0) -> Tensor:
+    """(t, l, d) -> (n, 10, l, d): 0.2 s around each frame; zeros beyond the ends of the sound.
+
+    lead: every window is taken so many rows later, so that the frames come earlier than their sound.
+    """
+    return _windows(hidden_states, fps, rows=TOKEN_ROWS, rows_before=TOKEN_ROWS_BEFORE - lead)
 
 
-def bucket_windows(hidden_states: Tensor, fps: float) -> Tensor:
-    """(t, l, d) -> (n, 50, 1, d): 1 s of the last layer around each frame; zeros beyond the ends."""
-    return _windows(hidden_states[:, -1:], fps, rows=BUCKET_ROWS, rows_before=BUCKET_ROWS_BEFORE)
+def bucket_windows(hidden_states: Tensor, fps: float, *, lead: int = 0) -> Tensor:
+    """(t, l, d) -> (n, 50, 1, d): 1 s of the last layer around each frame, `lead` rows later; zeros beyond
+    the ends."""
+    return _windows(hidden_states[:, -1:], fps, rows=BUCKET_ROWS, rows_before=BUCKET_ROWS_BEFORE - lead)
 
 
 def _windows(hidden_states: Tensor, fps: float, *, rows: int, rows_before: int) -> Tensor:

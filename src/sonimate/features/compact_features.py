@@ -1,8 +1,7 @@
 """Shards of talking clips and synthetic speech -> what the compact model is trained on.
 
-The codec's basis and the gestures are fitted to faces of clips that were rejected only for their sound, of
-speakers who are in no accepted clip: so held-out speakers stay unseen. Without such clips, they are fitted to
-the accepted ones.
+The codec's basis, the gestures and the reduction of audio features are fitted to all clips, also to those of
+speakers that training holds out.
 """
 
 from __future__ import annotations
@@ -25,10 +24,9 @@ from sonimate.face.pose import Pose, apply_motion, fit_pose, rotation_matrix, to
 from sonimate.features.audio_features import Features, HiddenStates, Reducer, ReducerFit, save_reducers
 from sonimate.features.face_gestures import FaceGestures, fit_gestures
 from sonimate.features.motion_samples import MotionSample
-from sonimate.footage import sync, voice_activity
 from sonimate.footage.bucket_labels import bucket_labels
 from sonimate.footage.clip_id import ClipId
-from sonimate.footage.shards import REJECTED, ShardClip, read_shards
+from sonimate.footage.shards import ShardClip, read_shards
 from sonimate.media.audio import resample
 from sonimate.media.files import replacing
 from sonimate.media.folders import locked
@@ -52,13 +50,11 @@ SYNTHETIC_PX_PER_CM = 12.0
 @dataclass(frozen=True)
 class Derived:
     """clips: the real clips used. dropped: samples left out, because they move too much at another speed.
-    synthetic: number of utterances. basis_fitted_on: the clips that codec and gestures are fitted on. Clips
-    are given as `str(ClipId)`."""
+    synthetic: number of utterances. Clips are given as `str(ClipId)`."""
 
     clips: list[str]
     dropped: list[str]
     synthetic: int
-    basis_fitted_on: list[str]
 
 
 def write_compact_features(
@@ -73,13 +69,12 @@ def write_compact_features(
     clips = list(read_shards(shards))
     if not clips:
         raise TooFewClips(f"No clip in {shards} was accepted; its report.md says why. Prepare more footage.")
-    fitted_on = _clips_of_unseen_speakers(clips, shards) or clips
     folder = out / "samples"
     with locked(out):
         states = HiddenStates(out / "cache" / "hidden")
         features = Features(states, *_fit_reducers(states, clips, utterances, progress))
         save_reducers(out / "reducers.npz", features.tokens, features.buckets)
-        faces = [clip.landmarks().astype(np.float64) for clip in fitted_on]
+        faces = [clip.landmarks().astype(np.float64) for clip in clips]
         codec = fit_codec(faces)
         save_mesh_codec(codec, out / "codec")
         gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
@@ -99,22 +94,10 @@ def write_compact_features(
             else:
                 sample.save(folder)
             progress("samples", done, total)
-        used, fitted = ([str(clip.clip_id) for clip in some] for some in (clips, fitted_on))
-        derived = Derived(used, dropped, len(utterances), fitted)
+        derived = Derived([str(clip.clip_id) for clip in clips], dropped, len(utterances))
         with replacing(out / "derived.json") as partial:
             partial.write_text(json.dumps(asdict(derived), indent=1) + "\n")
     return derived
-
-
-def _clips_of_unseen_speakers(clips: list[ShardClip], shards: Path) -> list[ShardClip]:
-    """Clips that were rejected only for their sound, of speakers who are in no accepted clip."""
-    speakers = {clip.record["speaker"] for clip in clips}
-    return [
-        clip
-        for clip in read_shards(shards, REJECTED)
-        if clip.record["rejection"]["stage"] in (voice_activity.STAGE, sync.STAGE)
-        and clip.record["speaker"] not in speakers
-    ]
 
 
 def _synthetic_sample(

@@ -1,8 +1,8 @@
 """WebDataset shards: tar files in which the members of one key are one sample.
 
 `clips-NNNNNN.tar` hold the accepted samples: KEY.json, KEY.landmarks.npy, KEY.mp4, KEY.wav.
-`rejected-NNNNNN.tar` hold KEY.json of the others, and their landmarks if there are any: to check the reasons,
-and because a face with the wrong sound still shows how faces move. Equal samples give equal bytes.
+`rejected-NNNNNN.tar` hold KEY.json of the others, and their landmarks if there are any, to check the reasons.
+Equal samples give equal bytes.
 """
 
 from __future__ import annotations
