@@ -18,15 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lib.clips import Fold, read_clips, read_folds
+from lib.clips import Fold, add_landmarks, read_clips, read_folds, read_retimed_clips
 from lib.command import benchmark_parser
 from lib.plots import plot_panels
 from lib.report import publish
 from lib.targets import lip_checks
 from sonimate.evaluate.lips import Clip, compare_settings, score_clips, summarise
-from sonimate.footage.mouth_reader import MouthReader
-from sonimate.footage.retiming import retime_clips
-from sonimate.footage.sources import read_collections, read_speakers
+from sonimate.footage.sources import read_speakers
 from sonimate.pipeline import SonicPipeline
 
 
@@ -46,6 +44,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--steps", nargs="+", type=int, default=[], help="try these numbers of steps")
     parser.add_argument("--seed", nargs="+", type=int, default=[], help="try these seeds")
     parser.add_argument("--raw-timing", action="store_true", help="do not re-time the real clips")
+    add_landmarks(parser)
     arguments = parser.parse_args(argv)
     if arguments.folds:
         measure(arguments, "lip_sync", read_folds(arguments.folds, read_speakers(arguments.clips)))
@@ -58,10 +57,8 @@ def main(argv: list[str] | None = None) -> None:
 def measure(arguments: argparse.Namespace, name: str, folds: list[Fold]) -> None:
     """Score one set of folds, or compare settings on it. A fold without clips uses all clips."""
     names = [clip for fold in folds for clip in fold.clips if not arguments.only or clip in arguments.only]
-    clips = read_clips(arguments.clips, names)
-    if not arguments.raw_timing:
-        collections = read_collections(arguments.clips, [clip.name for clip in clips])
-        clips = retime_clips(clips, collections, MouthReader.load())
+    read = read_clips if arguments.raw_timing else read_retimed_clips
+    clips = read(arguments.clips, names, arguments.landmarks)
     model_for = {
         clip.name: fold.model for fold in folds for clip in clips if clip.name in fold.clips or not fold.clips
     }

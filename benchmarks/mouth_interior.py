@@ -20,7 +20,6 @@ from typing import Protocol
 import cv2
 import numpy as np
 
-from lib.clips import read_sources
 from lib.command import benchmark_parser
 from lib.moments import contact_sheet
 from lib.parametric_mouth import ParametricMouth
@@ -35,7 +34,7 @@ from sonimate.face.mesh import FaceMesh
 from sonimate.face.pose import fit_pose, to_canonical
 from sonimate.face.regions import LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, UPPER_LIP_INNER, face_height
 from sonimate.face.tracking import video_landmarks
-from sonimate.footage.sources import find_footage
+from sonimate.footage.sources import find_footage, read_collections
 from sonimate.media.image import write_png
 from sonimate.media.video import read_frames
 
@@ -88,16 +87,16 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--only", nargs="+", default=[], metavar="CLIP", help="names of the clips to use")
     parser.add_argument("--smallest-face", type=float, default=150.0, help="height in px; default 150")
     arguments = parser.parse_args(argv)
-    sources = read_sources(arguments.clips)
     scores: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
     pictures = []
     for case in mouth_frames(arguments.clips, arguments.only, arguments.smallest_face):
+        source = read_collections(arguments.clips, [case.clip])[case.clip]
         row: list[np.ndarray] = []
         for name, painter in PAINTERS.items():
             for (pixels, landmarks), (painted, values) in zip(
                 case.opened, paint_and_score(case, painter), strict=True
             ):
-                scores[sources.get(case.clip, "all"), name].append(values)
+                scores[source, name].append(values)
                 if painter is MouthInterior:
                     row.append(np.concatenate([mouth_cell(p, landmarks) for p in (pixels, painted)]))
         blank = np.full_like(row[0], 255)

@@ -5,10 +5,10 @@ A fold is a model and the clips of speakers that it was not trained on.
 
 from __future__ import annotations
 
-import csv
+import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -21,15 +21,19 @@ from sonimate.evaluate.lips import Clip
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.tracking import video_landmarks
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.mouth_reader import MouthReader
 from sonimate.footage.prepare_stages import PrepareOptions
 from sonimate.footage.preparer import prepare
-from sonimate.footage.sources import MANIFEST, find_footage, read_speakers
+from sonimate.footage.retiming import retime_clips
+from sonimate.footage.sources import find_footage, read_collections, read_speakers
 from sonimate.media.audio import read_audio
+from sonimate.media.files import replacing
+from sonimate.media.folders import file_sha256
 from sonimate.media.video import read_frames
 from sonimate.types import Waveform
 
-MIN_LAG_R = 0.45
-"""Correlation of a mouth with the reading of its sound under which their lag is not trusted."""
+LANDMARKS = Path("out/landmarks")
+"""Where tracked landmarks are kept by default: tracking takes most of the time of reading a clip."""
 
 
 @dataclass(frozen=True)
@@ -69,9 +73,20 @@ def read_folds(path: Path, speakers: dict[str, str]) -> list[Fold]:
     return folds
 
 
-def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
+def add_landmarks(parser: argparse.ArgumentParser) -> None:
+    """The option --landmarks."""
+    parser.add_argument(
+        "--landmarks",
+        type=Path,
+        default=LANDMARKS,
+        help=f"folder where the landmarks of clips are kept for the next run; default {LANDMARKS}",
+    )
+
+
+def read_clips(folder: Path, names: Sequence[str] = (), kept: Path | None = None) -> list[Clip]:
     """The named clips of a folder, or by default all that data preparation accepts.
 
+    kept: a folder for tracked landmarks, by what the files hold; delete it when the tracker changes.
     Raises FileMissing when a named clip is missing or no clip is accepted.
     """
     speakers = read_speakers(folder)
@@ -82,7 +97,7 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
     mesh = FaceMesh(num_threads=1)
     clips = []
     for name in names or accepted_names(folder):
-        landmarks = video_landmarks(videos[name], mesh)
+        landmarks = tracked(videos[name], mesh, kept)
         curves = face_curves(landmarks)
         count = len(curves) * SAMPLES_PER_VIDEO_FRAME
         sound = read_audio(videos[name]).samples[:count]
@@ -104,16 +119,31 @@ def read_clips(folder: Path, names: Sequence[str] = ()) -> list[Clip]:
     return clips
 
 
-def read_sources(folder: Path) -> dict[str, str]:
-    """File name -> where the clip comes from: the column `source_repo` of the folder's MANIFEST.tsv. Empty
-    without that file."""
-    manifest = folder / MANIFEST
-    if not manifest.is_file():
-        return {}
-    with manifest.open(encoding="utf-8-sig", newline="") as lines:
-        return {
-            row["file"]: row.get("source_repo") or "unnamed" for row in csv.DictReader(lines, delimiter="\t")
-        }
+def tracked(video: Path, mesh: FaceMesh, kept: Path | None) -> np.ndarray:
+    """Landmarks (n, 478, 3) px of a video, from the folder `kept` where an earlier run has put them."""
+    if kept is None:
+        return video_landmarks(video, mesh)
+    path = kept / f"{file_sha256(video)}.npy"
+    if not path.is_file():
+        landmarks = video_landmarks(video, mesh)
+        kept.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as partial, partial.open("wb") as file:
+            np.save(file, landmarks)
+    return np.load(path)
+
+
+def read_retimed_clips(folder: Path, names: Sequence[str] = (), kept: Path | None = None) -> list[Clip]:
+    """`read_clips`, with each sound moved to its mouth, as `retime_clips` does it."""
+    clips = read_clips(folder, names, kept)
+    collections = read_collections(folder, [clip.name for clip in clips])
+    return retime_clips(clips, collections, MouthReader.load())
+
+
+def beginning(clip: Clip, seconds: float) -> Clip:
+    """The first `seconds` of a clip, or all of a shorter one."""
+    count = min(round(seconds * VIDEO_FPS), len(clip.curves))
+    sound = Waveform(clip.waveform.samples[: count * SAMPLES_PER_VIDEO_FRAME], SAMPLE_RATE_HZ)
+    return replace(clip, waveform=sound, curves=clip.curves[:count], shapes=clip.shapes[:count])
 
 
 def accepted_names(folder: Path) -> list[str]:
@@ -125,30 +155,3 @@ def accepted_names(folder: Path) -> list[str]:
         if sample["source"] not in accepted:
             print(f"left out {sample['source']}: {sample['decision']}")
     return sorted(accepted)
-
-
-def source_of(name: str) -> str:
-    """The source of a clip: its folder, or what its file name says before "__"; else the name itself."""
-    folder, _, file = name.rpartition("/")
-    return folder or file.partition("__")[0]
-
-
-def read_lags(path: Path) -> dict[str, float]:
-    """Clip -> how late its mouth is against its sound in ms: columns `file` and `mouth_late_ms` of a table
-    with tabs. Where there is a column `r`, readings under MIN_LAG_R are left out.
-
-    Raises FileMissing, and OptionOutOfRange where a column is missing or holds no number."""
-    if not path.is_file():
-        raise FileMissing(f"There is no file {path}. Give a table of the clips' lags, or leave out --lags.")
-    with path.open(encoding="utf-8-sig", newline="") as lines:
-        rows = list(csv.DictReader(lines, delimiter="\t"))
-    try:
-        return {
-            row["file"]: float(row["mouth_late_ms"])
-            for row in rows
-            if float(row.get("r", MIN_LAG_R)) >= MIN_LAG_R
-        }
-    except (KeyError, ValueError, TypeError) as error:
-        raise OptionOutOfRange(
-            f"{path} needs the columns `file` and `mouth_late_ms`, a number, with a tab between ({error})."
-        ) from error

@@ -29,7 +29,7 @@ def add_speech(parser: argparse.ArgumentParser, *, seconds: float) -> None:
     parser.add_argument("--seconds", type=float, default=seconds, help=f"of speech; default {seconds:g}")
 
 
-def add_model(parser: argparse.ArgumentParser) -> None:
+def add_model(parser: argparse._ActionsContainer) -> None:
     """The option --model."""
     parser.add_argument("--model", default="compact", help="bundled name or model folder; default compact")
 

@@ -7,9 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.clips import read_lags, source_of
 from lib.sounds import speech_with_pauses, voiceless
-from sonimate.errors import FileMissing, OptionOutOfRange
 
 SPEECH = sorted((Path(__file__).parents[2] / "examples/speech").glob("*.wav"))
 
@@ -43,21 +41,3 @@ def test_pauses_are_silent_and_phrases_are_not():
         assert np.abs(sound.samples[first - 320 : first]).max() > 1e-3
         before = end
     assert before == pytest.approx(sound.seconds)
-
-
-def test_lags_are_read_by_clip(tmp_path: Path):
-    path = tmp_path / "lags.tsv"
-    path.write_text("file\tmouth_late_ms\tr\na.mp4\t93\t0.45\nb/c.mp4\t-12.5\t0.6\nd.mp4\t303\t0.09\n")
-    assert read_lags(path) == {"a.mp4": 93.0, "b/c.mp4": -12.5}
-    for text in ("file\tlag\na.mp4\t3\n", "file\tmouth_late_ms\na.mp4\tlate\n"):
-        path.write_text(text)
-        with pytest.raises(OptionOutOfRange, match="mouth_late_ms"):
-            read_lags(path)
-    with pytest.raises(FileMissing):
-        read_lags(tmp_path / "none.tsv")
-
-
-def test_a_clip_names_its_source():
-    assert source_of("web/a.mp4") == "web"
-    assert source_of("corpus__a__b.mp4") == "corpus"
-    assert source_of("a.mp4") == "a.mp4"

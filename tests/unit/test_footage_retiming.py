@@ -15,6 +15,7 @@ from sonimate.footage.retiming import (
     MIN_CERTAIN_CLIPS,
     OWN,
     UNCERTAIN,
+    UNSURE,
     choose_retimings,
     delayed,
     medians_of,
@@ -140,16 +141,18 @@ def test_real_clips_are_retimed_before_they_are_compared_with():
 
     half = FRAMES // 2
     torn = np.concatenate([mouth(-60)[:half], mouth(60)[half:]])
-    late, unknown = retime_clips(
-        [clip("late", mouth(60)), clip("torn", torn)],
-        {"late": "a", "torn": "b"},
+    late, unsure, foreign = retime_clips(
+        [clip("late", mouth(60)), clip("torn", torn), clip("foreign", mouth(0, seed=5))],
+        {"late": "a", "torn": "b", "foreign": "c"},
         lambda samples: samples.reshape(-1, 640).mean(1),
     )
     assert late.delay_ms == pytest.approx(60, abs=5)
     assert late.retimed_by == OWN
     np.testing.assert_array_equal(late.waveform.samples, delayed(level, late.delay_ms))
-    assert unknown.delay_ms == 0
-    assert UNCERTAIN in unknown.retimed_by
+    assert abs(unsure.delay_ms) <= 65
+    assert unsure.retimed_by == UNSURE
+    assert foreign.delay_ms == 0
+    assert foreign.retimed_by == KEPT
 
 
 def test_a_collection_is_a_column_of_the_manifest_or_the_top_folder(tmp_path: Path):

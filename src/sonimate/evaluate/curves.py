@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -91,17 +90,3 @@ def amplitude_ratio(generated: np.ndarray, real: np.ndarray) -> float:
     """Standard deviation of `generated` over that of `real`, over the frames that both have."""
     count = min(len(generated), len(real))
     return float(generated[:count].std() / real[:count].std())
-
-
-def retimed(curve: np.ndarray, late_ms: float) -> tuple[np.ndarray, slice]:
-    """A curve (n,) at 25 fps moved earlier by `late_ms` (later where negative), and the frames of the moved
-    curve that the original covers.
-
-    Fractions of a frame are exact for every frequency (Fourier), so that moving changes no amplitude; linear
-    interpolation would take a fifth off 5 Hz.
-    """
-    count, late = len(curve), late_ms * VIDEO_FPS / 1000
-    mirrored = np.concatenate([curve, curve[::-1]])
-    turn = np.exp(2j * np.pi * np.fft.rfftfreq(2 * count) * late)
-    moved = np.fft.irfft(np.fft.rfft(mirrored) * turn, 2 * count)[:count]
-    return moved, slice(max(math.ceil(-late), 0), min(count, math.floor(count - 1 - late) + 1))

@@ -3,13 +3,13 @@ change its shape as the real one does, and do brows and eyes move as much?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sonimate.clock import VIDEO_FPS
-from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation, retimed
+from sonimate.evaluate.curves import amplitude_ratio, best_lag, correlation
 from sonimate.evaluate.face_curves import ShapeCurves
 from sonimate.evaluate.generation import generate_motion, portrait_from_pixels
 from sonimate.evaluate.lips import Clip, pairing
@@ -29,22 +29,22 @@ from sonimate.types import Waveform
 class HeldOutScore:
     """One clip, animated with one seed, against the real clip.
 
-    late_ms: how late the real mouth is against its own sound; r and lag are against the mouth moved earlier
-    by that. raw_*: against the mouth as filmed. lag_ms: positive where the generated mouth is late. Ratios
-    (amplitudes, bands, dimensions_ratio, brows, gaze) are generated over real. band_share: of the amplitude
-    at 4 to 6 Hz over that of the whole opening, which a gape cannot raise. p95, max: mm of a face 18 cm high.
-    shuffled_r: opening_r with the sound of another clip.
+    group: what means are taken over, such as the source or the speaker. delay_ms, retimed_by: how the clip's
+    sound was moved before, as in `Clip`; raw_lag_ms is the lag against the clip as filmed. lag_ms: positive
+    where the generated mouth is late. Ratios (amplitudes, bands, dimensions_ratio, brows, gaze) are generated
+    over real. band_share: of the amplitude at 4 to 6 Hz over that of the whole opening, which a gape cannot
+    raise. p95, max: mm of a face 18 cm high. shuffled_r: opening_r with the sound of another clip.
     """
 
     clip: str
-    source: str
+    group: str
     seed: int
+    retimed_by: str
     seconds: float
-    late_ms: float
+    delay_ms: float
     opening_r: float
     width_r: float
     lag_ms: float
-    raw_opening_r: float
     raw_lag_ms: float
     shuffled_r: float
     opening_amplitude: float
@@ -71,53 +71,36 @@ class HeldOutScore:
 
 
 def score_held_out(
-    pipeline: SonicPipeline,
+    pipeline_for: Callable[[Clip], SonicPipeline],
     clips: Sequence[Clip],
     seeds: Sequence[int],
-    *,
-    late_ms: Mapping[str, float],
-    sources: Mapping[str, str],
+    groups: Mapping[str, str],
 ) -> Iterator[HeldOutScore]:
-    """Animate every clip with every seed, by its own sound and by another clip's; nothing is drawn.
+    """Animate every clip with every seed by its own sound, and once by another clip's; nothing is drawn.
 
-    late_ms, sources: of each clip by its name; clips that `late_ms` does not name are compared as filmed.
+    pipeline_for: the model that was not trained on a clip. groups: of each clip by its name.
     Raises OptionOutOfRange when all clips are of one speaker, and the errors of `generate_motion`.
     """
     for clip, other in zip(clips, pairing([clip.speaker for clip in clips]), strict=True):
-        portrait = portrait_from_pixels(clip.pixels)
+        pipeline, portrait = pipeline_for(clip), portrait_from_pixels(clip.pixels)
+
+        def shapes(sound: Waveform, seed: int) -> ShapeCurves:
+            sampling = replace(pipeline.sampling, seed=seed)  # noqa: B023
+            return generate_motion(pipeline, portrait, sound, sampling=sampling).shapes  # noqa: B023
+
         samples = np.resize(clips[other].waveform.samples, len(clip.waveform.samples))
+        shuffled = shapes(Waveform(samples, clip.waveform.rate_hz), seeds[0])
         for seed in seeds:
-            sampling = replace(pipeline.sampling, seed=seed)
-            own, shuffled = (
-                generate_motion(pipeline, portrait, sound, sampling=sampling).shapes
-                for sound in (clip.waveform, Waveform(samples, clip.waveform.rate_hz))
-            )
-            yield compare(
-                clip.name,
-                own,
-                clip.shapes,
-                shuffled,
-                late_ms=late_ms.get(clip.name, 0.0),
-                source=sources[clip.name],
-                seed=seed,
-            )
+            yield compare(clip, shapes(clip.waveform, seed), shuffled, group=groups[clip.name], seed=seed)
 
 
 def compare(
-    name: str,
-    own: ShapeCurves,
-    real: ShapeCurves,
-    shuffled: ShapeCurves,
-    *,
-    late_ms: float = 0.0,
-    source: str = "",
-    seed: int = 0,
+    clip: Clip, own: ShapeCurves, shuffled: ShapeCurves, *, group: str = "", seed: int = 0
 ) -> HeldOutScore:
     """Score the curves of an animated clip; `shuffled` are those with another clip's sound."""
-    count = min(len(own), len(real), len(shuffled))
-    own, real, shuffled = own[:count], real[:count], shuffled[:count]
-    opening, covered = retimed(real.opening, late_ms)
-    width, _ = retimed(real.width, late_ms)
+    count = min(len(own), len(clip.shapes), len(shuffled))
+    own, real, shuffled = own[:count], clip.shapes[:count], shuffled[:count]
+    lag_ms = best_lag(own.opening, real.opening).milliseconds
     dimensions, real_dimensions = effective_dimensions(own.lips), effective_dimensions(real.lips)
     pc1, pc2 = component_shares(own.lips)
     real_pc1, real_pc2 = component_shares(real.lips)
@@ -126,17 +109,17 @@ def compare(
     brows_mm, gaze_mm = upper_face(own)
     real_brows_mm, real_gaze_mm = upper_face(real)
     return HeldOutScore(
-        clip=name,
-        source=source,
+        clip=clip.name,
+        group=group,
         seed=seed,
+        retimed_by=clip.retimed_by,
         seconds=count / VIDEO_FPS,
-        late_ms=late_ms,
-        opening_r=correlation(own.opening[covered], opening[covered]),
-        width_r=correlation(own.width[covered], width[covered]),
-        lag_ms=best_lag(own.opening[covered], opening[covered]).milliseconds,
-        raw_opening_r=correlation(own.opening, real.opening),
-        raw_lag_ms=best_lag(own.opening, real.opening).milliseconds,
-        shuffled_r=correlation(shuffled.opening[covered], opening[covered]),
+        delay_ms=clip.delay_ms,
+        opening_r=correlation(own.opening, real.opening),
+        width_r=correlation(own.width, real.width),
+        lag_ms=lag_ms,
+        raw_lag_ms=lag_ms - clip.delay_ms,
+        shuffled_r=correlation(shuffled.opening, real.opening),
         opening_amplitude=opening_amplitude,
         width_amplitude=amplitude_ratio(own.width, real.width),
         dimensions=dimensions,

@@ -23,12 +23,13 @@ MIN_CERTAIN_CLIPS = 3
 """The median lag of a collection is taken from this many certain clips on: of two it would be their mean, and
 the mean of two clips with different faults suits neither."""
 OWN, MEDIAN, KEPT = "own lag", "median lag of its source", "kept as it was"
+UNSURE = "own lag, uncertain"
 UNCERTAIN = "lag uncertain, and its source has no lag that fits"
 
 
 @dataclass(frozen=True)
 class Retiming:
-    """by: OWN, MEDIAN or KEPT. delay_ms: how much later the sound is played; negative: earlier."""
+    """by: OWN, MEDIAN, UNSURE or KEPT. delay_ms: how much later the sound is played; negative: earlier."""
 
     by: str
     delay_ms: float
@@ -100,14 +101,17 @@ def retime_clips(
 ) -> list[Clip]:
     """Real clips to compare generated ones with, re-timed as `retime` does, before anything is generated.
 
-    A clip whose lag stays unknown keeps its sound and says so in `retimed_by`. collections: clip name ->
-    collection. predict: such as `MouthReader.load()`.
+    Where `retime` would reject a clip whose mouth follows its sound, its own lag is taken and called UNSURE:
+    an error of it lowers the figures of all models alike; without such clips whole sources would be missing.
+    A clip whose mouth does not follow its sound keeps it and says so in `retimed_by`; it can prove nothing.
+    collections: clip name -> collection. predict: such as `MouthReader.load()`.
     """
     readings = [read_lag(clip.curves.mouth, predict(clip.waveform.samples)) for clip in clips]
     chosen = choose_retimings(readings, [collections[clip.name] for clip in clips])
     moved: list[Clip] = []
-    for clip, found in zip(clips, chosen, strict=True):
-        retiming = found or Retiming(f"{KEPT}: {UNCERTAIN}", 0.0)
+    for clip, reading, found in zip(clips, readings, chosen, strict=True):
+        own = Retiming(UNSURE, reading.lag_ms) if reading.follows else Retiming(KEPT, 0.0)
+        retiming = found or own
         samples = delayed(clip.waveform.samples, retiming.delay_ms)
         sound = Waveform(samples, clip.waveform.rate_hz)
         moved.append(replace(clip, waveform=sound, delay_ms=retiming.delay_ms, retimed_by=retiming.by))
