@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from sonimate.features.face_gestures import LIP_RANGES_CM
 from sonimate.speech.articulation import (
     ACTIVATIONS,
     CONTACTS,
@@ -52,8 +53,9 @@ def test_ranges_and_length_hold_for_any_phones(seed):
     assert motion.dtype == np.float32
     assert np.isfinite(motion).all()
     assert motion.max() <= 1
-    assert np.delete(motion, COLUMN["wide"], axis=1).min() >= 0
-    assert motion[:, COLUMN["wide"]].min() >= -1
+    signed = [COLUMN["wide"], COLUMN["upper"]]
+    assert np.delete(motion, signed, axis=1).min() >= 0
+    assert motion[:, signed].min() >= -1
 
 
 @pytest.mark.parametrize("bilabial", ["p", "b", "m"])
@@ -89,9 +91,9 @@ def test_lower_lip_reaches_the_teeth_and_leaves_a_small_gap(labiodental):
 def test_rounding_is_narrow_and_forward_and_starts_before_its_vowel():
     motion = run(("sil", 0.4), ("s", 0.1), ("uw", 0.3), ("s", 0.1), ("sil", 0.4), rate_hz=100)
     spread = run(("sil", 0.4), ("s", 0.1), ("iy", 0.3), ("s", 0.1), ("sil", 0.4), rate_hz=100)
-    assert motion["wide"][65] < -0.8
+    assert motion["wide"][65] < -0.5
     assert motion["protrude"][65] > 0.7
-    assert spread["wide"][65] > 0.7
+    assert spread["wide"][65] > motion["wide"][65] + 0.6
     assert spread["protrude"][65] < 0.1
     assert motion["protrude"][45] > spread["protrude"][45] + 0.15
 
@@ -100,7 +102,8 @@ def test_open_vowels_open_more_than_close_ones_and_jaw_more_than_lips_tell():
     peak = {v: run(("sil", 0.4), (v, 0.25), ("sil", 0.4)) for v in ("aa", "ae", "iy", "uw")}
     assert peak["aa"]["open"].max() == pytest.approx(0.6, abs=0.08)
     assert peak["aa"]["open"].max() > peak["iy"]["open"].max() > peak["uw"]["open"].max()
-    assert peak["ae"]["jaw"].max() > 2.5 * peak["iy"]["jaw"].max()
+    more_jaw, more_gap = (peak["ae"][name].max() / peak["iy"][name].max() for name in ("jaw", "open"))
+    assert more_jaw > 1.05 * more_gap > 1.2
 
 
 def test_silence_closes_within_a_quarter_second_and_opens_before_the_voice():
@@ -144,3 +147,14 @@ def test_a_diphthong_moves_from_its_first_vowel_to_its_second():
     motion = run(("sil", 0.4), ("aw", 0.4), ("sil", 0.4), rate_hz=100)
     assert motion["open"][50] > 1.8 * motion["open"][75]
     assert motion["protrude"][75] > motion["protrude"][45] + 0.2
+
+
+def test_the_classes_of_phones_differ_in_width_as_in_real_clips():
+    """Between vowels, in mm of the mouth's width. Means of real clips, against the mean of all phones:
+    sh -3.0, ow -2.8, l -1.0, s +0.9, iy +1.2."""
+    width = {}
+    for symbol in ("sh", "ow", "l", "s", "iy"):
+        motion = run(("sil", 0.4), ("eh", 0.12), (symbol, 0.1), ("eh", 0.12), ("sil", 0.4), rate_hz=100)
+        width[symbol] = 10 * LIP_RANGES_CM["width"] * motion["wide"][52:62].mean()
+    assert max(width["sh"], width["ow"]) < width["l"] - 0.5 < min(width["s"], width["iy"]) - 1.0
+    assert min(width["s"], width["iy"]) - max(width["sh"], width["ow"]) > 2.0

@@ -12,6 +12,7 @@ import numpy as np
 
 from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression
 from sonimate.face import regions
+from sonimate.face.canonical import canonical_vertices
 
 MEASURES = ("gap", "chin", "width", "protrusion", "upper", "lids", "brows", "gaze_x", "gaze_y")
 LIP_MIDDLES = (
@@ -22,10 +23,12 @@ LIP_MIDDLES = (
 )
 RIDGE = 5.0
 """Penalty on the squared coefficients of the regression."""
-LIP_RANGES_CM = {"gap": 2.8, "chin": -1.4, "width": 0.7, "protrusion": 0.35}
-"""Change of a measure at activation 1 of open, jaw, wide and protrude. With these, the lip gap of synthetic
-speech varies as much as that of real clips (standard deviation 0.46 cm)."""
-UPPER_PER_OPEN_CM, UPPER_CM = 0.25, 0.25
+LIP_RANGES_CM = {"gap": 2.8, "chin": -2.1, "width": 1.1, "protrusion": 0.2, "upper": 0.45}
+"""Change of a measure at activation 1 of open, jaw, wide, protrude and upper. With these, synthetic speech
+varies as much in each of them as real clips do (docs/decisions/0027)."""
+UPPER_PER_GAP, PROTRUSION_PER_GAP = 0.12, -0.14
+"""How much the upper lip rises, and how much the lips recede, with the gap between them: the lower lip swings
+back with the jaw. Slopes over GRID clips."""
 BROW_CM = 0.35
 PRESS_CM, TUCK_CM = 0.14, 0.30
 
@@ -54,9 +57,9 @@ def measure_face(vertices: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class FaceGestures:
-    """per_cm: (9, k) expression coefficients per centimetre of each measure. press, tuck: (k,) the lips
-    pressed together, the lower lip under the upper teeth. neutrals: (people, k) faces at rest, closed mouth,
-    open eyes. lid_gap: (people,) their lid openings in cm."""
+    """per_cm: (9, k) expression coefficients that change each measure alone by a centimetre. press, tuck:
+    (k,) the lips pressed together, the lower lip under the upper teeth. neutrals: (people, k) faces at rest,
+    closed mouth, open eyes. lid_gap: (people,) their lid openings in cm."""
 
     per_cm: np.ndarray
     press: np.ndarray
@@ -74,8 +77,8 @@ class FaceGestures:
         measures[:, 0] = LIP_RANGES_CM["gap"] * opened
         measures[:, 1] = LIP_RANGES_CM["chin"] * jaw
         measures[:, 2] = LIP_RANGES_CM["width"] * wide
-        measures[:, 3] = LIP_RANGES_CM["protrusion"] * protrude
-        measures[:, 4] = UPPER_PER_OPEN_CM * opened + UPPER_CM * upper
+        measures[:, 3] = LIP_RANGES_CM["protrusion"] * protrude + PROTRUSION_PER_GAP * measures[:, 0]
+        measures[:, 4] = LIP_RANGES_CM["upper"] * upper + UPPER_PER_GAP * measures[:, 0]
         measures[:, 5] = -lid_gap * blink
         measures[:, 6] = BROW_CM * brow
         measures[:, 7:] = gaze
@@ -87,7 +90,7 @@ def fit_gestures(codec: MeshCodec, expressions: list[np.ndarray]) -> FaceGesture
     measures = [measure_face(vertices) for vertices in expressions]
     x = np.concatenate([m - m.mean(0) for m in measures])
     y = np.concatenate([codec.project(v - v.mean(0)) for v in expressions])
-    per_cm = np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y)
+    per_cm = _exact(codec, np.linalg.solve(x.T @ x + RIDGE * np.eye(x.shape[1]), x.T @ y))
     neutrals, lid_gaps = [], []
     for vertices, measured in zip(expressions, measures, strict=True):
         open_eyes = measured[:, 5] >= np.median(measured[:, 5])
@@ -103,6 +106,14 @@ def fit_gestures(codec: MeshCodec, expressions: list[np.ndarray]) -> FaceGesture
         np.array(neutrals),
         np.array(lid_gaps),
     )
+
+
+def _exact(codec: MeshCodec, per_cm: np.ndarray) -> np.ndarray:
+    """Mix the rows of a regression (9, k) so that a change asked of the measures is the change that the
+    vertices show: the ridge and the codec's basis take up to a fifth of small movements otherwise."""
+    rest = canonical_vertices()
+    shown = measure_face(rest + codec.displacement(per_cm)) - measure_face(rest[None])
+    return np.linalg.solve(shown, per_cm)
 
 
 def _press() -> np.ndarray:
