@@ -24,6 +24,7 @@ from sonimate.face.pose import Pose, apply_motion, fit_pose, rotation_matrix, to
 from sonimate.features.audio_features import Features, HiddenStates, Reducer, ReducerFit, save_reducers
 from sonimate.features.face_gestures import FaceGestures, fit_gestures
 from sonimate.features.motion_samples import MotionSample
+from sonimate.features.slow_expressions import SlowExpressions, fit_slow_expressions
 from sonimate.footage.bucket_labels import bucket_labels
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.shards import ShardClip, read_shards
@@ -42,7 +43,7 @@ VERSIONS = (0, 1)
 EXPRESSION_GAIN, HEAD_GAIN = (0.7, 1.5), (0.4, 4.0)
 """Ranges of random factors on synthetic expression and head motion, so that the model learns what motion
 buckets mean."""
-GAZE_CM = 0.06
+GAZE_CM = 0.065
 """Standard deviation of the sideways gaze of synthetic faces."""
 SYNTHETIC_PX_PER_CM = 12.0
 
@@ -77,13 +78,15 @@ def write_compact_features(
         faces = [clip.landmarks().astype(np.float64) for clip in clips]
         codec = fit_codec(faces)
         save_mesh_codec(codec, out / "codec")
-        gestures = fit_gestures(codec, [to_canonical(face, fit_pose(face)) for face in faces])
+        shapes = [to_canonical(face, fit_pose(face)) for face in faces]
+        gestures = fit_gestures(codec, shapes)
+        slow = fit_slow_expressions(codec, gestures, shapes)
         folder.mkdir(exist_ok=True)
         for outdated in folder.glob("*.npz"):
             outdated.unlink()
         real = _real_samples(clips, codec, features, np.random.default_rng(seed))
         synthetic = (
-            _synthetic_sample(path, codec, gestures, features, np.random.default_rng([seed, index]))
+            _synthetic_sample(path, codec, gestures, slow, features, np.random.default_rng([seed, index]))
             for index, path in enumerate(utterances)
         )
         total = len(clips) * len(SPEEDS) * len(VERSIONS) + len(utterances)
@@ -101,7 +104,12 @@ def write_compact_features(
 
 
 def _synthetic_sample(
-    path: Path, codec: MeshCodec, gestures: FaceGestures, features: Features, rng: np.random.Generator
+    path: Path,
+    codec: MeshCodec,
+    gestures: FaceGestures,
+    slow: SlowExpressions,
+    features: Features,
+    rng: np.random.Generator,
 ) -> MotionSample:
     """A training sample from a synthetic utterance, on a random mixture of the faces in `gestures`."""
     utterance = _read_utterance(path)
@@ -110,6 +118,7 @@ def _synthetic_sample(
     mouth, blink, brow = utterance["activations"], utterance["blink"], utterance["brow"]
     lid_gap = float(weights @ gestures.lid_gap)
     moves = gestures.expression(mouth, blink, brow, _gaze(len(mouth), rng), lid_gap)
+    moves += slow.draw(len(mouth), rng)
     expression_gain, head_gain = np.exp(rng.uniform(*np.log([EXPRESSION_GAIN, HEAD_GAIN]).T))
     expression = weights @ gestures.neutrals + spread + expression_gain * moves
     start = Pose(

@@ -30,6 +30,8 @@ UPPER_PER_GAP, PROTRUSION_PER_GAP = 0.12, -0.14
 """How much the upper lip rises, and how much the lips recede, with the gap between them: the lower lip swings
 back with the jaw. Slopes over GRID clips."""
 BROW_CM = 0.35
+LIDS_PER_GAZE_Y = 1.06
+"""Lids follow the gaze: change of their opening per centimetre that the iris moves up. Slope over GRID."""
 PRESS_CM, TUCK_CM = 0.14, 0.30
 
 
@@ -79,7 +81,7 @@ class FaceGestures:
         measures[:, 2] = LIP_RANGES_CM["width"] * wide
         measures[:, 3] = LIP_RANGES_CM["protrusion"] * protrude + PROTRUSION_PER_GAP * measures[:, 0]
         measures[:, 4] = LIP_RANGES_CM["upper"] * upper + UPPER_PER_GAP * measures[:, 0]
-        measures[:, 5] = -lid_gap * blink
+        measures[:, 5] = -lid_gap * blink + LIDS_PER_GAZE_Y * gaze[:, 1] * (1 - blink)
         measures[:, 6] = BROW_CM * brow
         measures[:, 7:] = gaze
         return measures @ self.per_cm + np.outer(press, self.press) + np.outer(tuck, self.tuck)
