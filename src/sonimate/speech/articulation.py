@@ -18,6 +18,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from sonimate.clock import VIDEO_FPS
+from sonimate.speech.effort import OPENNESS_PER_EFFORT
 from sonimate.speech.phones import SILENCE, Phone
 
 ACTIVATIONS = ("open", "jaw", "wide", "protrude", "tuck", "press", "upper")
@@ -113,7 +114,8 @@ _AFTER_SECONDS = np.array([0.036, 0.045, 0.063, 0.060, 0.037])
 class Style:
     """How one speaker moves, in one utterance.
 
-    openness: gain of `open` and `jaw`, 0.6 .. 1.5. rounding: gain of `wide` and `protrude`, 0.7 .. 1.2.
+    openness: gain of `open` and `jaw`, 0.5 .. 1.7. jaw: gain of `jaw` alone, 0.75 .. 1.3: some talk with
+    their lips more than with their jaw. rounding: gain of `wide` and `protrude`, 0.7 .. 1.3.
     crispness: speed of articulation; below 1 the phones blur into each other, 0.7 .. 1.5.
     loudness_slope: how much the level of a vowel moves its opening, gain = 10^(slope * dB / 20), 0 .. 1.
     stress_gain: more opening of stressed vowels, 1 .. 1.3. upper_lip: gain of `upper`, 0.5 .. 1.5.
@@ -122,6 +124,7 @@ class Style:
     """
 
     openness: float = 1.0
+    jaw: float = 1.0
     rounding: float = 1.0
     crispness: float = 1.0
     loudness_slope: float = 0.4
@@ -131,11 +134,12 @@ class Style:
     relaxation_seconds: float = 0.2
 
 
-def sample_style(rng: np.random.Generator) -> Style:
-    """A random speaker within the ranges of Style."""
+def sample_style(rng: np.random.Generator, *, effort: float = 0.0) -> Style:
+    """A random speaker within the ranges of Style, who speaks with an effort of -1 soft .. 1 loud."""
     return Style(
-        openness=float(np.exp(rng.normal(0.0, 0.18)).clip(0.65, 1.45)),
-        rounding=float(rng.uniform(0.8, 1.15)),
+        openness=float(np.exp(rng.normal(0.0, 0.13) + OPENNESS_PER_EFFORT * effort).clip(0.5, 1.7)),
+        jaw=float(np.exp(rng.normal(0.0, 0.12)).clip(0.75, 1.3)),
+        rounding=float(rng.uniform(0.75, 1.3)),
         crispness=float(np.exp(rng.normal(0.0, 0.15)).clip(0.75, 1.4)),
         loudness_slope=float(rng.uniform(0.2, 0.7)),
         stress_gain=float(rng.uniform(1.05, 1.25)),
@@ -168,7 +172,7 @@ def activations(
     gap, tuck, press = _contacts(phones, frame_times, 1.0 / rate_hz)
     columns = (
         np.clip(opened, 0, 1) * gap,
-        np.clip(jaw, 0, 1),
+        np.clip(jaw * style.jaw, 0, 1),
         np.clip(wide * style.rounding, -1, 1),
         np.clip(protrude * style.rounding, 0, 1),
         tuck,

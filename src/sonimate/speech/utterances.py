@@ -18,6 +18,7 @@ from sonimate.errors import FileMissing, SynthesisFailed, UnknownPhone
 from sonimate.media.files import replacing
 from sonimate.speech.articulation import activations, sample_style
 from sonimate.speech.augment import change_speaker, degrade
+from sonimate.speech.effort import draw_effort, with_effort
 from sonimate.speech.gestures import blinks, brows, head_motion
 from sonimate.speech.phones import SILENCE, Phone, Speech, fill_silences, phone_loudness_db
 from sonimate.speech.sentences import sentence
@@ -142,7 +143,7 @@ def compose(spec: Spec, pools: dict[str, list[Phrase]], seed: int) -> Utterance:
     if spec.kind == VOICELESS:
         waveform = voiceless(rng, rng.uniform(*_VOICELESS_SECONDS))
         facts |= {"language": "", "voice": VOICELESS, "text": ""}
-        return _animate(waveform, [Phone(SILENCE, 0.0, waveform.seconds)], facts, rng)
+        return _animate(waveform, [Phone(SILENCE, 0.0, waveform.seconds)], facts, rng, effort=0.0)
     if spec.kind == "human":
         phrases = [pools[language][number] for language, number in spec.picks]
         factor = rng.uniform(0.83, 1.12) if rng.random() < 0.7 else 1.0
@@ -154,7 +155,10 @@ def compose(spec: Spec, pools: dict[str, list[Phrase]], seed: int) -> Utterance:
     facts["text"] = " | ".join(phrase.text for phrase in phrases)
     waveform, phones = join(phrases, rng)
     waveform, phones = change_speaker(waveform, phones, factor)
-    utterance = _animate(waveform, phones, facts, rng)
+    effort = draw_effort(rng)
+    facts |= {"effort": effort.mean, "whispered": effort.whispered}
+    waveform = with_effort(waveform, effort, rng)
+    utterance = _animate(waveform, phones, facts, rng, effort=effort.mean)
     return replace(utterance, waveform=degrade(waveform, rng))
 
 
@@ -212,11 +216,13 @@ def _faded(samples: np.ndarray) -> np.ndarray:
     return samples * ramp
 
 
-def _animate(waveform: Waveform, phones: list[Phone], facts: dict, rng: np.random.Generator) -> Utterance:
+def _animate(
+    waveform: Waveform, phones: list[Phone], facts: dict, rng: np.random.Generator, *, effort: float
+) -> Utterance:
     """Mouth, lids, brows and head from the clean sound."""
     seconds = waveform.seconds
     loudness = phone_loudness_db(phones, waveform)
-    style = sample_style(rng)
+    style = sample_style(rng, effort=effort)
     amplitude = float(np.exp(rng.uniform(np.log(0.15), np.log(2.2))))
     per_minute, brow = float(rng.uniform(10, 25)), float(rng.uniform(0, 1))
     motion = {
