@@ -23,11 +23,12 @@ from sonimate.evaluate.generation import portrait_from_pixels
 from sonimate.inputs import read_portrait
 from sonimate.pipeline import SonicPipeline
 
-BUCKETS = [0.0, 16.0, 32.0, 64.0, 96.0, 128.0]
+BUCKETS = [0.0, 16.0, 32.0, 64.0, 100.0, 128.0]
 TITLES = {
     "head_degrees": "Head rotation, degrees",
     "expression": "Expression, cm",
     "mouth": "Mouth opening, std",
+    "mouth_gain": "Mouth over the automatic setting's",
     "r_default": "r with the automatic setting",
     "r_real": "r with the real mouth",
 }

@@ -18,6 +18,8 @@ from dataclasses import asdict
 from functools import cache
 from pathlib import Path
 
+import numpy as np
+
 from lib.clips import add_landmarks, beginning, read_folds, read_retimed_clips
 from lib.command import add_model, benchmark_parser
 from lib.report import publish
@@ -28,7 +30,18 @@ from sonimate.footage.retiming import KEPT
 from sonimate.footage.sources import find_footage, read_collections, read_speakers
 from sonimate.pipeline import SonicPipeline
 
-SHOWN = ("opening_r", "width_r", "lag_ms", "opening_amplitude", "width_amplitude", "dimensions_ratio")
+SHOWN = (
+    "opening_r",
+    "opening_r_led",
+    "width_r",
+    "lag_ms",
+    "opening_amplitude",
+    "width_amplitude",
+    "dimensions_ratio",
+)
+
+REAL = ("real_band_share", "real_brows_mm", "real_gaze_mm", "real_p95_mm", "real_cadence")
+"""What portraits without a clip of their own are compared with."""
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -120,6 +133,9 @@ def report(out: Path, scores: Sequence[HeldOutScore]) -> Path:
             summary |= part_summary(text.format(part), of_part)
     for way in sorted({score.retimed_by for score in scores}):
         summary |= part_summary(way, [score for score in scores if score.retimed_by == way])
+    for field in REAL:
+        values = {score.clip: getattr(score, field) for score in scores}
+        summary[f"{field}, median of {len(values)} real clips"] = f"{np.median(list(values.values())):.3f}"
     rows = [asdict(score) for score in scores]
     return publish("held_out", out, rows=rows, summary=summary, checks=checks)
 

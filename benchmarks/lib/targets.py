@@ -15,7 +15,7 @@ from sonimate.evaluate.controls import CONTROLS, ControlScore
 from sonimate.evaluate.held_out import HeldOutScore
 from sonimate.evaluate.life import LifeScore
 from sonimate.evaluate.portrait_score import PortraitScore
-from sonimate.evaluate.statistics import group_interval, group_mean, rank_correlation
+from sonimate.evaluate.statistics import group_interval, group_mean
 from sonimate.footage.retiming import OWN
 
 MIN_LIP_R = 0.50
@@ -51,8 +51,8 @@ MIN_HEAD_MOTION_GAIN = 1.5
 """Head movement at --head-motion 64, divided by that at 16."""
 MIN_CONTROL_GAIN = 1.1
 """Amplitude at a high value of a control, divided by that at a low one. A smaller change is invisible."""
-MIN_CONTROL_RANK = 0.8
-"""Rank correlation of amplitude and control. Of six values, only neighbours may change places."""
+MAX_MOUTH_CHANGE = 0.15
+"""Change of the mouth's amplitude at --head-motion 100: the head does not speak."""
 MAX_CONTROL_R_CHANGE = 0.10
 """Change of lip correlation when another control changes."""
 
@@ -88,16 +88,16 @@ CADENCE = (0.9, 1.1)
 """Acceleration at every second frame over that between: real 1.0, a spline through half the frames 1.7."""
 MIN_BAND_RATIO = 0.85
 """Amplitude of mouth opening at 4 to 6 Hz, where syllables lie, over real."""
-REAL_BAND_SHARE = 0.217
-"""Amplitude at 4 to 6 Hz over the standard deviation of the whole curve: median of 22 real clips."""
+REAL_BAND_SHARE = 0.226
+"""Amplitude at 4 to 6 Hz over the standard deviation of the whole curve: median of the first 10 s of 16 real
+clips of five sources, natural speech; `held_out.py` prints it."""
 MAX_LIDS = 0.2
 """Lids at the deepest point of a blink over the open level: real 0.13; at more the iris is seen."""
 PORTRAIT_BLINKS = (10.0, 24.0)
 """A minute. Adults blink 17 times at rest and 26 times in conversation (Bentivoglio et al. 1997)."""
 MIN_UPPER_FACE_RATIO = 0.8
-REAL_BROWS_MM, REAL_GAZE_MM = 1.96, 1.08
-"""Standard deviation of brow height, and spread of gaze: medians of 22 real clips of six sources, which
-vary from 0.4 to 3.6 and from 0.3 to 5. People in the GRID corpus, who sit and read, have 0.27 and 0.30."""
+REAL_BROWS_MM, REAL_GAZE_MM = 1.23, 0.97
+"""Amplitude of brow height, and spread of gaze: medians of the same 16 clips."""
 MAX_YAW_R = 0.5
 """Mean of |r| over every two portraits with one sound: people do not nod alike."""
 MAX_BACKGROUND_SHIFT = 0.005
@@ -139,31 +139,35 @@ def held_out_checks(scores: Sequence[HeldOutScore]) -> tuple[list[Check], dict[s
 
 
 def portrait_checks(scores: Sequence[PortraitScore], yaw_r: Sequence[float]) -> list[Check]:
-    """Medians over portraits, and the worst where no portrait may fail, against the targets."""
+    """Medians over portraits, means of what is rare, and the worst where no portrait may fail, against the
+    targets; what only frames show is left out where none were drawn."""
 
     def median(name: str) -> float:
         values = [getattr(score, name) for score in scores]
-        return float(np.nanmedian(values))
+        return float(np.nanmedian(values)) if not np.isnan(values).all() else float("nan")
 
     blinks_low, blinks_high = PORTRAIT_BLINKS
     low, high = CADENCE
+    drawn = [
+        Check("lids at a blink as tracked, median", median("tracked_lids"), high=MAX_LIDS),
+        Check("background shift, median", median("background"), high=MAX_BACKGROUND_SHIFT),
+    ]
+    blinks = float(np.mean([score.blinks_per_minute for score in scores]))
     return [
         Check("p95 of opening in mm, median", median("p95_mm"), high=MAX_P95_OPENING_MM),
         Check("share of frames over 22 mm, worst", max(score.over_22 for score in scores), high=0.0),
-        Check("cadence as drawn, median", median("cadence"), low=low, high=high),
-        Check("cadence as tracked, median", median("tracked_cadence"), low=low, high=high),
+        Check("cadence, median", median("cadence"), low=low, high=high),
         Check(
             "share of 4 to 6 Hz over real, median",
             median("band_share") / REAL_BAND_SHARE,
             low=MIN_BAND_RATIO,
         ),
-        Check("lids at a blink as drawn, median", median("lids"), high=MAX_LIDS),
-        Check("lids at a blink as tracked, median", median("tracked_lids"), high=MAX_LIDS),
-        Check("blinks a minute, median", median("blinks_per_minute"), low=blinks_low, high=blinks_high),
+        Check("lids at a blink, median", median("lids"), high=MAX_LIDS),
+        Check("blinks a minute, mean", blinks, low=blinks_low, high=blinks_high),
         Check("brows over real, median", median("brows_mm") / REAL_BROWS_MM, low=MIN_UPPER_FACE_RATIO),
         Check("gaze over real, median", median("gaze_mm") / REAL_GAZE_MM, low=MIN_UPPER_FACE_RATIO),
         Check("yaw |r| of two portraits, mean", float(np.abs(yaw_r).mean()), high=MAX_YAW_R),
-        Check("background shift, median", median("background"), high=MAX_BACKGROUND_SHIFT),
+        *([] if all(np.isnan(score.tracked) for score in scores) else drawn),
     ]
 
 
@@ -197,6 +201,10 @@ def life_checks(tracked: LifeScore, real: float) -> list[Check]:
     ]
 
 
+MOVES = {"head_motion": "head_degrees", "expression": "expression", "audio_guidance": "mouth"}
+"""What each control must make larger from every value to the next."""
+
+
 def control_checks(scores: Sequence[ControlScore]) -> list[Check]:
     """The scores of all controls against the targets."""
     by_control = {name: [score for score in scores if score.control == name] for name in CONTROLS}
@@ -217,18 +225,17 @@ def control_checks(scores: Sequence[ControlScore]) -> list[Check]:
     if {64.0, 128.0} <= set(head):
         gain = head[128.0].head_degrees / head[64.0].head_degrees
         checks.append(Check("head movement at --head-motion 128 over 64", gain, low=MIN_CONTROL_GAIN))
-    if len(head) > 1:
-        degrees = [score.head_degrees for score in head.values()]
-        growth = min(later - earlier for earlier, later in pairwise(degrees))
-        name = "least growth of head rotation between two values of --head-motion, degrees"
-        checks.append(Check(name, growth, low=0.0))
-    for control, quantity in (("expression", "expression"), ("audio_guidance", "mouth")):
-        series = [getattr(score, quantity) for score in by_control[control]]
+    if 100.0 in head:
+        change = abs(head[100.0].mouth_gain - 1)
+        checks.append(Check("change of the mouth at --head-motion 100", change, high=MAX_MOUTH_CHANGE))
+    for control, quantity in MOVES.items():
+        scored = sorted(by_control[control], key=lambda score: score.value)
+        series = [getattr(score, quantity) for score in scored]
         if len(series) > 1:
-            values = [score.value for score in by_control[control]]
-            gain, order = series[-1] / series[0], rank_correlation(values, series)
+            gain = series[-1] / series[0]
+            growth = min(later / earlier - 1 for earlier, later in pairwise(series))
             checks += [
                 Check(f"{quantity}, last over first {control}", gain, low=MIN_CONTROL_GAIN),
-                Check(f"ranks of {quantity} and {control}", order, low=MIN_CONTROL_RANK),
+                Check(f"least growth of {quantity} between two values of {control}", growth, low=0.0),
             ]
     return checks

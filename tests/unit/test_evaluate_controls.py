@@ -21,6 +21,7 @@ def scored(control: str, value: float, **changes: float) -> ControlScore:
         "head_heights": 0.01,
         "expression": 0.1,
         "mouth": 0.03,
+        "mouth_gain": 1.0,
         "r_default": 0.9,
         "r_real": 0.4,
     }
@@ -46,6 +47,7 @@ def test_scores_average_cases_and_compare_with_automatic_and_real_mouths(monkeyp
     assert fast.head_degrees == pytest.approx(4 * slow.head_degrees)
     assert slow.expression == pytest.approx(0.15)
     assert slow.r_default == pytest.approx(0)
+    assert slow.mouth_gain == pytest.approx(1)
     assert slow.r_real == pytest.approx(-1)
     (alone,) = controls.measure_control(unused, cases[1:], "head_motion", [16.0], [0])
     assert alone.r_default == pytest.approx(-1)
@@ -58,11 +60,28 @@ def test_controls_that_act_pass_and_dead_ones_are_named():
     acting += [scored("audio_guidance", value, mouth=value) for value in (1.0, 2.0)]
     assert all(check.met for check in control_checks(acting))
     dead = [replace(row, head_degrees=1.0, mouth=0.03 - 1e-3 * row.value) for row in acting]
-    names = [check.name for check in control_checks(dead) if not check.met]
-    assert names[0] == "head movement at --head-motion 64 over 16"
-    assert names[1:] == ["mouth, last over first audio_guidance", "ranks of mouth and audio_guidance"]
+    assert [check.name for check in control_checks(dead) if not check.met] == [
+        "head movement at --head-motion 64 over 16",
+        "head_degrees, last over first head_motion",
+        "mouth, last over first audio_guidance",
+        "least growth of mouth between two values of audio_guidance",
+    ]
     jumbled = [replace(row, expression=(row.value - 33) ** 2) for row in acting]
-    assert "ranks of expression and expression" in [c.name for c in control_checks(jumbled) if not c.met]
+    assert "least growth of expression between two values of expression" in [
+        check.name for check in control_checks(jumbled) if not check.met
+    ]
+
+
+@pytest.mark.parametrize("gain", [0.5, 1.3])
+def test_a_head_that_changes_the_mouth_is_named(gain: float):
+    still = [
+        scored("head_motion", value, head_degrees=value, mouth_gain=1.1) for value in (16.0, 64.0, 100.0)
+    ]
+    assert all(check.met for check in control_checks(still))
+    changed = [*still[:2], replace(still[2], mouth_gain=gain)]
+    assert [check.name for check in control_checks(changed) if not check.met] == [
+        "change of the mouth at --head-motion 100"
+    ]
 
 
 def test_lip_correlation_lost_to_head_motion_is_named():

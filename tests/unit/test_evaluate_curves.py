@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from sonimate.evaluate.curves import MAX_LAG_FRAMES, amplitude_ratio, best_lag, correlation
+from sonimate.evaluate.curves import MAX_LAG_FRAMES, amplitude_ratio, best_lag, correlation, moved_earlier
 
 
 def syllables(frames: int, seed: int = 0) -> np.ndarray:
@@ -106,3 +106,13 @@ def test_confidence_tells_one_clear_delay_from_a_rhythm_that_repeats():
 def test_curves_load_no_torch():
     line = "import sys, sonimate.evaluate.curves; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", line], check=False).returncode == 0
+
+
+@pytest.mark.parametrize("milliseconds", [-70.0, -40.0, 0.0, 13.0, 20.0, 100.0])
+def test_a_curve_is_moved_without_losing_amplitude(milliseconds: float):
+    """A 5 Hz curve, which linear interpolation would flatten by a fifth."""
+    time = np.arange(500) / 25
+    late = np.sin(2 * np.pi * 5 * (time - milliseconds / 1000)) * np.hanning(500)
+    moved = moved_earlier(late, milliseconds)
+    assert correlation(moved, np.sin(2 * np.pi * 5 * time) * np.hanning(500)) > 0.99
+    assert moved.std() == pytest.approx(late.std(), rel=1e-3)

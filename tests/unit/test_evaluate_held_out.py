@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from lib.targets import held_out_checks
+from sonimate.evaluate.curves import moved_earlier
 from sonimate.evaluate.face_curves import ShapeCurves
-from sonimate.evaluate.held_out import HeldOutScore, compare
+from sonimate.evaluate.held_out import LEAD_MS, HeldOutScore, compare
 from sonimate.evaluate.lips import Clip
 from sonimate.footage.retiming import OWN
 
@@ -89,6 +90,17 @@ def test_a_late_mouth_is_late_also_against_the_clip_as_filmed(frames: int):
     assert found.lag_ms == pytest.approx(40 * frames, abs=1)
     assert found.raw_lag_ms == pytest.approx(40 * frames + 50, abs=1)
     assert found.opening_r < 0.9
+
+
+def test_a_mouth_that_leads_as_meant_loses_nothing():
+    real = speaking()
+    early = replace(
+        real, opening=moved_earlier(real.opening, LEAD_MS), width=moved_earlier(real.width, LEAD_MS)
+    )
+    found = score(early)
+    assert found.lag_ms == pytest.approx(-LEAD_MS, abs=2)
+    assert found.opening_r < 0.95
+    assert found.opening_r_led == found.width_r_led == pytest.approx(1)
 
 
 def test_noise_lowers_r_step_by_step_and_raises_the_band():

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from sonimate.configs import AUTOMATIC, MotionOptions
-from sonimate.evaluate.curves import correlation
+from sonimate.evaluate.curves import amplitude_ratio, correlation
 from sonimate.evaluate.face_curves import FaceCurves
 from sonimate.evaluate.generation import generate_motion
 from sonimate.evaluate.statistics import deformation, spread
@@ -36,6 +36,7 @@ class ControlScore:
 
     head_degrees, head_heights: spread of the head's rotation and translation. expression: root mean square
     spread of the pose-normalised face, cm. mouth: standard deviation of its opening in face heights.
+    mouth_gain: that over the automatic setting's with the same seed.
     r_default: correlation with the mouth of the automatic setting and the same seed. r_real: correlation with
     the real mouths, NaN when there are none.
     """
@@ -46,6 +47,7 @@ class ControlScore:
     head_heights: float
     expression: float
     mouth: float
+    mouth_gain: float
     r_default: float
     r_real: float
 
@@ -71,14 +73,17 @@ def measure_control(
                         spread(curves.translation),
                         expression,
                         float(curves.mouth.std()),
+                        amplitude_ratio(curves.mouth, default[case.name, seed].mouth),
                         correlation(curves.mouth, default[case.name, seed].mouth),
                     )
                 )
                 if len(case.real_mouth):
                     r_real.append(correlation(curves.mouth, case.real_mouth))
-        rotation, translation, expression, mouth, r_default = np.mean(rows, axis=0).tolist()
+        rotation, translation, expression, mouth, gain, r_default = np.mean(rows, axis=0).tolist()
         agreement = float(np.mean(r_real)) if r_real else math.nan
-        yield ControlScore(control, value, rotation, translation, expression, mouth, r_default, agreement)
+        yield ControlScore(
+            control, value, rotation, translation, expression, mouth, gain, r_default, agreement
+        )
 
 
 def _animate(pipeline: SonicPipeline, case: Case, seed: int, **control: float) -> tuple[FaceCurves, float]:

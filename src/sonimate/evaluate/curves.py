@@ -90,3 +90,15 @@ def amplitude_ratio(generated: np.ndarray, real: np.ndarray) -> float:
     """Standard deviation of `generated` over that of `real`, over the frames that both have."""
     count = min(len(generated), len(real))
     return float(generated[:count].std() / real[:count].std())
+
+
+def moved_earlier(curve: np.ndarray, milliseconds: float) -> np.ndarray:
+    """A curve (n,) at 25 fps moved earlier; its end is continued by its mirror image.
+
+    Fractions of a frame are exact for every frequency (Fourier), so that moving changes no amplitude; linear
+    interpolation would take a fifth off 5 Hz.
+    """
+    count, frames = len(curve), milliseconds * VIDEO_FPS / 1000
+    mirrored = np.concatenate([curve, curve[::-1]])
+    turn = np.exp(2j * np.pi * np.fft.rfftfreq(2 * count) * frames)
+    return np.fft.irfft(np.fft.rfft(mirrored) * turn, 2 * count)[:count]

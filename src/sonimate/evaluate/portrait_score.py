@@ -23,11 +23,13 @@ from sonimate.face.tracking import fill_gaps, stack_landmarks
 class PortraitScore:
     """One portrait that speaks.
 
-    All of the motion as drawn, tracked_* of the frames, in which the face is found again. p95_mm, max_mm:
-    mouth opening of a face 18 cm high; over_22: share of frames over 22 mm. band_share: amplitude of the
-    opening at 4 to 6 Hz over its whole standard deviation. lids: opening of the lids at the deepest point of
-    a blink over the open level, NaN without a blink. brows_mm, gaze_mm: spread. background: p90 of its shift,
-    face heights. tracked: share of frames in which a face was found.
+    All of the motion as drawn; background, tracked and tracked_* of the frames, in which the face is found
+    again, and NaN without frames. p95_mm, max_mm: mouth opening of a face 18 cm high; over_22: share of
+    frames over 22 mm. cadence: as `statistics.cadence` of the lips; the motion is what is judged, since a
+    tracker's noise, the same in all frames, hides half of a kink at every second one. band_share: amplitude
+    of the opening at 4 to 6 Hz over its whole standard deviation. lids: opening of the lids at the deepest
+    point of a blink over the open level, NaN without a blink. brows_mm, gaze_mm: as in `upper_face`.
+    background: p90 of its shift, face heights. tracked: share of frames in which a face was found.
     """
 
     portrait: str
@@ -53,12 +55,14 @@ FLOW_EVERY = 5
 """Optical flow of every fifth frame is enough to find a background that moves."""
 
 
-def measure_portrait(name: str, generated: GeneratedMotion, frames: Sequence[np.ndarray]) -> PortraitScore:
-    """Score a motion and the frames, uint8 RGB (h, w, 3), that were drawn from it."""
+def measure_portrait(
+    name: str, generated: GeneratedMotion, frames: Sequence[np.ndarray] = ()
+) -> PortraitScore:
+    """Score a motion and the frames, uint8 RGB (h, w, 3), that were drawn from it, if any."""
     shapes = generated.shapes
     faces = list(FaceMesh(num_threads=1).track(frames))
-    found = sum(face is not None for face in faces) / len(faces)
-    tracked = shape_curves(fill_gaps(stack_landmarks(faces))) if found else None
+    found = sum(face is not None for face in faces) / len(faces) if faces else float("nan")
+    tracked = shape_curves(fill_gaps(stack_landmarks(faces))) if found > 0 else None
     brows_mm, gaze_mm = upper_face(shapes)
     return PortraitScore(
         portrait=name,

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from sonimate.clock import VIDEO_FPS
-from sonimate.evaluate.curves import CONSTANT, correlation
+from sonimate.evaluate.curves import CONSTANT
 
 OPEN_LEVEL_FRAMES = 75
 """The open level is measured over three seconds around each frame, so that it falls while eyes look down."""
@@ -80,12 +80,6 @@ def median_acceleration(points: np.ndarray) -> float:
 def deformation(points: np.ndarray) -> float:
     """Root mean square over points (n, v, d) of their spread over time."""
     return float(np.sqrt(points.var(0).sum(-1).mean()))
-
-
-def rank_correlation(a: Sequence[float], b: Sequence[float]) -> float:
-    """Spearman's rank correlation, in [-1, 1], of as many values each, all different."""
-    first, second = (np.argsort(np.argsort(values)) for values in (a, b))
-    return correlation(first, second)
 
 
 def effective_dimensions(shapes: np.ndarray) -> float:
