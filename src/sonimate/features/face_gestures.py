@@ -29,7 +29,7 @@ varies as much in each of them as real clips do (docs/decisions/0027)."""
 UPPER_PER_GAP, PROTRUSION_PER_GAP = 0.12, -0.14
 """How much the upper lip rises, and how much the lips recede, with the gap between them: the lower lip swings
 back with the jaw. Slopes over GRID clips."""
-BROW_CM = 0.35
+BROW_CM = 0.8
 LIDS_PER_GAZE_Y = 1.06
 """Lids follow the gaze: change of their opening per centimetre that the iris moves up. Slope over GRID."""
 PRESS_CM, TUCK_CM = 0.14, 0.30

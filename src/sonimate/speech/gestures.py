@@ -1,4 +1,4 @@
-"""Blinks, brows and head motion of a talking head, timed by the phones of its speech."""
+"""Blinks, brows and head motion of a talking head, timed by the phones and the melody of its speech."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from scipy.ndimage import gaussian_filter1d
 
 from sonimate.clock import VIDEO_FPS
 from sonimate.speech.phones import SILENCE, Phone
+from sonimate.speech.prosody import phrases
 
 _FINE_HZ = 200
 _PAUSE_SECONDS = 0.15
@@ -17,7 +18,12 @@ _DOUBLE_BLINK_CHANCE = 0.08
 _WANDER = np.array([0.030, 0.042, 0.024, 0.25, 0.20, 0.010])
 _SHIFT = np.array([0.022, 0.045, 0.024, 0.20, 0.15, 0.008])
 _WANDER_SECONDS = 1.2
-_NOD_RADIANS = 0.045
+_NOD_RADIANS = 0.07
+_DECLINE_RADIANS = 0.05
+"""How far the chin sinks from the beginning of a phrase to its end, at most."""
+_PLAIN_ACCENT = 0.5
+"""Accent of stressed vowels whose sound was not measured."""
+_BROW_CHANCE, _NOD_CHANCE, _PHRASE_BROW_CHANCE = 0.6, 1.0, 0.3
 
 
 def pauses(phones: list[Phone]) -> list[tuple[float, float]]:
@@ -62,37 +68,64 @@ def _blink(since_onset: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     return rng.uniform(0.9, 1.0) * (np.cos(np.pi * up) - np.cos(np.pi * down)) / 2
 
 
-def brows(
-    phones: list[Phone], duration_seconds: float, rng: np.random.Generator, *, amplitude: float
-) -> np.ndarray:
-    """Brow raise in [0, 1] at 25 Hz, float32 (n,): on about one stressed vowel in four.
+def _accented(phones: list[Phone], accents: np.ndarray | None) -> list[tuple[Phone, float]]:
+    """Stressed phones and their accents in [0, 1]."""
+    if accents is None:
+        accents = np.full(len(phones), _PLAIN_ACCENT)
+    return [(phone, float(accent)) for phone, accent in zip(phones, accents, strict=True) if phone.stressed]
 
-    amplitude: 0 never .. 1 up to full raises.
+
+def brows(
+    phones: list[Phone],
+    duration_seconds: float,
+    rng: np.random.Generator,
+    *,
+    amplitude: float,
+    accents: np.ndarray | None = None,
+) -> np.ndarray:
+    """Brow raise in [0, 1] at 25 Hz, float32 (n,): on stressed vowels, more often and higher the more they
+    stand out, and through some phrases that have stress.
+
+    amplitude: 0 never .. 1 up to full raises. accents: of the phones, by `prosody.accents`.
     """
     times = np.arange(round(duration_seconds * VIDEO_FPS)) / VIDEO_FPS
     raised = np.zeros(len(times))
-    for phone in phones:
-        if phone.stressed and rng.random() < 0.25:
-            height, width = rng.uniform(0.3, 1.0) * amplitude, rng.uniform(0.12, 0.28)
+    accented = _accented(phones, accents)
+    for phone, accent in accented:
+        if rng.random() < _BROW_CHANCE * accent:
+            height, width = (0.2 + 0.8 * accent) * rng.uniform(0.5, 1.0), rng.uniform(0.12, 0.28)
             centre = phone.start_seconds + rng.uniform(-0.05, 0.1)
             raised = np.maximum(raised, height * np.exp(-0.5 * ((times - centre) / width) ** 2))
-    return np.clip(raised, 0, 1).astype(np.float32)
+    for start, end in phrases(phones):
+        stressed = any(start <= phone.start_seconds < end for phone, _ in accented)
+        if stressed and rng.random() < _PHRASE_BROW_CHANCE:
+            held = (times > start - 0.1) & (times < start + rng.uniform(0.3, 1.0) * (end - start))
+            smooth = gaussian_filter1d(held.astype(float), 0.15 * VIDEO_FPS)
+            raised = np.maximum(raised, rng.uniform(0.2, 0.6) * smooth)
+    return np.clip(amplitude * raised, 0, 1).astype(np.float32)
 
 
 def head_motion(
-    phones: list[Phone], duration_seconds: float, rng: np.random.Generator, *, amplitude: float
+    phones: list[Phone],
+    duration_seconds: float,
+    rng: np.random.Generator,
+    *,
+    amplitude: float,
+    accents: np.ndarray | None = None,
 ) -> np.ndarray:
     """Head motion about a resting pose at 25 Hz, float32 (n, 6).
 
     Columns: rotation vector (pitch, yaw, roll; radians; x right, y up, z to the viewer, so that positive
     pitch lowers the chin), translation x, y (centimetres of the face), log scale. The sum of a smooth
-    Ornstein-Uhlenbeck wander, posture shifts at pauses (an autoregressive walk that returns to rest) and
-    pitch nods on stressed vowels; stationary. amplitude: 0.1 nearly still .. 1 conversation .. 2.5 vivid.
+    Ornstein-Uhlenbeck wander, posture shifts at pauses (an autoregressive walk that returns to rest), pitch
+    nods on stressed vowels, deeper the more these stand out, and a chin that rises when a phrase begins and
+    sinks towards its end; stationary. amplitude: 0.1 nearly still .. 1 conversation .. 2.5 vivid.
+    accents: of the phones, by `prosody.accents`.
     """
     frames = round(duration_seconds * VIDEO_FPS)
     times = np.arange(frames) / VIDEO_FPS
     motion = _wander(frames, rng) * _WANDER + _shifts(phones, times, rng) * _SHIFT
-    nods = _nods(phones, times, rng)
+    nods = _nods(_accented(phones, accents), times, rng) + _declines(phones, times, rng)
     motion[:, 0] += nods
     motion[:, 4] -= 3.0 * nods
     return (amplitude * motion).astype(np.float32)
@@ -118,13 +151,29 @@ def _shifts(phones: list[Phone], times: np.ndarray, rng: np.random.Generator) ->
     return gaussian_filter1d(path, 0.2 * VIDEO_FPS, axis=0, mode="nearest") if len(path) else path
 
 
-def _nods(phones: list[Phone], times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Pitch of nods in radians at amplitude 1, chin down on about half of the stressed vowels: (n,)."""
+def _declines(phones: list[Phone], times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pitch in radians at amplitude 1 of a chin that sinks through each phrase, about zero: (n,)."""
+    pitch, habit = np.zeros(len(times)), rng.uniform(0.0, 1.0)
+    for start, end in phrases(phones):
+        inside = (times >= start) & (times < end)
+        depth = _DECLINE_RADIANS * habit * rng.uniform(0.3, 1.0)
+        pitch[inside] = depth * ((times[inside] - start) / (end - start) - 0.5)
+    return gaussian_filter1d(pitch, 0.15 * VIDEO_FPS, mode="nearest") if len(pitch) else pitch
+
+
+def _nods(accented: list[tuple[Phone, float]], times: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Pitch of nods in radians at amplitude 1, chin down on stressed vowels that stand out: (n,)."""
     pitch = np.zeros(len(times))
-    for phone in phones:
-        if phone.stressed and rng.random() < 0.5:
+    for phone, accent in accented:
+        if rng.random() < _NOD_CHANCE * min(accent + 0.2, 1.0):
             width = rng.uniform(0.09, 0.16)
             centre = phone.start_seconds + phone.seconds / 2 + rng.uniform(-0.02, 0.06)
             since = (times - centre) / width
-            pitch += _NOD_RADIANS * rng.uniform(0.3, 1.0) * (1 - 0.5 * since**2) * np.exp(-0.5 * since**2)
+            pitch += (
+                _NOD_RADIANS
+                * (0.3 + accent)
+                * rng.uniform(0.3, 1.0)
+                * (1 - 0.5 * since**2)
+                * np.exp(-0.5 * since**2)
+            )
     return pitch

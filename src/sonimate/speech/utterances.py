@@ -21,6 +21,7 @@ from sonimate.speech.augment import change_speaker, degrade
 from sonimate.speech.effort import draw_effort, with_effort
 from sonimate.speech.gestures import blinks, brows, head_motion
 from sonimate.speech.phones import SILENCE, Phone, Speech, fill_silences, phone_loudness_db
+from sonimate.speech.prosody import accents
 from sonimate.speech.sentences import sentence
 from sonimate.speech.voiceless import voiceless
 from sonimate.speech.voices import VOICES, synthesize
@@ -224,12 +225,13 @@ def _animate(
     loudness = phone_loudness_db(phones, waveform)
     style = sample_style(rng, effort=effort)
     amplitude = float(np.exp(rng.uniform(np.log(0.15), np.log(2.2))))
-    per_minute, brow = float(rng.uniform(10, 25)), float(rng.uniform(0, 1))
+    per_minute, brow = float(rng.uniform(10, 25)), float(rng.uniform(0.2, 1))
+    prominence = accents(phones, waveform)
     motion = {
         "activations": activations(phones, seconds, style=style, loudness_db=loudness),
         "blink": blinks(phones, seconds, rng, per_minute=per_minute),
-        "brow": brows(phones, seconds, rng, amplitude=brow),
-        "head_motion": head_motion(phones, seconds, rng, amplitude=amplitude),
+        "brow": brows(phones, seconds, rng, amplitude=brow, accents=prominence),
+        "head_motion": head_motion(phones, seconds, rng, amplitude=amplitude, accents=prominence),
     }
     facts |= {"seconds": seconds, "style": asdict(style), "head_amplitude": amplitude}
     facts |= {"blinks_per_minute": per_minute, "brow_amplitude": brow}
