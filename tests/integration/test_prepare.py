@@ -20,7 +20,7 @@ from sonimate.apps import prepare as command
 from sonimate.errors import ExtraMissing, FileMissing, OutdatedData
 from sonimate.face.regions import mouth_opening
 from sonimate.footage.clip_id import ClipId
-from sonimate.footage.data_card import Report
+from sonimate.footage.prepare_report import Report
 from sonimate.footage.preparer import list_sources, prepare
 from sonimate.footage.retiming import delayed
 from sonimate.footage.shards import CLIPS, REJECTED, read_shards, write_shards
@@ -200,7 +200,7 @@ def test_a_missing_package_is_named_with_its_extra(monkeypatch, footage, tmp_pat
 
 
 def test_a_package_that_only_the_report_needs_is_missed_before_any_work(monkeypatch, footage, tmp_path):
-    for name in ("sonimate.footage.preparer", "sonimate.footage.data_card"):
+    for name in ("sonimate.footage.preparer", "sonimate.footage.prepare_report"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(ExtraMissing, match=r"matplotlib is not installed.*pip install 'sonimate\[prepare\]'"):

@@ -8,7 +8,7 @@ import pytest
 
 from sonimate.errors import DownloadCorrupted, FileMissing
 from sonimate.footage import public_clips
-from sonimate.footage.sources import read_collections, read_speakers
+from sonimate.footage.sources import read_collections, read_speakers, read_terms
 
 CLIPS = [
     {
@@ -19,7 +19,6 @@ CLIPS = [
         "path": f"some folder/{name}.mp4",
         "sha256": hashlib.sha256(name.encode()).hexdigest(),
         "terms": "CC BY 4.0",
-        "bundled": "yes",
         "cleared": "yes" if name == "two" else "no",
     }
     for name in ("one", "two")
@@ -40,25 +39,26 @@ def host(tmp_path, monkeypatch):
 def test_clips_arrive_with_their_speakers_and_are_not_fetched_twice(host, tmp_path, caplog):
     caplog.set_level(logging.INFO)
     folder = tmp_path / "clips"
-    public_clips.fetch_clips(folder, host.as_uri())
+    public_clips.fetch_clips(folder, host.as_uri(), uncleared=True)
     assert {path.name for path in folder.iterdir()} == {"one.mp4", "two.mp4", "MANIFEST.tsv"}
     assert (folder / "one.mp4").read_bytes() == b"one"
     assert read_speakers(folder) == {"one.mp4": "of one", "two.mp4": "of two"}
     assert "people/clips: CC BY 4.0" in caplog.messages
-    public_clips.fetch_clips(folder, (tmp_path / "nowhere").as_uri())
+    public_clips.fetch_clips(folder, (tmp_path / "nowhere").as_uri(), uncleared=True)
 
 
-def test_cleared_clips_are_fetched_alone_with_their_sources(host, tmp_path):
+def test_only_cleared_clips_are_fetched_unless_others_are_asked_for(host, tmp_path):
     folder = tmp_path / "clips"
-    public_clips.fetch_clips(folder, host.as_uri(), cleared=True)
+    public_clips.fetch_clips(folder, host.as_uri())
     assert {path.name for path in folder.iterdir()} == {"two.mp4", "MANIFEST.tsv"}
     assert read_collections(folder, ["two.mp4"]) == {"two.mp4": "people/clips"}
+    assert read_terms(folder, ["two.mp4", "x.mp4"]) == {"two.mp4": "CC BY 4.0", "x.mp4": ""}
 
 
 def test_a_missing_clip_is_named_and_the_others_kept(host, tmp_path):
     (host / "people/clips/main/some folder/two.mp4").unlink()
     with pytest.raises(FileMissing, match=r"two\.mp4 cannot be downloaded"):
-        public_clips.fetch_clips(tmp_path / "clips", host.as_uri())
+        public_clips.fetch_clips(tmp_path / "clips", host.as_uri(), uncleared=True)
     assert [path.name for path in (tmp_path / "clips").iterdir()] == ["one.mp4"]
 
 
@@ -74,14 +74,13 @@ def test_a_connection_that_ends_early_is_an_error_for_users(monkeypatch, tmp_pat
 def test_another_file_under_the_same_name_is_refused(host, tmp_path):
     (host / "people/clips/main/some folder/one.mp4").write_bytes(b"changed")
     with pytest.raises(DownloadCorrupted, match="not the file"):
-        public_clips.fetch_clips(tmp_path / "clips", host.as_uri())
+        public_clips.fetch_clips(tmp_path / "clips", host.as_uri(), uncleared=True)
     assert list((tmp_path / "clips").iterdir()) == []
 
 
 def test_every_public_clip_has_an_address_a_checksum_and_terms():
     rows = public_clips.public_clips()
     assert len({row["file"] for row in rows}) == len(rows) == 102
-    assert sum(row["bundled"] == "yes" for row in rows) == 24
     cleared = [row for row in rows if row["cleared"] == "yes"]
     assert len(cleared) == 89
     assert all(row["terms"].startswith("CC BY 4.0") for row in cleared)

@@ -15,7 +15,7 @@ from sonimate.clock import SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME
 from sonimate.errors import OutputNotWritable, UnreadableVideo
 from sonimate.face.pose import rotation_matrix
 from sonimate.footage.bucket_labels import label_buckets
-from sonimate.footage.data_card import count_stages
+from sonimate.footage.prepare_report import count_stages
 from sonimate.footage.prepare_stages import STAGES
 from sonimate.footage.probe import probe
 from sonimate.footage.quality import gate_quality

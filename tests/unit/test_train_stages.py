@@ -11,6 +11,7 @@ from train_samples import sample, write_data
 
 from sonimate.apps.cli import build_parser, main
 from sonimate.errors import EngineMissing, FileMissing, OptionOutOfRange, RecordingsMissing
+from sonimate.footage import public_clips
 from sonimate.footage.clip_id import ClipId
 from sonimate.speech import corpus, recordings, voices
 from sonimate.train import stages
@@ -62,9 +63,29 @@ def test_every_step_is_a_verb_and_uses_earlier_results(tmp_path):
 def test_the_recipe_of_the_package_is_found_from_any_folder(tmp_path, monkeypatch, ran, installed, footage):
     monkeypatch.chdir(tmp_path)
     assert main(["recipe", str(footage), "-o", str(tmp_path / "out")]) == 0
-    assert [command[0] for command in ran] == ["speech", "prepare", "features", "train", "train", "train"]
+    assert [command[0] for command in ran] == [
+        "speech",
+        "prepare",
+        "footage",
+        "features",
+        "train",
+        "train",
+        "train",
+    ]
     assert main(["recipe", str(footage), "-o", str(tmp_path / "out"), "--config", "absent.yaml"]) == 2
-    assert len(ran) == 6
+    assert len(ran) == 7
+
+
+def test_without_footage_the_cleared_clips_are_fetched(tmp_path, monkeypatch, ran, installed):
+    asked: list[tuple[Path, bool]] = []
+
+    def fetch(folder: Path, *, uncleared: bool = False, progress: object) -> None:
+        asked.append((folder, uncleared))
+
+    monkeypatch.setattr(public_clips, "fetch_clips", fetch)
+    assert main(["recipe", "-o", str(tmp_path / "out")]) == 0
+    assert asked == [(tmp_path / "out" / "clips", False)]
+    assert ran[1][:2] == ["prepare", str(tmp_path / "out" / "clips")]
 
 
 def test_all_that_the_steps_need_is_checked_before_the_first(

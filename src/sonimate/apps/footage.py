@@ -1,4 +1,4 @@
-"""`sonimate footage`: public footage to train on, and the mouth reader that judges the sound of footage."""
+"""`sonimate footage`: footage to train on, what was made of it, and the mouth reader that judges it."""
 
 from __future__ import annotations
 
@@ -14,25 +14,43 @@ def add_parser(commands: Subparsers) -> None:
     """Add `footage` to the command line. Loads nothing heavy."""
     parser = commands.add_parser(
         "footage",
-        help="fetch public footage; fit the mouth reader that `prepare` uses",
+        help="fetch public footage; describe training data; fit the mouth reader that `prepare` uses",
         description="Steps before and after `sonimate prepare`. STEP --help describes each.",
     )
     steps = parser.add_subparsers(dest="step", metavar="STEP", required=True)
     fetch = steps.add_parser(
         "fetch",
-        help="download public clips: those of the bundled model, or those of cleared terms",
-        description="Download the public clips on which the bundled model was trained, or those whose terms "
-        "let anybody train on them, and write their MANIFEST.tsv. Every file is checked by its SHA-256; "
-        "complete files are kept. The clips are not part of this project: their terms are printed.",
+        help="download public clips",
+        description="Download the public clips whose terms let anybody train on them (GRID corpus, CC BY "
+        "4.0), and write their MANIFEST.tsv. Every file is checked by its SHA-256; complete files are kept. "
+        "The clips are not part of this project: their terms are printed.",
     )
     add_arguments(
         fetch,
         """
-        CLIPS      the folder to write
-        --cleared  only clips of cleared terms (GRID corpus, CC BY 4.0), also those that the bundled model was
-                   not trained on
+        CLIPS        the folder to write
+        --uncleared  also demonstration clips whose rights are not stated
         """,
         clips=Path,
+    )
+    card = steps.add_parser(
+        "data-card",
+        help="list training data with its terms",
+        description="Write what a model learns from: every clip of SHARDS by speaker, with terms, lag and "
+        "decision, and the voices of SPEECH with theirs.",
+    )
+    add_arguments(
+        card,
+        """
+        SHARDS  folder that `sonimate prepare` wrote
+        --speech SPEECH
+                folder that `sonimate speech` wrote
+        -o, --output FILE.md
+                the file to write
+        """,
+        shards=Path,
+        speech=Path,
+        output=REQUIRED_PATH,
     )
     reader = steps.add_parser(
         "mouth-reader",
@@ -61,8 +79,14 @@ def run(args: Namespace) -> None:
         from sonimate.footage.public_clips import fetch_clips
 
         with Watch(args.started) as watch:
-            fetch_clips(args.clips, cleared=args.cleared, progress=watch)
+            fetch_clips(args.clips, uncleared=args.uncleared, progress=watch)
         print(f"The clips are in {args.clips}")
+    elif args.step == "data-card":
+        with extra_needed("train"):
+            from sonimate.footage.data_card import write_data_card
+
+        write_data_card(args.output, args.shards, args.speech)
+        print(f"{args.output} lists the data")
     else:
         _fit_mouth_reader(args.shards, args.output)
 

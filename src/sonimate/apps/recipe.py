@@ -23,15 +23,16 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add_parser(
         "recipe",
         help="make the bundled model again, from its sources",
-        description="Fetch the public clips (or take FOOTAGE), make speech, prepare clips, compute features, "
-        "and train the compact model in three stages: on synthetic speech alone, with real clips, and as a "
-        "student that predicts in one call what guidance predicts in two. A stopped run continues. The model "
-        "is OUT/student/model.",
+        description="Fetch the public clips of cleared terms (or take FOOTAGE), make speech, prepare clips, "
+        "list the data in OUT/DATA_CARD.md, compute features, and train the compact model in three stages: "
+        "on synthetic speech alone, with real clips, and as a student that predicts in one call what "
+        "guidance predicts in two. A stopped run continues. The model is OUT/student/model.",
     )
     add_arguments(
         parser,
         """
-        FOOTAGE          folder of videos of talking people (default: the public clips, which are fetched)
+        FOOTAGE          folder of videos of talking people (default: the public clips that anybody may train
+                         on, which are fetched)
         -o, --output OUT
                          folder for all results
         --config RECIPE  settings of training (default: %(default)s)

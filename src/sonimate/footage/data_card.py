@@ -1,118 +1,125 @@
-"""The report on prepared footage: counts and reasons of every stage, the decision on every sample,
-distributions."""
+"""The data card: what a model learned from, and under which terms."""
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
+import numpy as np
 
-from sonimate.footage.prepare_stages import STAGES
-from sonimate.footage.retiming import medians_of
-from sonimate.footage.sync import lag_text
+from sonimate.errors import FileMissing
+from sonimate.footage.shards import CLIPS, REJECTED, read_shards
+from sonimate.footage.sync import STAGE, lag_text
 from sonimate.media.files import replacing
+from sonimate.speech.voice_terms import source_of_voice
 
-HISTOGRAMS = (
-    ("Head motion, m_t", lambda record: record["buckets"]["head"]),
-    ("Expression, m_e", lambda record: record["buckets"]["expression"]),
-    ("Length, seconds", lambda record: record["end_seconds"] - record["start_seconds"]),
-    ("Lag of the mouth before re-timing, ms", lambda record: record["sync"]["lag_ms"]),
-)
+NOT_STATED = "not stated"
+Record = Mapping[str, Any]
 
 
-@dataclass(frozen=True)
-class StageCount:
-    """How many samples entered a stage, and how often it rejected one for which reason. A file that is cut
-    into several shots counts as several samples in all stages."""
+def write_data_card(path: Path, shards: Path, speech: Path | None) -> None:
+    """Write the card of a folder of `sonimate prepare` and, if given, one of `sonimate speech`, as markdown.
 
-    stage: str
-    entered: int
-    rejected: int
-    reasons: dict[str, int]
-
-
-@dataclass(frozen=True)
-class Report:
-    """sources: number of files of footage. clips, seconds: number and length of the accepted samples.
-    medians: by source, the lag in ms that its uncertain clips are re-timed by. samples: clip, source, times,
-    lag and decision of each."""
-
-    sources: int
-    clips: int
-    seconds: float
-    stages: list[StageCount]
-    medians: dict[str, float]
-    samples: list[dict[str, Any]]
-
-
-def write_report(out: Path, records: Sequence[dict[str, Any]], *, sources: int) -> Report:
-    """Write report.json, report.md and distributions.png to `out` from the samples' records.
-
-    Raises OutputNotWritable.
+    Raises FileMissing, OutdatedData, OutputNotWritable.
     """
-    accepted = [record for record in records if record["rejection"] is None]
-    seconds = round(sum(record["frames"] / record["fps"] for record in accepted), 2)
-    decisions = [_decision(record) for record in records]
-    report = Report(sources, len(accepted), seconds, count_stages(records), medians_of(records), decisions)
-    texts = {"report.json": json.dumps(asdict(report), indent=1) + "\n", "report.md": _markdown(report)}
-    for name, text in texts.items():
-        with replacing(out / name) as partial:
-            partial.write_text(text, encoding="utf-8")
-    with replacing(out / "distributions.png") as partial:
-        plot_distributions(partial, accepted)
-    return report
+    accepted, rejected = (
+        [{"terms": "", **clip.record} for clip in read_shards(shards, kind)] for kind in (CLIPS, REJECTED)
+    )
+    lines = ["# Data", "", *footage_card(accepted, rejected)]
+    if speech is not None:
+        lines += ["", *speech_card(read_speech(speech))]
+    with replacing(path) as partial:
+        partial.write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 
-def count_stages(records: Sequence[dict[str, Any]]) -> list[StageCount]:
-    """The counts of every stage, in order."""
-    rejections = [record["rejection"] for record in records if record["rejection"]]
-    left, counts = len(records), []
-    for stage in STAGES:
-        reasons = Counter(found["reason"] for found in rejections if found["stage"] == stage)
-        counts.append(StageCount(stage, left, reasons.total(), dict(sorted(reasons.items()))))
-        left -= reasons.total()
-    return counts
-
-
-def _decision(record: dict[str, Any]) -> dict[str, Any]:
-    rejection = record["rejection"]
-    decision = "accepted" if rejection is None else f"{rejection['stage']}: {rejection['reason']}"
-    done = "sound moved by {delay_ms:+.0f} ms: {by}"
-    detail = rejection["detail"] if rejection else done.format(**record["sync"])
-    lag = lag_text(record["sync"]) if "sync" in record else ""
-    facts = {name: record[name] for name in ("clip", "source", "collection", "start_seconds", "end_seconds")}
-    return facts | {"decision": decision, "detail": detail, "lag": lag}
-
-
-def _markdown(report: Report) -> str:
-    counts = f"{report.sources} files, {len(report.samples)} samples, {report.clips} accepted"
-    lines = ["# Prepared footage", "", f"{counts} ({report.seconds:.1f} s).", ""]
-    lines += ["| stage | samples | rejected | reasons |", "|---|---|---|---|"]
-    for count in report.stages:
-        reasons = ", ".join(f"{reason} ({number})" for reason, number in count.reasons.items())
-        lines.append(f"| {count.stage} | {count.entered} | {count.rejected} | {reasons} |")
-    lines += ["", "![distributions](distributions.png)", ""]
-    lines += ["| source | median lag of its certain clips, ms |", "|---|---|"]
-    lines += [f"| {name} | {lag:+.0f} |" for name, lag in report.medians.items()]
-    lines += ["", "| file | seconds | lag of the mouth | decision | detail |", "|---|---|---|---|---|"]
-    for sample in report.samples:
-        times = f"{sample['start_seconds']:.2f} to {sample['end_seconds']:.2f}"
-        lines.append(
-            f"| {sample['source']} | {times} | {sample['lag']} | {sample['decision']} | {sample['detail']} |"
+def read_speech(folder: Path) -> Record:
+    """The manifest of a folder of `sonimate speech`. Raises FileMissing."""
+    manifest = folder / "manifest.json"
+    if not manifest.is_file():
+        raise FileMissing(
+            f"{manifest} does not exist. Give the folder of a `sonimate speech` that has ended."
         )
-    return "\n".join(lines) + "\n"
+    return json.loads(manifest.read_text(encoding="utf-8"))
 
 
-def plot_distributions(path: Path, accepted: Sequence[dict[str, Any]]) -> None:
-    """Histograms of buckets, lengths and offsets of the accepted clips, as png."""
-    figure = Figure(figsize=(10, 6), layout="constrained")
-    for axes, (title, value) in zip(figure.subplots(2, 2).flat, HISTOGRAMS, strict=True):
-        axes.hist([value(record) for record in accepted], bins=20)
-        axes.set_title(title)
-        axes.set_ylabel("clips")
-    figure.savefig(path, dpi=100, format="png")
+def footage_card(accepted: Sequence[Record], rejected: Sequence[Record]) -> list[str]:
+    """Lines of markdown: terms, speakers, then each clip and each rejected sample, from their records."""
+    heading = f"{len(accepted)} clips, {_seconds(accepted):.1f} s; {len(rejected)} samples rejected."
+    lines = ["## Footage", "", heading, ""]
+    lines += ["| source | terms | clips | seconds | rejected |", "|---|---|---|---|---|"]
+    origins = _grouped([*accepted, *rejected], "collection", "terms")
+    for (collection, terms), records in origins.items():
+        used = [record for record in records if not record["rejection"]]
+        left = len(records) - len(used)
+        lines.append(
+            f"| {collection} | {terms or NOT_STATED} | {len(used)} | {_seconds(used):.1f} | {left} |"
+        )
+    lines += ["", "| speaker | clips | seconds | lag of the mouth, ms | r |", "|---|---|---|---|---|"]
+    for (speaker,), records in _grouped(accepted, "speaker").items():
+        lag, r = (np.array([record[STAGE][name] for record in records]) for name in ("lag_ms", "r"))
+        spread = f"{lag.mean():+.0f}" + (f" +- {lag.std():.0f}" if len(lag) > 1 else "")
+        lines.append(f"| {speaker} | {len(records)} | {_seconds(records):.1f} | {spread} | {r.mean():.2f} |")
+    lines += [
+        "",
+        "Lags are those of the mouth as it was filmed. `moved` is how much later its sound is played.",
+    ]
+    lines += ["", "| clip | speaker | lag of the mouth | moved | by |", "|---|---|---|---|---|"]
+    for record in sorted(accepted, key=lambda record: (record["speaker"], record["clip"])):
+        sync = record[STAGE]
+        moved = f"{sync['delay_ms']:+.0f} ms | {sync['by']}"
+        lines.append(f"| {_place(record)} | {record['speaker']} | {lag_text(sync)} | {moved} |")
+    if rejected:
+        lines += ["", "### Rejected", "", "| sample | stage | reason | detail |", "|---|---|---|---|"]
+        for record in rejected:
+            found = record["rejection"]
+            lines.append(f"| {_place(record)} | {found['stage']} | {found['reason']} | {found['detail']} |")
+    return lines
+
+
+def speech_card(manifest: Record) -> list[str]:
+    """Lines of markdown: sources of the voices and their terms, languages, and what was rejected."""
+    utterances = manifest["utterances"]
+    lines = ["## Synthetic speech", "", f"{len(utterances)} utterances, {manifest['minutes']:.1f} minutes."]
+    lines += ["", "| source | by | terms | voices | minutes |", "|---|---|---|---|---|"]
+    voices = [{"source": source_of_voice(u["voice"]), **u} for u in utterances]
+    for (source,), spoken in _grouped(voices, "source", order=lambda key: key[0].name).items():
+        names = len({utterance["voice"] for utterance in spoken})
+        facts = source.name, source.holder, source.terms, str(names), f"{_minutes(spoken):.1f}"
+        lines.append(f"| {' | '.join(facts)} |")
+    lines += ["", "| language | minutes |", "|---|---|"]
+    for (language,), spoken in _grouped(utterances, "language").items():
+        lines.append(f"| {language or 'none'} | {_minutes(spoken):.1f} |")
+    lines += ["", "| rejected | reason | number |", "|---|---|---|"]
+    for language, reasons in manifest["rejected_recordings"].items():
+        lines += [f"| recordings, {language} | {reason} | {number} |" for reason, number in reasons.items()]
+    lines += [
+        f"| sentences | {reason} | {number} |" for reason, number in manifest["rejected_sentences"].items()
+    ]
+    return lines
+
+
+def _grouped(
+    records: Iterable[Record], *names: str, order: Any = None
+) -> dict[tuple[Any, ...], list[Record]]:
+    """Records by the values of some of their entries, in order."""
+    groups: dict[tuple[Any, ...], list[Record]] = defaultdict(list)
+    for record in records:
+        groups[tuple(record[name] for name in names)].append(record)
+    return {key: groups[key] for key in sorted(groups, key=order)}
+
+
+def _place(record: Record) -> str:
+    """The file, and where in it the sample begins."""
+    start = record["start_seconds"]
+    return record["source"] + (f" from {start:.2f} s" if start else "")
+
+
+def _seconds(records: Iterable[Record]) -> float:
+    return sum(record["frames"] / record["fps"] for record in records)
+
+
+def _minutes(utterances: Iterable[Record]) -> float:
+    return sum(utterance["seconds"] for utterance in utterances) / 60

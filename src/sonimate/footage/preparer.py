@@ -15,12 +15,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonimate.footage.data_card import Report, write_report
+from sonimate.footage.prepare_report import Report, write_report
 from sonimate.footage.prepare_stages import STAGES, PrepareOptions
 from sonimate.footage.retiming import retime, retimed_sound
 from sonimate.footage.sample import RESULTS_VERSION, Sample, run_stage
 from sonimate.footage.shards import CLIPS, REJECTED, write_shards
-from sonimate.footage.sources import find_footage, read_collections, read_speakers
+from sonimate.footage.sources import find_footage, read_collections, read_speakers, read_terms
 from sonimate.footage.square_crop import RAW_SOUND
 from sonimate.media.files import write_errors
 from sonimate.media.folders import fingerprint, locked
@@ -123,7 +123,8 @@ def prepare(
                 progress(done, len(tasks), name)
         folders = [folder for _, folder in tasks]
         _remove(set(cache.iterdir()) - set(folders))
-        return _pack(folders, out, options, read_collections(footage, [source.name for source in sources]))
+        names = [source.name for source in sources]
+        return _pack(folders, out, options, read_collections(footage, names), read_terms(footage, names))
 
 
 def _remove(paths: Iterable[Path]) -> None:
@@ -140,13 +141,18 @@ def own_videos(footage: Path, out: Path) -> Path:
 
 
 def _pack(
-    folders: Sequence[Path], out: Path, options: PrepareOptions, collections: Mapping[str, str]
+    folders: Sequence[Path],
+    out: Path,
+    options: PrepareOptions,
+    collections: Mapping[str, str],
+    terms: Mapping[str, str],
 ) -> Report:
     """Write the shards and the report from the finished folders of the sources, each clip re-timed by its own
     lag or by those of its collection (which need all clips, so that no stage can do it)."""
     stems = [folder / key for folder in folders for key in json.loads((folder / "keys.json").read_text())]
     raw = [json.loads(_beside(stem, RAW_RECORD).read_text()) for stem in stems]
-    records = retime(raw, collections, move=options.retime)
+    known = [record | {"terms": terms[record["source"]]} for record in raw]
+    records = retime(known, collections, move=options.retime)
     for stem, record in zip(stems, records, strict=True):
         _beside(stem, ".json").write_text(json.dumps(record, indent=1) + "\n")
         if not record["rejection"]:

@@ -1,8 +1,8 @@
-"""Fetches public clips: those on which the bundled model was trained, or those whose terms are cleared.
+"""Fetches public clips, by default those that anybody may train on.
 
-`public_clips.tsv` names each file's repository, commit, path, SHA-256 and terms; `bundled` says whether the
-bundled model was trained on it, `cleared` whether its terms let anybody use it and train on it. None of the
-files is part of this project: you fetch them under their own terms.
+`public_clips.tsv` names each file's repository, commit, path, SHA-256 and terms; `cleared` says whether its
+terms let anybody use it and train on it. None of the files is part of this project: you fetch them under
+their own terms.
 """
 
 from __future__ import annotations
@@ -37,21 +37,20 @@ def fetch_clips(
     folder: Path,
     host: str = HOST,
     *,
-    cleared: bool = False,
+    uncleared: bool = False,
     progress: Callable[[str, int, int], None] = lambda *_: None,
 ) -> None:
-    """Download the clips of the bundled model to `folder`, with a MANIFEST.tsv that names their speakers and
-    sources; logs their terms. Files that are there with the right SHA-256 are kept.
+    """Download the clips of cleared terms to `folder`, with a MANIFEST.tsv that names their speakers, sources
+    and terms; logs the terms. Files that are there with the right SHA-256 are kept.
 
-    cleared: instead, all clips whose terms are cleared. progress: called with "fetch", the number of clips
+    uncleared: also those whose rights are not stated. progress: called with "fetch", the number of clips
     done, and the number of all.
     Raises FileMissing when a clip cannot be downloaded, DownloadCorrupted when its SHA-256 differs, and
     OutputNotWritable.
     """
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
-    wanted = "cleared" if cleared else "bundled"
-    clips = [clip for clip in public_clips() if clip[wanted] == "yes"]
+    clips = [clip for clip in public_clips() if uncleared or clip["cleared"] == "yes"]
     for terms in sorted({f"{clip['repository']}: {clip['terms']}" for clip in clips}):
         log.info(terms)
     for done, clip in enumerate(clips, start=1):
@@ -61,8 +60,8 @@ def fetch_clips(
                 f"{host}/{clip['repository']}/{clip['commit']}/{quote(clip['path'])}", path, clip["sha256"]
             )
         progress("fetch", done, len(clips))
-    columns = ("file", "speaker", "repository")
-    lines = ["file\tspeaker\tsource\n"]
+    columns = ("file", "speaker", "repository", "terms")
+    lines = ["file\tspeaker\tsource\tterms\n"]
     lines += ["\t".join(clip[column] for column in columns) + "\n" for clip in clips]
     with replacing(folder / MANIFEST) as partial:
         partial.write_text("".join(lines), encoding="utf-8")

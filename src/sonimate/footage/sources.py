@@ -57,6 +57,13 @@ def read_collections(folder: Path, names: Iterable[str]) -> dict[str, str]:
     return {name: known.get(name) or name.partition("/")[0] for name in names}
 
 
+def read_terms(folder: Path, names: Iterable[str]) -> dict[str, str]:
+    """File name -> the terms of its use, from the column `terms` or `licence_terms` of `MANIFEST.tsv`; empty
+    where they are not stated. Raises InvalidManifest."""
+    known = {row["file"]: row.get("terms") or row.get("licence_terms") for row in _manifest_rows(folder)}
+    return {name: known.get(name) or "" for name in names}
+
+
 def _manifest_rows(folder: Path) -> list[dict[str, str]]:
     manifest = folder / MANIFEST
     if not manifest.exists():

@@ -64,6 +64,7 @@ def recipe_commands(
     speech, shards, data = (str(out / name) for name in (SPEECH, "shards", "data"))
     yield ["speech", "-o", speech, "--minutes", str(MINUTES), "--jobs", str(jobs)]
     yield ["prepare", str(footage), "-o", shards]
+    yield ["footage", "data-card", shards, "--speech", speech, "-o", str(out / "DATA_CARD.md")]
     yield ["features", shards, "-o", data, "--speech", speech]
     last = str(out / "synthetic")
     train, seeded = ["train", str(config), "--data", data, "-o"], ["--set", f"seed={seed}"]
@@ -116,7 +117,8 @@ def train_folds(
     stages: Sequence[str] = tuple(STAGES),
 ) -> None:
     """Train one model a fold, without the speakers of the fold, through `stages`, starting from `init`, which
-    must not know any speaker. Writes OUT/STAGE.json, which `benchmarks/lip_sync.py --folds` reads.
+    must not know any speaker. Writes OUT/STAGE.json, which `benchmarks/lip_sync.py --folds` reads. The codec,
+    the gestures and the reduction of audio features in `data` were fitted to the speakers of all folds.
 
     Raises FileMissing, TooFewClips, OptionOutOfRange before the first step, and StepFailed.
     """
