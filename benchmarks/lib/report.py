@@ -23,10 +23,14 @@ class Check:
     def met(self) -> bool:
         return self.low <= self.value <= self.high
 
-    def __str__(self) -> str:
+    @property
+    def target(self) -> str:
+        """The range in words."""
         sides = [f"at least {self.low:g}"] * (self.low > float("-inf"))
-        sides += [f"at most {self.high:g}"] * (self.high < float("inf"))
-        return f"{'met   ' if self.met else 'MISSED'} {self.name}: {self.value:.3g} ({', '.join(sides)})"
+        return ", ".join(sides + [f"at most {self.high:g}"] * (self.high < float("inf")))
+
+    def __str__(self) -> str:
+        return f"{'met   ' if self.met else 'MISSED'} {self.name}: {self.value:.3g} ({self.target})"
 
     def as_json(self) -> dict[str, Any]:
         bounds = {"low": self.low, "high": self.high}
