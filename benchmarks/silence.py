@@ -1,7 +1,8 @@
 """Does the mouth stay closed without a voice, and close in the pauses of speech? Silence, room tone, noise,
-chords and a melody, all synthesised; then phrases of recordings with a second of silence after each.
+chords and a melody, all synthesised in another way than what the model learned from, and music from files;
+then phrases of recordings with a second of silence after each, and the same recordings sung and whispered.
 
-silence.py examples/portraits/obama.jpg examples/portraits/mona_lisa.jpg
+silence.py examples/portraits/obama.jpg examples/portraits/mona_lisa.jpg --music MUSIC/*.wav
 """
 
 from __future__ import annotations
@@ -12,17 +13,22 @@ import numpy as np
 
 from lib.command import add_model, add_speech, benchmark_parser
 from lib.report import Check, publish
-from lib.sounds import speech_with_pauses, voiceless
-from lib.targets import MAX_CLOSING_SECONDS, MUSIC_OPEN_SHARE, SILENT_OPEN_SHARE
+from lib.revoice import sung, whispered
+from lib.sounds import music_from, speech_with_pauses, voiceless
+from lib.targets import LEAST_OF_SPOKEN, MAX_CLOSING_SECONDS, MUSIC_OPEN_SHARE, SILENT_OPEN_SHARE
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.evaluate.generation import generate_motion
 from sonimate.evaluate.statistics import closing_seconds, open_share
 from sonimate.inputs import read_portrait
+from sonimate.media.audio import read_audio
 from sonimate.pipeline import SonicPipeline
+from sonimate.types import Waveform
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("portraits", type=Path, nargs="+")
+    parser.add_argument("--music", type=Path, nargs="*", default=[], help="files of music without a voice")
     add_speech(parser, seconds=10.0)
     add_model(parser)
     arguments = parser.parse_args(argv)
@@ -30,7 +36,8 @@ def main(argv: list[str] | None = None) -> None:
     pipeline = SonicPipeline.from_pretrained(arguments.model)
     portraits = {path.stem: read_portrait(path, size=512) for path in arguments.portraits}
     rows, checks = [], []
-    for name, sound in voiceless(arguments.seconds).items():
+    sounds, music = voiceless(arguments.seconds), music_from(arguments.music, arguments.seconds)
+    for name, sound in (sounds | music).items():
         openings = [
             generate_motion(pipeline, portrait, sound).shapes.opening for portrait in portraits.values()
         ]
@@ -39,8 +46,20 @@ def main(argv: list[str] | None = None) -> None:
         row = {"sound": name, "over 3 mm": float(np.mean(shares)), "largest mm": largest}
         rows.append(row | dict(zip(portraits, shares, strict=True)))
         print(rows[-1], flush=True)
-        limit = MUSIC_OPEN_SHARE if name in ("chords", "melody") else SILENT_OPEN_SHARE
+        limit = MUSIC_OPEN_SHARE if name in ("chords", "melody", *music) else SILENT_OPEN_SHARE
         checks.append(Check(f"{name}, share of time over 3 mm", row["over 3 mm"], high=limit))
+    for path in arguments.speech:
+        samples = read_audio(path).samples[: round(arguments.seconds * SAMPLE_RATE_HZ)]
+        spoken, rng = Waveform(samples, SAMPLE_RATE_HZ), np.random.default_rng(0)
+        voices = {"spoken": spoken, "sung": sung(spoken, rng, 1.5), "whispered": whispered(spoken, rng)}
+        moves: dict[str, float] = {}
+        for name, sound in voices.items():
+            openings = [generate_motion(pipeline, each, sound).shapes.opening for each in portraits.values()]
+            moves[name] = float(np.mean([opening.std() for opening in openings]))
+        print(path.stem, moves, flush=True)
+        for name in ("sung", "whispered"):
+            share = moves[name] / moves["spoken"]
+            checks.append(Check(f"{path.stem} {name}, opening sd against spoken", share, low=LEAST_OF_SPOKEN))
     speech, pauses = speech_with_pauses(arguments.speech)
     closing = [
         seconds

@@ -79,6 +79,8 @@ MIN_DIMENSIONS_RATIO = 0.8
 SILENT_OPEN_SHARE = 0.01
 MUSIC_OPEN_SHARE = 0.05
 """Share of time with the mouth over 3 mm without a voice. Real mouths: 0. Instruments can sound like one."""
+LEAST_OF_SPOKEN = 0.4
+"""A voice that sings or whispers moves the mouth at least this share as far as the same words spoken."""
 MAX_CLOSING_SECONDS = 0.2
 """From the end of a phrase until the mouth is closed: lips close within about a syllable."""
 

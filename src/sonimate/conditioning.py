@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from sonimate.audio.duration import pad_to_windows
-from sonimate.audio.windows import bucket_windows, token_windows
+from sonimate.audio.voice_gate import voice_gate
+from sonimate.audio.windows import bucket_windows, token_windows, video_frames_per_frame
 from sonimate.checkpoints.store import Components
-from sonimate.clock import HIDDEN_STATE_HZ, LEAD_HIDDEN_STATES
+from sonimate.clock import HIDDEN_STATE_HZ, LEAD_HIDDEN_STATES, VIDEO_FPS
 from sonimate.codecs.base import EncodedReference
 from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
@@ -31,34 +33,67 @@ class AudioConditions:
     motion_buckets: Tensor
 
 
-@torch.no_grad()
-def make_conditions(
+def listen(
     components: Components,
     waveform: Waveform,
     reference: EncodedReference,
     options: SamplingOptions,
     motion: MotionOptions,
     device: torch.device,
+) -> tuple[Conditions, np.ndarray]:
+    """The UNet's conditions for a 16 kHz sound, as `make_conditions` makes them, and the gate of the mouth,
+    25 values a second, as `mouth_gate` makes it. Raises AudioTooShort."""
+    fps = components.codec.latent_fps
+    if options.as_reference:
+        hidden_states = components.audio_encoder(waveform.samples, "reference")
+    else:
+        hidden_states = components.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
+    conditions = make_conditions(components, hidden_states, reference, options, motion, device)
+    frames = len(conditions.audio_tokens) * video_frames_per_frame(fps)
+    return conditions, mouth_gate(components, hidden_states, frames)
+
+
+@torch.no_grad()
+def mouth_gate(components: Components, hidden_states: Tensor, frames: int) -> np.ndarray:
+    """How far the mouth may move in each of `frames` frames, 25 a second: 0 at rest to 1 freely, (frames,).
+
+    hidden_states: (t, l, d) of the sound. A model without a voice detector leaves the mouth free.
+    """
+    if components.voice_detector is None:
+        return np.ones(frames, np.float32)
+    logits = components.voice_detector(hidden_states).numpy()
+    return voice_gate(logits[lead_of(components) :], frames, VIDEO_FPS)
+
+
+def lead_of(components: Components) -> int:
+    """By how many hidden states a model's frames come before their sound."""
+    return 0 if components.full else LEAD_HIDDEN_STATES
+
+
+@torch.no_grad()
+def make_conditions(
+    components: Components,
+    hidden_states: Tensor,
+    reference: EncodedReference,
+    options: SamplingOptions,
+    motion: MotionOptions,
+    device: torch.device,
 ) -> Conditions:
-    """Conditions of every frame, on `device` in the UNet's precision, from a 16 kHz sound and an encoded
-    portrait. The image encoder and the audio networks are on `device`.
+    """Conditions of every frame, on `device` in the UNet's precision, from the hidden states (t, l, d) of
+    a sound and an encoded portrait. The image encoder and the audio networks are on `device`.
 
     Raises AudioTooShort.
     """
     fps = components.codec.latent_fps
     image_dtype = next(components.image_encoder.parameters()).dtype
     image = components.image_encoder(reference.image[None].to(device, image_dtype))
-    if options.as_reference:
-        hidden_states = components.audio_encoder(waveform.samples, "reference")
-    else:
-        hidden_states = components.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
     audio = audio_conditions(
         hidden_states.to(device),
         image[0, 0].float(),
         components.audio_to_tokens,
         components.audio_to_bucket,
         fps,
-        lead=0 if components.full else LEAD_HIDDEN_STATES,
+        lead=lead_of(components),
     )
     buckets = motion_buckets(audio.motion_buckets, options, motion, components.codec.head_buckets)
     dtype = next(components.unet.parameters()).dtype

@@ -18,7 +18,7 @@ from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.checkpoints.store import Components, load_components, save_components
 from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.base import EncodedReference
-from sonimate.conditioning import initial_noise, make_conditions
+from sonimate.conditioning import initial_noise, listen
 from sonimate.configs import (
     AUTOMATIC,
     COMPACT,
@@ -269,7 +269,7 @@ class SonicPipeline:
         with self._decoder:
             reference = self.components.codec.encode_reference(portrait, size=size)
         with self._encoders:
-            conditions = make_conditions(self.components, waveform, reference, options, motion, self.device)
+            conditions, gate = listen(self.components, waveform, reference, options, motion, self.device)
         progress("listen", 1, 1)
         progress("move", 0, options.steps)
         noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
@@ -289,9 +289,10 @@ class SonicPipeline:
                 "does not help, check the model: sonimate models verify."
             )
         shown = latents_shown(waveform, as_reference=options.as_reference)
-        latents = hold_last(latents.cpu(), shown)
+        codec = self.components.codec
+        latents = hold_last(codec.rest_mouth(latents.cpu(), gate), shown)
         if motion.head_motion is not None:
-            latents = self.components.codec.enlarge_head(latents, motion.head_motion)
+            latents = codec.enlarge_head(latents, motion.head_motion)
         return latents, reference
 
 

@@ -269,7 +269,16 @@ def with_another_shape(folder: Path) -> str:
 
 @pytest.mark.parametrize("damage", [without_a_tensor, with_another_shape])
 @pytest.mark.parametrize(
-    "component", ["unet", "audio_to_tokens", "audio_to_bucket", "image_encoder", "audio_encoder", "codec"]
+    "component",
+    [
+        "unet",
+        "audio_to_tokens",
+        "audio_to_bucket",
+        "image_encoder",
+        "audio_encoder",
+        "voice_detector",
+        "codec",
+    ],
 )
 def test_a_wrong_tensor_is_named(component: str, damage: Callable[[Path], str], model: Path) -> None:
     name = damage(model / component)

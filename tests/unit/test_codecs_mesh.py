@@ -12,6 +12,7 @@ from sonimate.codecs.mesh.motion import Motion, catmull_rom
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import relative_motion, to_image
+from sonimate.face.regions import LEFT_BROW, LEFT_UPPER_LID, RIGHT_BROW, RIGHT_UPPER_LID
 
 EXPRESSION_CHANNELS = 12
 
@@ -47,6 +48,21 @@ def test_lip_motion_survives(motion):
     kept = again @ gap(motion.expression) / (gap(motion.expression) @ gap(motion.expression))
     assert 0.9 < kept < 1.1
     assert (again - gap(motion.expression)).std() < 0.1 * gap(motion.expression).std()
+
+
+def test_a_mouth_at_rest_is_closed_while_lids_brows_and_head_move(motion):
+    latents = codec().to_latents(motion)
+    frames = round(25 / codec().latent_fps) * len(latents)
+    moved = codec().from_latents(latents)
+    still = codec().from_latents(codec().rest_mouth(latents, np.zeros(frames)))
+    half = codec().from_latents(codec().rest_mouth(latents, np.full(frames, 0.5)))
+    assert gap(still.expression).std() < 0.1 * gap(moved.expression).std()
+    assert gap(half.expression).std() == pytest.approx(0.5 * gap(moved.expression).std(), rel=0.1)
+    before, after = (codec().displacement(each.expression)[..., 1] for each in (moved, still))
+    for vertex in (RIGHT_UPPER_LID, LEFT_UPPER_LID, RIGHT_BROW, LEFT_BROW):
+        assert (after - before)[:, vertex].std() < 0.35 * before[:, vertex].std()
+    np.testing.assert_allclose(still.head, moved.head, atol=1e-5)
+    assert torch.equal(codec().rest_mouth(latents, np.ones(frames)), latents)
 
 
 def test_noise_in_latents_is_not_amplified(motion):

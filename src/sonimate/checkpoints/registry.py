@@ -63,6 +63,9 @@ AUDIO_TO_BUCKET = _ours("audio_to_bucket", "models.audio_networks", "AudioToBuck
 REFERENCE_ENCODER = _ours(
     "image_encoder", "models.reference", "ReferenceEncoder", "ReferenceEncoderConfig", large=True
 )
+VOICE_DETECTOR = _ours(
+    "voice_detector", "models.voice_detector", "VoiceDetector", "VoiceDetectorConfig", optional=True
+)
 MESH_CODEC = _ours("codec", "codecs.mesh.codec", "MeshCodec")
 INTERPOLATOR = _ours("interpolator", "models.rife", "IFNet", "IFNetConfig", optional=True)
 CLIP = Component(
@@ -90,7 +93,7 @@ VAE = Component(
 )
 
 _BOTH = (UNET, AUDIO_TO_TOKENS, AUDIO_TO_BUCKET)
-COMPACT_COMPONENTS = (*_BOTH, REFERENCE_ENCODER, AUDIO_ENCODER, MESH_CODEC)
+COMPACT_COMPONENTS = (*_BOTH, REFERENCE_ENCODER, AUDIO_ENCODER, VOICE_DETECTOR, MESH_CODEC)
 FULL_COMPONENTS = (*_BOTH, CLIP, AUDIO_ENCODER, VAE, INTERPOLATOR)
 
 

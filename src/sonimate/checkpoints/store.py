@@ -27,6 +27,7 @@ from sonimate.checkpoints.registry import (
     REFERENCE_ENCODER,
     UNET,
     VAE,
+    VOICE_DETECTOR,
     Component,
     components_of,
     is_full,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from sonimate.codecs.svd.autoencoder import SVDCodec
     from sonimate.models.audio_networks import AudioToBucket, AudioToTokens
     from sonimate.models.unet import SpatioTemporalUNet
+    from sonimate.models.voice_detector import VoiceDetector
 
 NAMES_SHOWN = 5
 """Tensors that an error names of each kind of difference; it counts the others."""
@@ -53,7 +55,8 @@ NAMES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Components:
-    """All parts of a model. image_encoder: batches of `EncodedReference.image` -> (b, 1, c)."""
+    """All parts of a model. image_encoder: batches of `EncodedReference.image` -> (b, 1, c). voice_detector:
+    of a compact model; without it, the mouth moves to any sound."""
 
     unet: SpatioTemporalUNet
     audio_to_tokens: AudioToTokens
@@ -61,6 +64,7 @@ class Components:
     image_encoder: nn.Module
     audio_encoder: WhisperHiddenStates
     codec: Codec
+    voice_detector: VoiceDetector | None = None
 
     @property
     def full(self) -> bool:
@@ -87,6 +91,7 @@ def load_components(model: str | Path, dtype: torch.dtype = torch.float32) -> Co
         image_encoder=load_network(folder, CLIP if full else REFERENCE_ENCODER, dtype),
         audio_encoder=load_audio_encoder(folder / AUDIO_ENCODER.name),
         codec=load_svd_codec(folder, dtype) if full else load_mesh_codec(folder / MESH_CODEC.name),
+        voice_detector=load_network(folder, VOICE_DETECTOR) if VOICE_DETECTOR in listed else None,
     )
 
 

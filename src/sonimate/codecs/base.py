@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+import numpy as np
 from torch import Tensor, nn
 
 from sonimate.configs import DecodeOptions
@@ -56,6 +57,11 @@ class Codec(Protocol):
     def encode_reference(self, portrait: Portrait, *, size: int | None = None) -> EncodedReference:
         """size: px of the shorter side that the full model scales the portrait to, by default 512. The
         compact model animates a portrait at its own size and ignores it."""
+        ...
+
+    def rest_mouth(self, latents: Tensor, gate: np.ndarray) -> Tensor:
+        """Latents whose mouth moves as far as `gate` allows, 25 values a second, from 0 (at rest) to 1
+        (unchanged)."""
         ...
 
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:

@@ -101,6 +101,8 @@ class CompactTask:
         store.save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
         store.save_mesh_codec(self._data.codec, model / registry.MESH_CODEC.name)
         store.save_network(model, registry.AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
+        detector = store.load_network(registry.BUNDLED / "compact", registry.VOICE_DETECTOR)
+        store.save_network(model, registry.VOICE_DETECTOR, detector)
         store.write_index(model, registry.COMPACT_COMPONENTS)
 
     def bucket_task(self, trained: Path) -> BucketTask:

@@ -46,6 +46,9 @@ noise, not nods."""
 LID_OVERSHOOT = 1.15
 """A blink asks for this many times the lids' distance, and `uncrossed` stops them where they touch: the eye
 then closes along its whole length."""
+LOWER_FACE_CM = (2.0, -1.0)
+"""Canonical heights between which the upper face passes into the lower one: below the lids, and below the
+nose."""
 TENSORS = ("basis", "positions", "open_mouth", "expression_std", "motion_std")
 
 
@@ -78,6 +81,7 @@ class MeshCodec:
         self.expression_std = expression_std.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
         self._gap_of = self.basis[:, UPPER_LIP_INNER, 1] - self.basis[:, LOWER_LIP_INNER, 1]
+        self._upper_face = upper_face_part(self.basis)
         maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis, optimize=True)
         self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
         normal = self._write @ self._write.T
@@ -140,6 +144,14 @@ class MeshCodec:
             context=PortraitWarp(portrait),
         )
 
+    def rest_mouth(self, latents: Tensor, gate: np.ndarray) -> Tensor:
+        """Latents (n, 18, 8, 8) whose mouth and cheeks move as far as `gate` allows, 25 values a second, from
+        0 (at rest, closed) to 1 (unchanged). Brows, lids, gaze and head stay as they are."""
+        moved = self.from_latents(latents)
+        held = 1 - gate[:: len(gate) // len(moved.head), None].astype(np.float64)
+        lower = moved.expression - moved.expression @ self._upper_face
+        return latents - self.to_latents(Motion(held * lower, np.zeros_like(moved.head)))
+
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """Latents (n, 18, 8, 8) whose head moves farther from its mean over the clip, by the square root of
         `bucket` over the largest of `head_buckets`: 2.5 times as far at 128. Unchanged for smaller
@@ -200,6 +212,15 @@ class MeshCodec:
 def canonical_expression(vertices: np.ndarray) -> np.ndarray:
     """Pose-normalised vertices (n, 478, 3) cm minus the canonical face's."""
     return vertices - canonical_vertices()
+
+
+def upper_face_part(basis: np.ndarray) -> np.ndarray:
+    """Matrix (k, k) from coefficients (n, k) of an expression to those of its upper part: the movement of the
+    vertices above LOWER_FACE_CM, as near as the basis has it."""
+    height = canonical_vertices()[:, 1]
+    lower = np.clip((LOWER_FACE_CM[0] - height) / (LOWER_FACE_CM[0] - LOWER_FACE_CM[1]), 0, 1)[:, None]
+    flat = basis.reshape(len(basis), -1)
+    return flat @ (basis * (1 - lower)).reshape(len(basis), -1).T
 
 
 def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:

@@ -66,6 +66,10 @@ class SVDCodec:
         """As in `Codec`."""
         return self.middle.name if fps > self.latent_fps else None
 
+    def rest_mouth(self, latents: Tensor, gate: np.ndarray) -> Tensor:
+        """The latents as they are: they are pictures, in which no mouth can be told from a face."""
+        return latents
+
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """The latents as they are: the UNet follows every head bucket."""
         return latents

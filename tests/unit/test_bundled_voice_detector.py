@@ -1,0 +1,65 @@
+"""The bundled voice detector on sounds that it was not fitted on: noise and music keep the mouth at rest;
+speech, quiet or whispered or sung, moves it; and pauses close it."""
+
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from lib.revoice import sung, whispered
+from lib.sounds import speech_with_pauses, voiceless
+from sonimate.checkpoints.store import load_components
+from sonimate.conditioning import mouth_gate
+from sonimate.media.audio import read_audio
+from sonimate.types import Waveform
+
+SPEECH = sorted((Path(__file__).parents[2] / "examples/speech").glob("*.wav"))
+SECONDS = 4.0
+
+
+@cache
+def model():
+    return load_components("compact")
+
+
+def gate(sound: Waveform) -> np.ndarray:
+    hidden = model().audio_encoder(sound.samples)
+    return mouth_gate(model(), hidden, round(25 * sound.seconds))
+
+
+def spoken() -> Waveform:
+    return Waveform(read_audio(SPEECH[0]).samples[: round(16_000 * SECONDS)], 16_000)
+
+
+@pytest.mark.parametrize("name", voiceless(0.2))
+def test_the_mouth_rests_without_a_voice(name):
+    assert gate(voiceless(SECONDS)[name]).mean() < 0.02
+
+
+@pytest.mark.parametrize(
+    "voice",
+    [
+        lambda sound: sound,
+        lambda sound: Waveform(0.01 * sound.samples, 16_000),
+        lambda sound: whispered(sound, np.random.default_rng(0)),
+        lambda sound: sung(sound, np.random.default_rng(0), 1.5),
+        lambda sound: Waveform(sound.samples + 0.3 * voiceless(SECONDS)["melody"].samples, 16_000),
+    ],
+    ids=["spoken", "40 dB quieter", "whispered", "sung", "before music"],
+)
+def test_a_voice_moves_the_mouth(voice):
+    assert gate(voice(spoken())).mean() > 0.85 * gate(spoken()).mean() > 0.6
+
+
+def test_the_mouth_rests_in_every_pause():
+    sound, pauses = speech_with_pauses(SPEECH)
+    times, opened = np.arange(round(25 * sound.seconds)) / 25, gate(sound)
+    for start, end in pauses:
+        assert not opened[(times > start + 0.2) & (times < end - 0.3)].any()
+
+
+def test_a_model_without_a_detector_leaves_the_mouth_free():
+    free = replace(model(), voice_detector=None)
+    assert mouth_gate(free, model().audio_encoder(np.zeros(16_000, np.float32)), 25).all()
