@@ -16,7 +16,7 @@ from torch.nn import functional as F
 
 from lib.command import benchmark_parser
 from lib.report import publish
-from lib.revoice import sung, whispered
+from lib.revoice import sung
 from sonimate.audio.whisper import WhisperHiddenStates
 from sonimate.checkpoints.registry import VOICE_DETECTOR
 from sonimate.checkpoints.store import load_audio_encoder, save_network
@@ -25,6 +25,7 @@ from sonimate.footage.mouth_reader import ENCODER
 from sonimate.media.audio import read_audio
 from sonimate.models.voice_detector import VoiceDetector, VoiceDetectorConfig
 from sonimate.speech.augment import degrade
+from sonimate.speech.effort import whisper
 from sonimate.speech.phones import SILENCE, Phone, Speech, level_db
 from sonimate.speech.utterances import find_utterances
 from sonimate.speech.voiceless import KINDS, at_level, voiceless
@@ -81,7 +82,7 @@ def with_voice(utterances: list[Path], grid: list[Path], count: int) -> Iterator
         waveform, phones = read_speech(utterances[index])
         kind = str(rng.choice(["spoken", "whispered", "sung"], p=[0.5, 0.2, 0.3]))
         if kind == "whispered":
-            waveform = whispered(waveform, rng)
+            waveform = Waveform(whisper(waveform.samples, rng), SAMPLE_RATE_HZ)
         elif kind == "sung":
             stretch = rng.uniform(1.0, 2.5)
             waveform = sung(waveform, rng, stretch)

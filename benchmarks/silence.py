@@ -13,7 +13,7 @@ import numpy as np
 
 from lib.command import add_model, add_speech, benchmark_parser
 from lib.report import Check, publish
-from lib.revoice import sung, whispered
+from lib.revoice import sung
 from lib.sounds import music_from, speech_with_pauses, voiceless
 from lib.targets import LEAST_OF_SPOKEN, MAX_CLOSING_SECONDS, MUSIC_OPEN_SHARE, SILENT_OPEN_SHARE
 from sonimate.clock import SAMPLE_RATE_HZ
@@ -22,6 +22,7 @@ from sonimate.evaluate.statistics import closing_seconds, open_share
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
 from sonimate.pipeline import SonicPipeline
+from sonimate.speech.effort import whisper
 from sonimate.types import Waveform
 
 
@@ -51,7 +52,11 @@ def main(argv: list[str] | None = None) -> None:
     for path in arguments.speech:
         samples = read_audio(path).samples[: round(arguments.seconds * SAMPLE_RATE_HZ)]
         spoken, rng = Waveform(samples, SAMPLE_RATE_HZ), np.random.default_rng(0)
-        voices = {"spoken": spoken, "sung": sung(spoken, rng, 1.5), "whispered": whispered(spoken, rng)}
+        voices = {
+            "spoken": spoken,
+            "sung": sung(spoken, rng, 1.5),
+            "whispered": Waveform(whisper(samples, rng), SAMPLE_RATE_HZ),
+        }
         moves: dict[str, float] = {}
         for name, sound in voices.items():
             openings = [generate_motion(pipeline, each, sound).shapes.opening for each in portraits.values()]

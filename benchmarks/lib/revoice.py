@@ -1,5 +1,5 @@
-"""Whispered and sung voices made from spoken ones: the vocal tract is kept, as linear prediction, and excited
-by noise or by the tones of a melody."""
+"""Sung voices made from spoken ones: the vocal tract is kept, as linear prediction, and excited by the tones
+of a melody."""
 
 from __future__ import annotations
 
@@ -18,12 +18,6 @@ VOICED = 0.6
 """Correlation of neighbouring samples from which a frame counts as voiced; hisses have less."""
 QUIETEST_POWER = 1e-9
 HALF_TONES = np.array([0, 2, 4, 5, 7, 9, 11, 12])
-
-
-def whispered(waveform: Waveform, rng: np.random.Generator) -> Waveform:
-    """The same words, 16 kHz, without a tone."""
-    count = len(waveform.samples)
-    return _through_tract(waveform, np.zeros(count), rng.standard_normal(count), 1.0)
 
 
 def sung(waveform: Waveform, rng: np.random.Generator, stretch: float) -> Waveform:
@@ -46,8 +40,7 @@ def sung(waveform: Waveform, rng: np.random.Generator, stretch: float) -> Wavefo
 
 
 def _through_tract(waveform: Waveform, tone: np.ndarray, noise: np.ndarray, stretch: float) -> Waveform:
-    """An excitation of unit power, `tone` where the voice is voiced and `noise` elsewhere or without a tone,
-    filtered by the tract of a voice that is heard `stretch` times as slow."""
+    """An excitation of unit power, `tone` where the voice is voiced and `noise` elsewhere, filtered by the tract of a voice that is heard `stretch` times as slow."""
     source = np.pad(waveform.samples.astype(np.float64), SIZE)
     window = np.hanning(SIZE)
     out = np.zeros(len(noise) + SIZE)
@@ -61,7 +54,7 @@ def _through_tract(waveform: Waveform, tone: np.ndarray, noise: np.ndarray, stre
         predictor = solve_toeplitz(power[:ORDER], power[1 : ORDER + 1])
         gain = np.sqrt(max(power[0] - predictor @ power[1 : ORDER + 1], 0) / np.sum(window**2))
         begin = max(at - SIZE // 2, 0)
-        voiced = tone.any() and power[1] > VOICED * power[0]
+        voiced = power[1] > VOICED * power[0]
         excitation = (tone if voiced else noise)[begin : begin + SIZE]
         piece = lfilter([gain], np.concatenate([[1.0], -predictor]), excitation)
         out[begin : begin + len(piece)] += piece * window[: len(piece)]

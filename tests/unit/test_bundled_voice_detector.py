@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lib.revoice import sung, whispered
+from lib.revoice import sung
 from lib.sounds import speech_with_pauses, voiceless
 from sonimate.checkpoints.store import load_components
 from sonimate.conditioning import mouth_gate
 from sonimate.media.audio import read_audio
+from sonimate.speech.effort import whisper
 from sonimate.types import Waveform
 
 SPEECH = sorted((Path(__file__).parents[2] / "examples/speech").glob("*.wav"))
@@ -43,7 +44,7 @@ def test_the_mouth_rests_without_a_voice(name):
     [
         lambda sound: sound,
         lambda sound: Waveform(0.01 * sound.samples, 16_000),
-        lambda sound: whispered(sound, np.random.default_rng(0)),
+        lambda sound: Waveform(whisper(sound.samples, np.random.default_rng(0)), 16_000),
         lambda sound: sung(sound, np.random.default_rng(0), 1.5),
         lambda sound: Waveform(sound.samples + 0.3 * voiceless(SECONDS)["melody"].samples, 16_000),
     ],
