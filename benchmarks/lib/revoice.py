@@ -40,7 +40,8 @@ def sung(waveform: Waveform, rng: np.random.Generator, stretch: float) -> Wavefo
 
 
 def _through_tract(waveform: Waveform, tone: np.ndarray, noise: np.ndarray, stretch: float) -> Waveform:
-    """An excitation of unit power, `tone` where the voice is voiced and `noise` elsewhere, filtered by the tract of a voice that is heard `stretch` times as slow."""
+    """An excitation of unit power, `tone` where the voice is voiced and `noise` elsewhere, filtered by the
+    tract of a voice that is heard `stretch` times as slow."""
     source = np.pad(waveform.samples.astype(np.float64), SIZE)
     window = np.hanning(SIZE)
     out = np.zeros(len(noise) + SIZE)
