@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from sonimate.codecs.mesh.rings import RING_COUNT, Rings, build_rings
+from sonimate.codecs.mesh.rings import RING_COUNT, Rings, build_body_rings, build_rings
+from sonimate.face.detect import Roi
 
 WIDTH, HEIGHT, SPOKES = 600, 500, 36
 UP = np.array([0.0, -1.0])
@@ -79,3 +80,41 @@ def test_size_scales_everything(rings):
     np.testing.assert_allclose(twice.points, 2 * rings.points + 0.5, atol=1.0)
     np.testing.assert_allclose(twice.follow, rings.follow, atol=0.02)
     np.testing.assert_allclose(twice.room, 2 * rings.room, rtol=0.02)
+
+
+def body(x: float = 300, y: float = 250) -> Rings:
+    return build_body_rings(oval(x, y), UP, Roi(x, y, 400, 0), HEIGHT)
+
+
+def share_at(rings: Rings, x: float, y: float) -> float:
+    """What the ring nearest to a place follows of the head."""
+    return float(rings.follow[np.argmin(np.linalg.norm(rings.points - [x, y], axis=1))])
+
+
+def test_before_a_still_background_hats_follow_fully_and_shoulders_a_little():
+    rings = body()
+    assert share_at(rings, 300, 130) == 1
+    assert share_at(rings, 400, 220) == 1
+    assert share_at(rings, 300, 320) > 0.9
+    assert 0.05 < share_at(rings, 390, 360) < 0.5
+    assert share_at(rings, 300, 440) == 0
+
+
+def test_the_body_is_still_at_the_lower_edge_and_all_is_at_the_squares_border():
+    low = body(300, 400)
+    assert share_at(low, 300, HEIGHT - 1) < 0.02
+    rings = body()
+    at_border = np.abs(rings.points - [300, 250]).max(1) > 199
+    assert at_border.any()
+    assert rings.follow[at_border].max() < 1e-6
+
+
+@pytest.mark.parametrize("centre", [(300, 250), (70, 250), (300, 70), (300, 430)])
+def test_no_damped_movement_folds_a_body(centre):
+    outline, rings = oval(*centre), body(*centre)
+    rest = np.concatenate([outline, rings.points])
+    for angle in np.arange(8) * np.pi / 4:
+        shift = 500 * np.array([np.cos(angle), np.sin(angle)])
+        shift = shift * rings.damping(np.broadcast_to(shift, outline.shape))
+        moved = np.concatenate([outline + shift, rings.points + rings.follow[:, None] * shift])
+        assert np.all(areas(moved, rings.triangles) * areas(rest, rings.triangles) > 0)

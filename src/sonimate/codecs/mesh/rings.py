@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sonimate.face.detect import Roi
+
 RING_COUNT = 10
 REACH = 2.2
 """Movement has vanished at this distance from the face oval, in face radii (or at the image's edge)."""
@@ -19,6 +21,15 @@ SIDE_HOLD = 0.25
 """Beside the face: hair and ears follow the head."""
 JAW_REACH = 0.5
 """The chin's own movement dies out within this distance below the oval, in face radii."""
+
+NECK_REACH = 1.8
+"""Where a background stands still behind the person, the body's movement has vanished at this distance below
+the chin, in face radii (or at the picture's lower edge)."""
+SHOULDER_SLOPE = 0.5
+"""Beside the head, the body begins on lines that rise outward by this much: shoulders, not hats."""
+HEAD_SHARE = 0.7
+"""Hair and hats follow the head up to this share of the way to the borders of the square that holds the
+person, and are still at its borders."""
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,46 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
         stretch.ravel(),
         _ring_triangles(len(oval)),
         ROOM * (reach - hold),
+    )
+
+
+def build_body_rings(oval: np.ndarray, up: np.ndarray, roi: Roi, height: int) -> Rings:
+    """Rings for a person who moves in front of a still background, in a picture of this `height`: up to the
+    borders of `roi`, hair and hats follow the head, neck and shoulders less and less down to the body.
+
+    oval, up: as in `build_rings`.
+    """
+    centre = oval.mean(0)
+    spokes = oval - centre
+    lengths = np.linalg.norm(spokes, axis=1)
+    directions = spokes / lengths[:, None]
+    radius, half = lengths.mean(), roi.size / 2
+    reach = np.minimum(
+        *(
+            _distance_to_edge(oval[:, axis] - middle + half, directions[:, axis], 2 * half)
+            for axis, middle in enumerate((roi.x, roi.y))
+        )
+    )
+    reach = np.maximum(reach, MIN_REACH * radius)
+    fraction = (np.arange(1, RING_COUNT + 1) / RING_COUNT) ** 1.4
+    distance = fraction[:, None] * reach
+    points = oval + distance[..., None] * directions
+
+    away = (points - centre) / radius
+    side = np.abs(away @ np.array([-up[1], up[0]]))
+    below = -(away @ up) - (-(spokes @ up) / radius).max()
+    body = np.maximum(below + SHOULDER_SLOPE * np.maximum(side - 1, 0), 0)
+    chin = oval[np.argmin(oval @ up)]
+    neck = np.clip((height - 1 - chin[1]) / radius, MIN_REACH, NECK_REACH)
+    to_border = np.abs(points - [roi.x, roi.y]).max(2) / half
+    follow = (1 - _smoothstep(body / neck)) * (1 - _smoothstep((to_border - HEAD_SHARE) / (1 - HEAD_SHARE)))
+    stretch = 1 - _smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
+    return Rings(
+        points.reshape(-1, 2),
+        follow.ravel(),
+        stretch.ravel(),
+        _ring_triangles(len(oval)),
+        np.full(len(oval), ROOM * min(neck * radius, (1 - HEAD_SHARE) * half)),
     )
 
 

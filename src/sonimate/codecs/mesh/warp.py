@@ -5,13 +5,15 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.layers import PersonLayer
 from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed, upper_and_lower
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
 from sonimate.codecs.mesh.refine import OPENINGS, FineMesh, contour_matrix
-from sonimate.codecs.mesh.rings import build_rings
+from sonimate.codecs.mesh.rings import build_body_rings, build_rings
 from sonimate.face.canonical import canonical_face
+from sonimate.face.person import person_roi
 from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
 from sonimate.face.regions import (
     LEFT_EYE,
@@ -52,7 +54,13 @@ class PortraitWarp:
         seen = seen_triangles(landmarks)
         self._oval = face_outline(landmarks, seen)
         up = up / np.linalg.norm(up)
-        self._rings = build_rings(landmarks[self._oval, :2], up, self._width, self._height)
+        roi = person_roi(landmarks)
+        self._person = PersonLayer.of(self._pixels, landmarks, roi)
+        outline = landmarks[self._oval, :2]
+        if self._person:
+            self._rings = build_body_rings(outline, up, roi, self._height)
+        else:
+            self._rings = build_rings(outline, up, self._width, self._height)
         landmarks = _without_steep_sides(landmarks)
         self.vertices = to_canonical(landmarks[None], self.pose)[0]
         ring_depth = np.tile(landmarks[self._oval, 2], len(self._rings.points) // len(self._oval))
@@ -66,7 +74,8 @@ class PortraitWarp:
         ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
         self._everything = np.concatenate([seen, ring_ids[self._rings.triangles]])
         self._source = np.concatenate([landmarks[:VERTEX_COUNT, :2], self._rings.points])
-        self._window = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
+        around = window_around(self._source, 2 * COARSE_STEP, self._width, self._height)
+        self._window = self._person.window if self._person else around
         x0, y0, x1, y1 = self._window
         columns, rows = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
         self._places = np.dstack([columns, rows]).astype(np.float32)
@@ -95,7 +104,8 @@ class PortraitWarp:
         frame = self._pixels.copy()
         x0, y0, x1, y1 = self._window
         fine = self._fine.vertices(moved[:VERTEX_COUNT])
-        frame[y0:y1, x0:x1] = sample_at(self._pixels, self._flow(target, depth, fine))
+        flow = self._flow(target, depth, fine)
+        frame[y0:y1, x0:x1] = self._person.draw(flow) if self._person else sample_at(self._pixels, flow)
         for contour, iris in IRISES.items():
             lids_apart = _height(vertices, contour) / max(_height(self.vertices, contour), 1e-6)
             self._smooth_edge(frame, contour, moved, fine, 1 - lids_apart)
@@ -125,7 +135,10 @@ class PortraitWarp:
         middle = (COARSE_STEP - 1) / 2
         coarse[..., 0] -= x0 + middle + COARSE_STEP * np.arange(columns)
         coarse[..., 1] -= (y0 + middle + COARSE_STEP * np.arange(rows))[:, None]
+        # Triangles too thin to draw leave gaps, which take the shift of their neighbours.
         coarse[~covered] = 0
+        share = cv2.blur(covered.astype(np.float32), (3, 3))[~covered]
+        coarse[~covered] = cv2.blur(coarse, (3, 3))[~covered] / np.maximum(share, 1e-3)[:, None]
         shift = cv2.resize(
             coarse, (columns * COARSE_STEP, rows * COARSE_STEP), interpolation=cv2.INTER_LINEAR
         )
