@@ -64,9 +64,9 @@ class PersonLayer:
         share, plate = np.ascontiguousarray(moved[..., 3]), frame[part]
         colour = cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB)
         edge = np.nonzero(share - np.uint8(1) < OPAQUE - 1)
-        mixed = cv2.add(colour[edge], _dimmed(plate[edge], share[edge]))
-        plate[...] = cv2.copyTo(colour, share, plate.copy())
-        plate[edge] = mixed
+        rest = _dimmed(plate[edge], share[edge])
+        colour[edge] += np.minimum(rest, OPAQUE - colour[edge])
+        cv2.copyTo(colour, share, plate)
         return frame
 
 
