@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 from faces import example
+from moved_faces import landmarks_of, still_face
 
 from lib import clips
-from lib.clips import Fold, read_clips, read_folds
+from lib.clips import Fold, beginning, read_clips, read_folds
 from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.evaluate.face_curves import face_curves, shape_curves
+from sonimate.evaluate.lips import Clip
 from sonimate.media.mp4 import VideoWriter
 from sonimate.types import Waveform
 
@@ -62,3 +66,33 @@ def test_clips_in_folders_are_found_and_kept_apart_from_clips_of_similar_names(t
     assert {clip.name: len(clip.curves) for clip in found} == lengths
     assert len({clip.key for clip in found}) == 2
     assert [clip.name for clip in read_clips(tmp_path, ["a/b.mp4"])] == ["a/b.mp4"]
+
+
+def test_landmarks_are_tracked_once_for_each_content(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    unused: Any = None
+    seen: list[Path] = []
+
+    def track(video: Path, mesh: object) -> np.ndarray:
+        seen.append(video)
+        return np.full((2, 478, 3), len(seen), np.float32)
+
+    monkeypatch.setattr(clips, "video_landmarks", track)
+    first, copy, other = (tmp_path / name for name in ("a.mp4", "b.mp4", "c.mp4"))
+    for path, content in ((first, b"x"), (copy, b"x"), (other, b"y")):
+        path.write_bytes(content)
+    kept = tmp_path / "new" / "landmarks"
+    found = [clips.tracked(path, unused, kept)[0, 0, 0] for path in (first, copy, other, first)]
+    assert found == [1, 1, 2, 1]
+    assert seen == [first, other]
+    assert clips.tracked(first, unused, None)[0, 0, 0] == 3
+
+
+def test_a_beginning_is_cut_from_all_of_a_clip():
+    landmarks = landmarks_of(*still_face())[:50]
+    sound = Waveform(np.arange(32_000, dtype=np.float32), SAMPLE_RATE_HZ)
+    picture = np.zeros((8, 8, 3), np.uint8)
+    clip = Clip("a", "a", "a", picture, sound, face_curves(landmarks), shape_curves(landmarks))
+    short = beginning(clip, 0.8)
+    assert len(short.curves) == len(short.shapes) == 20
+    assert len(short.waveform.samples) == 20 * 640
+    assert len(beginning(clip, 9.0).curves) == 50

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from lib.targets import portrait_checks
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.evaluate.generation import GeneratedMotion, generate_motion, mesh_codec
 from sonimate.evaluate.portrait_score import measure_portrait, yaw_correlations
@@ -36,6 +37,17 @@ def test_a_portrait_that_speaks_has_every_figure(spoken: tuple[GeneratedMotion, 
     assert score.tracked_p95_mm == pytest.approx(score.p95_mm, rel=0.5)
     assert score.background > 0
     assert score.brows_mm > 0
+
+
+def test_without_frames_the_motion_alone_is_judged(spoken: tuple[GeneratedMotion, list[np.ndarray]]):
+    drawn, alone = measure_portrait("obama", *spoken), measure_portrait("obama", spoken[0])
+    assert (alone.p95_mm, alone.cadence, alone.brows_mm) == (drawn.p95_mm, drawn.cadence, drawn.brows_mm)
+    assert np.isnan([alone.background, alone.tracked, alone.tracked_lids]).all()
+    names = {check.name for check in portrait_checks([drawn], [0.1])}
+    assert names - {check.name for check in portrait_checks([alone], [0.1])} == {
+        "lids at a blink as tracked, median",
+        "background shift, median",
+    }
 
 
 def test_a_gape_is_wide_and_a_still_picture_has_a_still_background(
