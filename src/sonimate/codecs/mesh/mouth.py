@@ -43,6 +43,16 @@ TONGUE_SHARE = 0.52
 """The tongue's top is above the lower lip by this share of the gap."""
 WARM_SHADOW = np.array([0, 0.15, 0.2], np.float32)
 """Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
+NARROW_LIGHT, NARROW_CM, RANGE_CM = 0.4, 0.7, 0.8
+"""Share of the light that a narrow opening lets in, and the middle and range of the gaps over which it rises
+to all. In real clips, teeth in gaps below 0.8 cm are half as bright as the skin."""
+LIP_BLUR_CM, LIP_BLUR_PX = 0.14, 1.0
+"""The lips' colour reaches this far into the opening (standard deviation; at most so many pixels): in real
+pictures, mouths of few pixels have little contrast."""
+INNER_BLUR = 0.8
+"""What is inside is blurred by this share of it."""
+LIP_EDGE = 0.8
+"""Brightness of the lips where they turn inward."""
 SHADE_CM = 0.2
 """The upper lip's shadow."""
 
@@ -122,8 +132,13 @@ class MouthInterior:
             colour = colour * (1 - alpha[..., None] * alpha_side) + teeth * alpha_side
         corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
         light = (_light(coverage, SHADE_CM / plane.pixel_cm) * corner)[..., None]
+        light = light * (NARROW_LIGHT + (1 - NARROW_LIGHT) * _edge(np.array(gap - NARROW_CM), RANGE_CM))
         colour = colour * light ** (1 + colours.colourful * WARM_SHADOW)
         colour = colours.within_range(colour)
+        blur = min(LIP_BLUR_CM / plane.pixel_cm, LIP_BLUR_PX)
+        colour = cv2.GaussianBlur(colour.astype(np.float32), (0, 0), INNER_BLUR * blur)
+        within = cv2.GaussianBlur(coverage, (0, 0), float(np.hypot(colours.softness_px, blur)))
+        colour = _mix(LIP_EDGE * colours.lips, colour, within)
         if self._own is not None:
             places = self._plane.from_canonical(across, y)
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)

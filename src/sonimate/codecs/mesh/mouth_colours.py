@@ -28,7 +28,8 @@ SHARPEST_PX = 0.5
 
 @dataclass(frozen=True)
 class MouthColours:
-    """teeth_gain: (3,) factor of the teeth's texture. cavity_above, cavity_below, tongue: (3,) in [0, 255].
+    """teeth_gain: (3,) factor of the teeth's texture. cavity_above, cavity_below, tongue, lips: (3,) in
+    [0, 255].
     colourful: saturation in [0, 1], 0 for grey pictures. softness_px: standard deviation of the blur of an
     edge in the picture. darkest, brightest: grey values that the face shows.
     """
@@ -37,6 +38,7 @@ class MouthColours:
     cavity_above: np.ndarray
     cavity_below: np.ndarray
     tongue: np.ndarray
+    lips: np.ndarray
     colourful: float
     softness_px: float
     darkest: float
@@ -65,6 +67,7 @@ class MouthColours:
             cavity_above=lit(CAVITY_ABOVE),
             cavity_below=lit(CAVITY_BELOW),
             tongue=(lit(TONGUE) + lips) / 2,
+            lips=lips,
             colourful=colourful,
             softness_px=edge_softness(grey),
             darkest=float(darkest),

@@ -1,9 +1,10 @@
-"""Smooth lips and lids: a finer mesh around mouth and eyes, and smooth curves along their openings.
+"""Smooth lips and lids: a finer mesh of lips and lids, and smooth curves along their openings.
 
 Landmarks are 20 points around the mouth and 16 around an eye: straight lines between them show as corners.
-Here every edge near an opening is split in the middle by the four-point rule (Dyn, Levin and Gregory 1987)
-along the line of edges that continues it most straightly, and the edges of an opening twice. The rule
-interpolates: landmarks stay where they are, and along an opening the points lie on a Catmull-Rom spline.
+Here every edge between points of lips and lids is split in the middle by the four-point rule (Dyn, Levin and
+Gregory 1987) along the line of edges that continues it most straightly, and the edges of an opening twice.
+The rule interpolates: landmarks stay where they are, and along an opening the points lie on a Catmull-Rom
+spline.
 New vertices are fixed combinations of landmarks, the same in the portrait and in every frame. An edge is
 split in the same place for both triangles beside it: the mesh has no cracks.
 """
@@ -99,9 +100,10 @@ class FineMesh:
         sources, weights = np.moveaxis(np.array(padded).reshape(-1, 4, 2), 2, 0)
         return cls(sources.astype(np.intp), weights, curves, np.array(finer, skin.dtype))
 
-    def beside(self, contour: tuple[int, ...]) -> np.ndarray:
-        """The triangles (t, 3) that touch an opening's edge, on either side, and those next to them."""
-        touching = self.triangles[np.isin(self.triangles, self.curves[OPENINGS.index(contour)]).any(1)]
+    def beside(self, *contours: tuple[int, ...]) -> np.ndarray:
+        """The triangles (t, 3) that touch landmarks or edges of openings, and those next to them."""
+        seeds = [self.curves[OPENINGS.index(c)] if c in OPENINGS else np.array(c) for c in contours]
+        touching = self.triangles[np.isin(self.triangles, np.concatenate(seeds)).any(1)]
         return self.triangles[np.isin(self.triangles, touching).any(1)]
 
     def vertices(self, landmarks: np.ndarray, *, lips_strip_px: float = STRIP_PX) -> np.ndarray:
@@ -217,11 +219,10 @@ def _neighbours() -> list[set[int]]:
 
 @lru_cache(maxsize=1)
 def _near_openings() -> np.ndarray:
-    """(468,) whether edges between such vertices are split: lips and lids, and the vertices next to them."""
+    """(468,) whether edges between such vertices are split: those of lips and lids."""
     core = {vertex for contour in (*OPENINGS, LIPS_OUTER) for vertex in contour}
     near = np.zeros(VERTEX_COUNT, bool)
-    for vertex in core:
-        near[[vertex, *_neighbours()[vertex]]] = True
+    near[list(core)] = True
     return near
 
 

@@ -6,6 +6,7 @@ import cv2
 import numpy as np
 
 from sonimate.codecs.mesh.layers import PersonLayer
+from sonimate.codecs.mesh.lip_edges import LipEdges
 from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed, upper_and_lower
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
@@ -80,6 +81,7 @@ class PortraitWarp:
         columns, rows = np.meshgrid(np.arange(x0, x1), np.arange(y0, y1))
         self._places = np.dstack([columns, rows]).astype(np.float32)
         self._teeth_z = float(self.vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 2].mean()) - TEETH_DEPTH_CM
+        self._lips = LipEdges(self._pixels, self._fine, self._fine_source)
         self._mouth = MouthInterior(
             self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
         )
@@ -176,7 +178,7 @@ class PortraitWarp:
     ) -> None:
         polygon = contour_matrix(len(LIPS_INNER)) @ moved[list(LIPS_INNER), :2]
         window = window_around(polygon, 3, self._width, self._height)
-        self._smooth_edge(frame, LIPS_INNER, moved, fine, 1.0)
+        self._lips.draw(frame, moved, fine)
         shown = float(np.clip(_height(vertices, LIPS_INNER) / HIDDEN_GAP_CM - 1, 0, 1))
         coverage = self._coverage(polygon, window)
         if coverage is None or shown == 0:
