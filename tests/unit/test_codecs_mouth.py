@@ -122,7 +122,7 @@ def test_teeth_end_at_the_incisal_edge() -> None:
 
 
 def test_small_mouths_and_narrow_openings_have_less_contrast() -> None:
-    """As in real clips: grey values inside spread by 7 % of the skin's in gaps of 4 px, by 25 % in 24 px."""
+    """As in real clips, where the same mouth has more contrast the more pixels and the more light it has."""
 
     def contrast(size: int, cm: float) -> float:
         return float(inside(example("mona_lisa", size), cm).mean(1).std())

@@ -45,7 +45,7 @@ WARM_SHADOW = np.array([0, 0.15, 0.2], np.float32)
 """Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
 NARROW_LIGHT, NARROW_CM, RANGE_CM = 0.4, 0.7, 0.8
 """Share of the light that a narrow opening lets in, and the middle and range of the gaps over which it rises
-to all. In real clips, teeth in gaps below 0.8 cm are half as bright as the skin."""
+to all: in real clips, teeth between hardly parted lips lie in their shade."""
 LIP_BLUR_CM, LIP_BLUR_PX = 0.14, 1.0
 """The lips' colour reaches this far into the opening (standard deviation; at most so many pixels): in real
 pictures, mouths of few pixels have little contrast."""

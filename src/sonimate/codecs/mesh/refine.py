@@ -5,6 +5,7 @@ Here every edge between points of lips and lids is split in the middle by the fo
 Gregory 1987) along the line of edges that continues it most straightly, and the edges of an opening twice.
 The rule interpolates: landmarks stay where they are, and along an opening the points lie on a Catmull-Rom
 spline.
+
 New vertices are fixed combinations of landmarks, the same in the portrait and in every frame. An edge is
 split in the same place for both triangles beside it: the mesh has no cracks.
 """
