@@ -2,7 +2,7 @@
 alike, and the background beyond the person.
 
 portraits.py PORTRAITS [PORTRAITS/styles] --seconds 10
-portraits.py PORTRAITS [PORTRAITS/styles] --no-draw      without what only pictures show: half the time
+portraits.py PORTRAITS [PORTRAITS/styles] --no-draw      without what only pictures show
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def main(argv: list[str] | None = None) -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of pictures")
     add_speech(parser, seconds=10.0)
-    parser.add_argument("--size", type=int, default=256, help="longer side of the frames in px; default 256")
+    parser.add_argument("--size", type=int, default=512, help="longer side of the frames in px; default 512")
     parser.add_argument("--no-draw", action="store_true", help="measure the motion alone")
     add_model(parser)
     arguments = parser.parse_args(argv)

@@ -48,7 +48,7 @@ def test_pauses_are_silent_and_phrases_are_not():
 
 
 def test_music_is_taken_from_a_third_of_a_file_on(tmp_path: Path):
-    samples = np.repeat(np.float32([0.1, 0.5, 0.2]), 16_000)
+    samples = np.repeat(np.array([0.1, 0.5, 0.2], np.float32), 16_000)
     write_wav(tmp_path / "song.wav", Waveform(samples, 16_000))
     piece = music_from([tmp_path / "song.wav"], 1.0)["song"]
     assert piece.seconds == 1.0
@@ -58,7 +58,7 @@ def test_music_is_taken_from_a_third_of_a_file_on(tmp_path: Path):
 def test_a_sung_voice_keeps_its_pauses_and_has_a_tone():
     """A whispered vowel has none."""
     noise = np.random.default_rng(1).normal(size=32_000)
-    vowel = lfilter([0.1], [1.0, -1.6, 0.8], noise) * np.repeat([0.0, 0.5], 16_000)
+    vowel = np.asarray(lfilter([0.1], [1.0, -1.6, 0.8], noise)) * np.repeat([0.0, 0.5], 16_000)
     made = sung(Waveform(vowel.astype(np.float32), 16_000), np.random.default_rng(0), 2.0)
     assert made.seconds == 4.0
     quiet, loud = np.split(made.samples, 2)
