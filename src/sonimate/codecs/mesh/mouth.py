@@ -45,7 +45,8 @@ WARM_SHADOW = np.array([0, 0.15, 0.2], np.float32)
 """Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
 NARROW_LIGHT, NARROW_CM, RANGE_CM = 0.4, 0.7, 0.8
 """Share of the light that a narrow opening lets in, and the middle and range of the gaps over which it rises
-to all: in real clips, teeth between hardly parted lips lie in their shade."""
+to all: in real clips, teeth between hardly parted lips lie in their shade. A smile draws the lips off the
+teeth: it counts like a gap larger by what each corner moves outward."""
 LIP_BLUR_CM, LIP_BLUR_PX = 0.14, 1.0
 """The lips' colour reaches this far into the opening (standard deviation; at most so many pixels): in real
 pictures, mouths of few pixels have little contrast."""
@@ -68,6 +69,7 @@ class MouthInterior:
         self._plane = plane
         self._contact = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 1].mean())
         self._middle = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 0].mean())
+        self._half_width = _half_width(vertices)
         gap = vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1]
         self._colours = MouthColours.of(pixels, landmarks)
         softness_cm = self._colours.softness_px * plane.pixel_cm
@@ -111,7 +113,7 @@ class MouthInterior:
         upper_lip, lower_lip = float(vertices[UPPER_LIP_INNER, 1]), float(vertices[LOWER_LIP_INNER, 1])
         gap = max(upper_lip - lower_lip, 0.05)
         soft = self._colours.softness_px * plane.pixel_cm
-        half_width = max(float(vertices[LIPS_INNER[10], 0] - vertices[LIPS_INNER[0], 0]) / 2, 0.5)
+        half_width = _half_width(vertices)
         colours = self._colours
 
         down = np.clip((upper_lip - y) / max(gap, 0.3), 0, 1)[..., None]
@@ -132,7 +134,8 @@ class MouthInterior:
             colour = colour * (1 - alpha[..., None] * alpha_side) + teeth * alpha_side
         corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
         light = (_light(coverage, SHADE_CM / plane.pixel_cm) * corner)[..., None]
-        light = light * (NARROW_LIGHT + (1 - NARROW_LIGHT) * _edge(np.array(gap - NARROW_CM), RANGE_CM))
+        lit_gap = gap + max(half_width - self._half_width, 0)
+        light = light * (NARROW_LIGHT + (1 - NARROW_LIGHT) * _edge(np.array(lit_gap - NARROW_CM), RANGE_CM))
         colour = colour * light ** (1 + colours.colourful * WARM_SHADOW)
         colour = colours.within_range(colour)
         blur = min(LIP_BLUR_CM / plane.pixel_cm, LIP_BLUR_PX)
@@ -144,6 +147,11 @@ class MouthInterior:
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
         return colour
+
+
+def _half_width(vertices: np.ndarray) -> float:
+    """Half the width of the inner lips in cm, of vertices (478, 3)."""
+    return max(float(vertices[LIPS_INNER[10], 0] - vertices[LIPS_INNER[0], 0]) / 2, 0.5)
 
 
 def _light(coverage: np.ndarray, shade_px: float) -> np.ndarray:
