@@ -27,7 +27,7 @@ from sonimate.checkpoints.registry import BUNDLED, UNET, describe, read_config
 from sonimate.checkpoints.store import load_network
 from sonimate.codecs.svd.interpolation import FlowMiddle
 from sonimate.configs import COMPACT
-from sonimate.diffusion.guidance import denoising_steps, options_for_distilled
+from sonimate.diffusion.guidance import denoising_steps
 from sonimate.diffusion.schedule import sampling_sigmas
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.models.unet import DeepFeatures, SpatioTemporalUNet, UNetConfig
@@ -62,10 +62,8 @@ def compact(rate: float) -> dict[str, float]:
     pixels, more_pixels = (run["width"] * run["height"] for run in (small, account))
     more_bytes = 1e6 * (account["peak_memory_mb"] - small["peak_memory_mb"])
     per_pixel = more_bytes / (more_pixels - pixels)
-    sampling = options_for_distilled(
-        COMPACT, read_config(BUNDLED / "compact/unet").get("audio_guidance", 1.0)
-    )
-    steps = denoising_steps(sampling, sampling_sigmas(sampling))
+    built_in = read_config(BUNDLED / "compact/unet").get("audio_guidance", 1.0)
+    steps = denoising_steps(COMPACT, sampling_sigmas(COMPACT), built_in=built_in)
     predictions = account["windows"] * predictions_per_window(steps, reuse=1)[0]
     seen = predictions * COMPACT.window_frames * COMPACT_POSITIONS
     drawn = account["frames"] * more_pixels

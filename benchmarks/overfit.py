@@ -38,7 +38,7 @@ from sonimate.face.regions import mouth_opening
 from sonimate.features.latents import write_latents
 from sonimate.footage import square_crop as crop
 from sonimate.footage.mouth_reader import ENCODER
-from sonimate.footage.prepare_stages import PrepareOptions
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.shards import ShardClip, read_shards
 from sonimate.media.mp4 import VideoWriter

@@ -19,7 +19,7 @@ from pathlib import Path
 from lib.command import benchmark_parser
 from lib.report import Check, publish
 from sonimate.distributed.prepare_ray import LOCAL, run_on_ray
-from sonimate.footage.prepare_stages import PrepareOptions
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.sources import find_footage
 

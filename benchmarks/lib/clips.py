@@ -22,7 +22,7 @@ from sonimate.face.mesh import FaceMesh
 from sonimate.face.tracking import video_landmarks
 from sonimate.footage.clip_id import ClipId
 from sonimate.footage.mouth_reader import MouthReader
-from sonimate.footage.prepare_stages import PrepareOptions
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.retiming import retime_clips
 from sonimate.footage.sources import find_footage, read_collections, read_speakers

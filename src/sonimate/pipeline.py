@@ -31,7 +31,6 @@ from sonimate.configs import (
 )
 from sonimate.devices import Stage, choose_device, choose_dtype, compile_network, wrap_compile_errors
 from sonimate.diffusion import sample_latents
-from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.errors import AudioTooShort, NonFiniteOutput
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import MaskBox
@@ -279,8 +278,9 @@ class SonicPipeline:
                 self.components.unet,
                 conditions,
                 noise,
-                options_for_distilled(options, self.components.unet.config.audio_guidance),
+                options,
                 initial_mean=mean,
+                built_in_guidance=self.components.unet.config.audio_guidance,
                 progress=lambda step, total: progress("move", step, total),
             )
         if not latents.isfinite().all():

@@ -12,7 +12,7 @@ from sonimate.checkpoints.store import load_mesh_codec
 from sonimate.codecs.mesh.motion import Motion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.footage.mouth_reader import MouthReader
-from sonimate.footage.prepare_stages import PrepareOptions
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
 from sonimate.media.mp4 import VideoWriter

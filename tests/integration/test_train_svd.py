@@ -17,10 +17,11 @@ from fake_release import UNET, write_fake_release
 from safetensors.torch import load_file
 
 from sonimate.apps.cli import main
+from sonimate.checkpoints import initialise as initialise_module
 from sonimate.checkpoints.initialise import initialise
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.configs import FULL
-from sonimate.errors import FileMissing, FolderOfAnotherRun
+from sonimate.errors import FileMissing, FolderOfAnotherRun, OutputNotWritable
 from sonimate.face.pose import Pose
 from sonimate.features.latents import (
     BUCKET_SCALE,
@@ -134,6 +135,17 @@ def test_a_missing_unet_is_named(svd: tuple[Path, Path], tmp_path: Path) -> None
     with pytest.raises(FileMissing, match=r"unet holds none of diffusion_pytorch_model\.safetensors"):
         initialise(tmp_path, svd[1], tmp_path / "model", dtype=torch.float32)
     assert not (tmp_path / "model").exists()
+
+
+def test_too_small_a_disk_is_refused_before_the_unet_is_written(
+    svd: tuple[Path, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    monkeypatch.setattr(initialise_module, "convert", None)
+    with pytest.raises(OutputNotWritable, match="needs room"):
+        initialise(*svd, tmp_path / "model", dtype=torch.float32)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_features_are_the_results_of_the_frozen_networks(shards: Path, data: Path, start: Path) -> None:

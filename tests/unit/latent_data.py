@@ -11,6 +11,7 @@ import numpy as np
 
 from sonimate.features.latents import LATENTS, RECORD, LatentClip, frozen_fingerprint
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.footage.shards import read_shards
 
 LAYERS, DIM = 5, 4
@@ -55,6 +56,7 @@ def _members(index: int, frames: int, width: int) -> dict[str, bytes]:
     direction = np.random.default_rng(7).normal(size=(LAYERS, DIM))
     hidden = np.repeat(curve, 4)[:, None, None] * direction
     record = {
+        "version": RESULTS_VERSION,
         "clip": str(ClipId(f"clip{index}.mp4")),
         "speaker": f"s{index}",
         "crop": {"size_px": 8 * SIDE},

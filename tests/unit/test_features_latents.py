@@ -12,6 +12,7 @@ import torch
 from sonimate.features import latents
 from sonimate.features.latents import RECORD, FrozenNetworks, LatentClip, read_latents, write_latents
 from sonimate.footage.clip_id import ClipId
+from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.footage.shards import ShardClip
 
 CPU = torch.device("cpu")
@@ -39,6 +40,7 @@ def write_clips(folder: Path, *speakers: int) -> None:
             for suffix in latents.KEPT:
                 content = json.dumps(
                     {
+                        "version": RESULTS_VERSION,
                         "clip": str(ClipId(f"clip{index}")),
                         "speaker": speaker,
                         "buckets": {"head": 1.0, "expression": 1.0},

@@ -9,8 +9,9 @@ from filelock import FileLock
 
 import sonimate
 from sonimate.apps.cli import main
-from sonimate.errors import FolderInUse, InvalidManifest
-from sonimate.footage.prepare_stages import PrepareOptions
+from sonimate.errors import FileMissing, FolderInUse, InvalidManifest
+from sonimate.footage import preparer
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.preparer import Preparer, own_videos, prepare
 from sonimate.footage.sources import find_footage, read_speakers
 from sonimate.media.folders import LOCK
@@ -105,3 +106,15 @@ def test_no_module_but_apps_sets_thread_counts():
         path.relative_to(package) for path in package.rglob("*.py") if setting.search(path.read_text())
     }
     assert {path.parts[0] for path in modules} <= {"apps", "distributed"}
+
+
+def test_the_command_has_the_defaults_of_its_options(monkeypatch, tmp_path):
+    seen: list[PrepareOptions] = []
+
+    def stop(footage: Path, out: Path, options: PrepareOptions, **_: object) -> None:
+        seen.append(options)
+        raise FileMissing("stop")
+
+    monkeypatch.setattr(preparer, "prepare", stop)
+    assert main(["prepare", str(tmp_path), "-o", str(tmp_path / "out")]) == 2
+    assert seen == [PrepareOptions()]

@@ -12,8 +12,8 @@ import torch
 from latent_data import DIM, SIDE, pattern, write_latent_data
 
 from sonimate.audio.windows import bucket_windows, token_windows
-from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, UNET
-from sonimate.checkpoints.store import load_network, save_network
+from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, UNET, VAE
+from sonimate.checkpoints.store import load_network, save_network, write_index
 from sonimate.configs import FULL
 from sonimate.errors import FileMissing, InvalidCheckpoint, OptionOutOfRange, TooFewClips
 from sonimate.evaluate.curves import correlation
@@ -78,7 +78,7 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "vae").mkdir()
     (folder / "vae" / "config.json").write_text(json.dumps({"scaling_factor": SCALING}))
     (folder / "vae" / "diffusion_pytorch_model.safetensors").write_bytes(b"weights")
-    (folder / "model_index.json").write_text("{}")
+    write_index(folder, (UNET, AUDIO_TO_TOKENS, AUDIO_TO_BUCKET, VAE))
     return folder
 
 
@@ -153,9 +153,11 @@ def test_checkpointed_gradients_are_the_same(start, tmp_path):
 
 def test_the_saved_model_is_complete_and_records_the_parts_left_out(start, tmp_path):
     trained = task(start, tmp_path, temporal_audio=False, motion_controller=False)
+    listed = {path.name for path in start.iterdir()}
+    (start / "notes").mkdir()
     trained.save(trained.networks, tmp_path)
-    names = {path.name for path in (tmp_path / "model").iterdir()}
-    assert names == {path.name for path in start.iterdir()}
+    (start / "notes").rmdir()
+    assert {path.name for path in (tmp_path / "model").iterdir()} == listed
     unet = load_network(tmp_path / "model", UNET)
     assert unet.config.without == ("temporal_audio", "motion_controller")
 

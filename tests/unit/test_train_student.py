@@ -1,6 +1,7 @@
 """Guidance distillation: the target of the student, and how it is sampled."""
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -9,7 +10,8 @@ from train_samples import CONFIG, DATA
 from sonimate.checkpoints.registry import UNET
 from sonimate.checkpoints.store import load_network
 from sonimate.configs import COMPACT
-from sonimate.diffusion.guidance import AUDIO, IMAGE, branch_weights, ends_of, options_for_distilled
+from sonimate.diffusion.denoiser import Denoiser
+from sonimate.diffusion.guidance import AUDIO, IMAGE, Step, denoising_steps, ends_of
 from sonimate.train.compact_task import CompactTask, Student
 
 GUIDANCE = 2.5
@@ -73,15 +75,61 @@ def test_only_the_student_is_trained_and_kept(teacher, tmp_path):
 
 @pytest.mark.parametrize("wanted", [0.0, 1.0, 2.5, 4.0, (1.0, 5.0)])
 def test_any_guidance_can_still_be_mixed(wanted):
-    left = ends_of(options_for_distilled(replace(COMPACT, audio_guidance=wanted), GUIDANCE).audio_guidance)
-    image, audio = 0.3, 1.1
-    guided = image + GUIDANCE * (audio - image)
-    for share, whole in zip(left, ends_of(wanted), strict=True):
-        weights = branch_weights(1.0, share)
-        mixed = weights.get(IMAGE, 0.0) * image + weights.get(AUDIO, 0.0) * guided
-        assert mixed == pytest.approx(image + whole * (audio - image))
+    first, _, last = steps_of_student(audio_guidance=wanted)
+    for step, whole in zip((first, last), ends_of(wanted), strict=True):
+        assert effective_guidance(step) == pytest.approx(whole)
 
 
 def test_the_learned_guidance_takes_one_prediction():
-    left = options_for_distilled(replace(COMPACT, audio_guidance=GUIDANCE), GUIDANCE).audio_guidance
-    assert branch_weights(1.0, ends_of(left)[0]) == {AUDIO: 1.0}
+    assert [step.weights for step in steps_of_student(audio_guidance=GUIDANCE)] == [{AUDIO: 1.0}] * 3
+
+
+def test_outside_the_guidance_interval_a_student_is_not_guided():
+    """Its one prediction would be guided everywhere: no guidance takes two."""
+    steps = steps_of_student(audio_guidance=GUIDANCE, guidance_interval=(1.0, 5.0))
+    assert [effective_guidance(step) for step in steps] == pytest.approx([1.0, GUIDANCE, 1.0])
+
+
+def steps_of_student(**options: Any) -> list[Step]:
+    """Steps from noise levels 10, 2 and 0.5 for a network with built-in GUIDANCE."""
+    return denoising_steps(replace(COMPACT, **options), [10.0, 2.0, 0.5, 0.0], built_in=GUIDANCE)
+
+
+def effective_guidance(step: Step) -> float:
+    """The guidance r of a step's prediction, image + r (audio - image), by a student with built-in
+    GUIDANCE."""
+    image, audio = 0.3, 1.1
+    guided = image + GUIDANCE * (audio - image)
+    mixed = step.weights.get(IMAGE, 0.0) * image + step.weights.get(AUDIO, 0.0) * guided
+    return (mixed - image) / (audio - image)
+
+
+def test_a_student_that_is_trained_further_keeps_its_guidance(teacher, tmp_path):
+    """Its loss on data is that of the unguided velocity, so equal to the teacher's while it predicts the
+    same, and the model that is saved says with which guidance it predicts."""
+    quiet = student_of(teacher).config
+    student = CompactTask(quiet, DATA, teacher)
+    student.save(student.networks, tmp_path / "student")
+    further = replace(quiet, distil_guidance=0.0, drop_audio=0.4)
+    task = CompactTask(further, DATA, tmp_path / "student" / "model")
+    batch = task.batch(0, range(12))
+    dropped = batch.draws.drop_audio
+    assert 0 < dropped.sum() < 12
+    silent = replace(batch, draws=replace(batch.draws, drop_audio=torch.ones_like(dropped)))
+    noisy = batch.noisy_latents
+    with torch.no_grad():
+        guided, image = (Denoiser.velocity(task.networks, some, noisy) for some in (batch, silent))
+        found = task.networks.velocity(batch, noisy)
+    torch.testing.assert_close(found[dropped], image[dropped])
+    again = image + GUIDANCE * (found - image)
+    torch.testing.assert_close(again[~dropped], guided[~dropped], atol=1e-5, rtol=1e-4)
+    task.save(task.networks, tmp_path / "further")
+    assert load_network(tmp_path / "further" / "model", UNET).config.audio_guidance == GUIDANCE
+
+
+def test_a_student_of_a_student_learns_the_guidance_that_is_asked_for(teacher, tmp_path):
+    first = student_of(teacher)
+    first.save(first.networks, tmp_path)
+    second = CompactTask(replace(first.config, distil_guidance=5.0), DATA, tmp_path / "model")
+    assert isinstance(second.networks, Student)
+    assert second.networks._guidance * GUIDANCE == 5.0

@@ -18,7 +18,7 @@ from sonimate.clock import LATENT_FPS
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
-from sonimate.diffusion.guidance import Step, denoising_steps, options_for_distilled
+from sonimate.diffusion.guidance import Step, denoising_steps
 from sonimate.diffusion.plan import step_plan
 from sonimate.diffusion.schedule import sampling_sigmas
 from sonimate.face.geometry import rounded_size
@@ -70,8 +70,8 @@ def forecast(
     device = choose_device(args.device)
     dtype = choose_dtype(args.dtype, device, full=full)
     width, height = drawn_size(args, inputs, full)
-    sampling = options_for_distilled(sampling, read_config(folder / "unet").get("audio_guidance", 1.0))
-    steps = denoising_steps(sampling, sampling_sigmas(sampling))
+    built_in = read_config(folder / "unet").get("audio_guidance", 1.0)
+    steps = denoising_steps(sampling, sampling_sigmas(sampling), built_in=built_in)
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
     branches = max(len(step.weights) for step in steps)
     decoding = sampling.decoding

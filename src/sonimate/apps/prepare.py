@@ -13,7 +13,9 @@ from pathlib import Path
 from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import extra_needed
+from sonimate.footage.prepare_options import PrepareOptions
 
+BYTES_PER_MB = 1_000_000
 _log = logging.getLogger("sonimate")
 
 
@@ -40,16 +42,15 @@ def add_parser(commands: Subparsers) -> None:
         """,
         footage=Path,
         output=REQUIRED_PATH,
-        size={"type": _side, "default": 512},
-        min_face={"type": whole(32, 4096), "default": 96},
-        shard_mb={"type": whole(1, 1_000_000), "default": 1000},
+        size={"type": _side, "default": PrepareOptions.size_px},
+        min_face={"type": whole(32, 4096), "default": round(PrepareOptions.min_face_px)},
+        shard_mb={"type": whole(1, 1_000_000), "default": PrepareOptions.shard_bytes // BYTES_PER_MB},
     )
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate prepare` command line. Raises SonimateError."""
     with extra_needed("prepare"):
-        from sonimate.footage.prepare_stages import PrepareOptions
         from sonimate.footage.preparer import prepare, run_here
 
     runner = run_here
@@ -61,7 +62,7 @@ def run(args: Namespace) -> None:
     options = PrepareOptions(
         size_px=args.size,
         min_face_px=args.min_face,
-        shard_bytes=args.shard_mb * 1_000_000,
+        shard_bytes=args.shard_mb * BYTES_PER_MB,
         retime=not args.keep_timing,
     )
     with Watch(args.started) as watch, _one_thread():

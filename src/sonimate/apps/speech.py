@@ -9,6 +9,7 @@ from pathlib import Path
 from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, number, whole
 from sonimate.apps.progress import Watch
 from sonimate.errors import extra_needed
+from sonimate.speech.corpus_options import CorpusOptions
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -37,19 +38,19 @@ def add_parser(commands: Subparsers) -> None:
                      folder of the package pocketsphinx-testdata (default: %(default)s)
         """,
         output=REQUIRED_PATH,
-        minutes={"type": number(0.1, 1e6), "default": 90},
-        seed={"type": whole(0, 2**31 - 1), "default": 0},
-        jobs={"type": whole(1, 1024), "default": 1},
-        recordings={"type": Path, "default": Path("/usr/share/asterisk/sounds")},
-        transcripts={"type": Path, "default": Path("/usr/share/doc")},
-        testdata={"type": Path, "default": Path("/usr/share/pocketsphinx/test/data")},
+        minutes={"type": number(0.1, 1e6), "default": CorpusOptions.minutes},
+        seed={"type": whole(0, 2**31 - 1), "default": CorpusOptions.seed},
+        jobs={"type": whole(1, 1024), "default": CorpusOptions.jobs},
+        recordings={"type": Path, "default": CorpusOptions.recordings},
+        transcripts={"type": Path, "default": CorpusOptions.transcripts},
+        testdata={"type": Path, "default": CorpusOptions.testdata},
     )
 
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate speech` command line. Raises SonimateError."""
     with extra_needed("train"):
-        from sonimate.speech.corpus import CorpusOptions, make_corpus
+        from sonimate.speech.corpus import make_corpus
 
     options = CorpusOptions(**{field.name: getattr(args, field.name) for field in fields(CorpusOptions)})
     with Watch(args.started) as watch:

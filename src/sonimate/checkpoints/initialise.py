@@ -18,6 +18,7 @@ from sonimate.checkpoints.registry import UNET, read_config
 from sonimate.checkpoints.release import DIFFUSERS_FILES, SONIC_FILES, Release, first_file
 from sonimate.checkpoints.store import check_shapes, expected_shapes
 from sonimate.checkpoints.stream import open_tensors
+from sonimate.media.files import require_space
 from sonimate.models.audio_networks import (
     AudioToBucket,
     AudioToBucketConfig,
@@ -46,7 +47,7 @@ def initialise(
     svd: Stable Video Diffusion XT in diffusers' form. whisper: whisper-tiny in transformers' form. rife:
     flownet.pkl, if the model shall have an interpolator. dtype: of UNet, autoencoder and CLIP. seed: of the
     random weights. progress: as in `convert`.
-    Raises FileMissing, InvalidCheckpoint, OutputNotWritable.
+    Raises FileMissing, InvalidCheckpoint, and OutputNotWritable, also where the disk has too little space.
     """
     require_new(output)
     config = unet_config(read_config(svd / "unet"))
@@ -60,7 +61,10 @@ def initialise(
         torch.save(tokens.state_dict(), sonic / SONIC_FILES["audio_to_tokens"])
         bucket = AudioToBucket(AudioToBucketConfig(channels=features, clip_channels=width))
         torch.save(bucket.state_dict(), sonic / SONIC_FILES["audio_to_bucket"])
-        torch.save(unet_with_adapters(svd / "unet", config), sonic / SONIC_FILES["unet"])
+        unet = unet_with_adapters(svd / "unet", config)
+        require_space(sonic, sum(tensor.nbytes for tensor in unet.values()))
+        torch.save(unet, sonic / SONIC_FILES["unet"])
+        del unet
         release = Release(sonic=sonic, svd=svd, whisper=whisper, rife=rife)
         convert(release, output, dtype=dtype, progress=progress)
 

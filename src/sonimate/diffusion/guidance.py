@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from itertools import pairwise
 from typing import NamedTuple, Protocol
 
@@ -66,16 +65,6 @@ def ramp_values(ramp: Ramp, steps: int) -> list[float]:
     return [first + (last - first) * step / max(steps - 1, 1) for step in range(steps)]
 
 
-def options_for_distilled(options: SamplingOptions, built_in: float) -> SamplingOptions:
-    """Sampling options for a network that was distilled to predict with audio guidance `built_in`.
-
-    The wanted guidance r_a is reached by v_image + r_a / built_in (v_guided - v_image), where the network
-    predicts v_guided = v_image + built_in (v_audio - v_image). With built_in = 1 nothing changes.
-    """
-    first, last = ends_of(options.audio_guidance)
-    return replace(options, audio_guidance=(first / built_in, last / built_in))
-
-
 class Step(NamedTuple):
     """One denoising step: the noise levels before and after it, and the weights of the branches."""
 
@@ -84,16 +73,23 @@ class Step(NamedTuple):
     weights: dict[Branch, float]
 
 
-def denoising_steps(options: SamplingOptions, sigmas: list[float]) -> list[Step]:
-    """The steps from each of `sigmas` to the next; guided only within `options.guidance_interval`."""
+def denoising_steps(options: SamplingOptions, sigmas: list[float], *, built_in: float = 1.0) -> list[Step]:
+    """The steps from each of `sigmas` to the next; guided only within `options.guidance_interval`.
+
+    built_in: the audio guidance with which the network itself was distilled to predict, v_guided = v_image +
+    built_in (v_audio - v_image). Any other guidance r_a, and none, r_a = 1, is then v_image + r_a / built_in
+    (v_guided - v_image).
+    """
     steps = len(sigmas) - 1
     ramps = zip(
         ramp_values(options.image_guidance, steps), ramp_values(options.audio_guidance, steps), strict=True
     )
     low, high = options.guidance_interval or (0.0, math.inf)
+    stages = zip(pairwise(sigmas), ramps, strict=True)
+    guided = ((sigmas, guidance if low <= sigmas[0] <= high else (1.0, 1.0)) for sigmas, guidance in stages)
     return [
-        Step(sigma, next_sigma, branch_weights(*guidance if low <= sigma <= high else (1.0, 1.0)))
-        for (sigma, next_sigma), guidance in zip(pairwise(sigmas), ramps, strict=True)
+        Step(sigma, next_sigma, branch_weights(image, audio / built_in))
+        for (sigma, next_sigma), (image, audio) in guided
     ]
 
 

@@ -27,12 +27,14 @@ def sample_latents(
     options: SamplingOptions,
     *,
     initial_mean: Tensor | float = 0.0,
+    built_in_guidance: float = 1.0,
     progress: StepProgress = lambda step, total: None,
 ) -> Tensor:
     """Latents (n, c, h, w) of n frames, float32.
 
     noise: standard normal (n, c, h, w). initial_mean: (c, h, w) or a number, to which the scaled noise is
     added (NOTES 4.2): the full model starts from the reference latents, the compact model from noise alone.
+    built_in_guidance: see `denoising_steps`.
     progress: called after each step, or after each block of `options.reuse` steps; with windows
     "motion-frames" the steps of all windows count.
 
@@ -43,7 +45,7 @@ def sample_latents(
         OptionOutOfRange: `options.strength` leaves no step.
     """
     sigmas = sampling_sigmas(options)
-    steps = denoising_steps(options, sigmas)
+    steps = denoising_steps(options, sigmas, built_in=built_in_guidance)
     latents = initial_mean + options.initial_temperature * sigmas[0] * noise.float()
     if options.windows == "motion-frames":
         return _sample_sequentially(unet, conditions, noise, latents, steps, options, progress)

@@ -15,7 +15,7 @@ import ray
 import ray.data
 
 from sonimate.errors import ClusterUnreachable
-from sonimate.footage.prepare_stages import PrepareOptions
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.preparer import Preparer, Source, Task
 
 LOCAL = "local"

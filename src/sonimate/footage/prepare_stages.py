@@ -7,27 +7,14 @@ of docs/training.md with it.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 
 from sonimate.face.mesh import FaceMesh
 from sonimate.footage import bucket_labels, probe, quality, shots, square_crop, sync, tracks, voice_activity
 from sonimate.footage.mouth_reader import MouthReader
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.sample import Stage
 from sonimate.footage.sources import ForwardReader
-
-
-@dataclass(frozen=True, kw_only=True)
-class PrepareOptions:
-    """size_px: side of the clips. min_face_px: shortest face, forehead to chin, in the footage.
-    shard_bytes: a shard is closed before it grows larger. retime: move each clip's sound to its mouth; False
-    for footage that is known to be in sync, to fit the mouth reader on."""
-
-    size_px: int = 512
-    min_face_px: float = 96.0
-    shard_bytes: int = 1 << 30
-    retime: bool = True
-
 
 STAGES: dict[str, Callable[[PrepareOptions], Stage]] = {
     probe.STAGE: lambda _: probe.probe,

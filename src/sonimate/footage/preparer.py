@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.prepare_report import Report, write_report
-from sonimate.footage.prepare_stages import STAGES, PrepareOptions
+from sonimate.footage.prepare_stages import STAGES
 from sonimate.footage.retiming import retime, retimed_sound
 from sonimate.footage.sample import RESULTS_VERSION, Sample, run_stage
 from sonimate.footage.shards import CLIPS, REJECTED, write_shards

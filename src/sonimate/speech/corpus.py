@@ -11,7 +11,6 @@ import json
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -22,6 +21,7 @@ import numpy as np
 from sonimate.errors import FolderOfAnotherRun, RecordingsMissing
 from sonimate.media.files import replacing, write_errors
 from sonimate.media.folders import FolderRecord
+from sonimate.speech.corpus_options import CorpusOptions
 from sonimate.speech.recordings import ASTERISK_FOLDERS, Recording, build_pool, packaged
 from sonimate.speech.utterances import (
     LONGEST_SECONDS,
@@ -42,28 +42,9 @@ RECORD = "corpus.json"
 VERSION = 2
 """Raised when the same seed makes other utterances than before, so that no folder mixes them."""
 SHARES = {"human": 0.46, "flite": 0.22, "espeak": 0.14, "festival": 0.1, VOICELESS: 0.08}
-"""Parts of the utterances by kind of voice. Without human recordings, flite takes their part."""
-MEAN_SECONDS = 8.2
+"""Parts of the utterances by kind of voice."""
 _ENGLISH_SHARE = 0.45
 _MOST_PHRASES = 40
-
-
-@dataclass(frozen=True, kw_only=True)
-class CorpusOptions:
-    """minutes: of speech. seed: of all that is random. jobs: processes. recordings, transcripts, testdata:
-    where Debian's packages put recordings, their texts, and pocketsphinx's test data."""
-
-    minutes: float = 90.0
-    seed: int = 0
-    jobs: int = 1
-    recordings: Path = Path("/usr/share/asterisk/sounds")
-    transcripts: Path = Path("/usr/share/doc")
-    testdata: Path = Path("/usr/share/pocketsphinx/test/data")
-
-    @property
-    def count(self) -> int:
-        """Number of utterances."""
-        return round(self.minutes * 60 / MEAN_SECONDS)
 
 
 def make_corpus(
@@ -113,13 +94,12 @@ def find_sources(out: Path, options: CorpusOptions) -> dict[str, list[Recording]
 
 def plan_utterances(pools: dict[str, list[Phrase]], count: int, seed: int) -> list[Spec]:
     """Specs of `count` utterances. No phrase of a language comes twice before all of them came once; after
-    that they come again in another order (with other augmentation)."""
+    that they come again in another order (with other augmentation). pools: by language, not empty."""
     rng = np.random.default_rng([seed, 0])
-    orders = {language: _shuffled(phrases, rng) for language, phrases in sorted(pools.items()) if phrases}
-    shares = dict(SHARES) if orders else {**SHARES, "human": 0.0, "flite": SHARES["flite"] + SHARES["human"]}
+    orders = {language: _shuffled(phrases, rng) for language, phrases in sorted(pools.items())}
     specs = []
     for index in range(count):
-        kind = str(rng.choice(list(shares), p=list(shares.values())))
+        kind = str(rng.choice(list(SHARES), p=list(SHARES.values())))
         if kind != "human":
             specs.append(Spec(index, kind))
             continue

@@ -65,7 +65,8 @@ class CompactTask:
         self.config, self._data = config, data
         trained, self._held_out = split_speakers(data.samples, config.held_out)
         torch.manual_seed(config.seed)
-        self.networks = _networks(config, audio_guidance=config.distil_guidance or 1.0)
+        learned = 1.0 if init is None else store.load_network(init, registry.UNET).config.audio_guidance
+        self.networks = _networks(config, audio_guidance=config.distil_guidance or learned)
         self.audio_to_bucket = _network(registry.AUDIO_TO_BUCKET, config.audio_bucket)
         if init is not None:
             parts = {**dict(self.networks.named_children()), BUCKETS: self.audio_to_bucket}
@@ -73,9 +74,11 @@ class CompactTask:
                 weights = store.load_network(init, PARTS[name]).state_dict()
                 store.load_strict(module, weights, f"{init / name}, of --init,")
         if config.distil_guidance:
-            teacher = _networks(config, audio_guidance=1.0)
+            teacher = _networks(config, audio_guidance=learned)
             teacher.load_state_dict(self.networks.state_dict())
-            self.networks = Student(self.networks, teacher, config.distil_guidance)
+            self.networks = Student(self.networks, teacher, config.distil_guidance / learned)
+        elif learned != 1:
+            self.networks = Guided(self.networks, learned)
         _set_reducer(self.networks.audio_to_tokens, data.reducers[0], "audio_tokens")
         _set_reducer(self.audio_to_bucket, data.reducers[1], "audio_bucket")
         self.windows = WindowSampler(trained, data.codec, config, data.silence_rows)
@@ -154,7 +157,8 @@ class Student(Denoiser):
     """
 
     def __init__(self, own: Denoiser, teacher: Denoiser, guidance: float):
-        """own: the networks to train; they start equal to the teacher's."""
+        """own: the networks to train; they start equal to the teacher's. guidance: to learn, relative to the
+        one that the teacher predicts with."""
         super().__init__(own.unet, own.audio_to_tokens, own.image_encoder)
         self._guidance = guidance
         self._teacher = (teacher.eval().requires_grad_(False),)
@@ -173,3 +177,25 @@ class Student(Denoiser):
         image = teacher.velocity(replace(batch, draws=silent), noisy).float()
         audio = teacher.velocity(batch, noisy).float()
         return image + self._guidance * (audio - image)
+
+
+class Guided(Denoiser):
+    """A student without its teacher, learning from data: such as a bundled model on the user's own footage.
+
+    It predicts v_guided = v_image + guidance (v_audio - v_image), so the loss compares the v_audio that
+    follows from its two predictions; v_image is learned from the rows whose sound is dropped, as always.
+    """
+
+    def __init__(self, own: Denoiser, guidance: float):
+        super().__init__(own.unet, own.audio_to_tokens, own.image_encoder)
+        self._guidance = guidance
+
+    def velocity(self, batch: Batch, noisy: Tensor) -> Tensor:
+        """The velocity without guidance (b, f, c, h, w)."""
+        dropped = batch.draws.drop_audio
+        guided = super().velocity(batch, noisy)
+        with torch.no_grad():
+            silent = replace(batch, draws=replace(batch.draws, drop_audio=torch.ones_like(dropped)))
+            image = super().velocity(silent, noisy)
+        audio = image + (guided - image) / self._guidance
+        return torch.where(dropped[:, None, None, None, None], guided, audio)

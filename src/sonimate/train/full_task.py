@@ -12,7 +12,15 @@ import torch
 from torch import Tensor, nn
 
 from sonimate.audio.windows import BUCKET_ROWS, BUCKET_ROWS_BEFORE, TOKEN_ROWS, TOKEN_ROWS_BEFORE
-from sonimate.checkpoints.registry import AUDIO_TO_BUCKET, AUDIO_TO_TOKENS, INDEX, UNET, VAE, read_config
+from sonimate.checkpoints.registry import (
+    AUDIO_TO_BUCKET,
+    AUDIO_TO_TOKENS,
+    INDEX,
+    UNET,
+    VAE,
+    read_config,
+    read_index,
+)
 from sonimate.checkpoints.store import load_network, load_svd_codec, save_network
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion.denoiser import Batch, Denoiser
@@ -91,9 +99,9 @@ class FullTask:
         model = folder / "model"
         save_network(model, UNET, networks.unet)
         save_network(model, AUDIO_TO_TOKENS, networks.audio_to_tokens, torch.float32)
-        for part in self._init.iterdir():
-            if part.is_dir() and part.name not in (UNET.name, AUDIO_TO_TOKENS.name):
-                shutil.copytree(part, model / part.name, dirs_exist_ok=True)
+        for part in read_index(self._init):
+            if part not in (UNET, AUDIO_TO_TOKENS):
+                shutil.copytree(self._init / part.name, model / part.name, dirs_exist_ok=True)
         shutil.copy(self._init / INDEX, model / INDEX)
 
     def bucket_task(self, trained: Path) -> BucketTask:

@@ -19,6 +19,7 @@ from sonimate.clock import VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange, StepFailed, TooFewClips
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.media.files import replacing
+from sonimate.speech.corpus_options import CorpusOptions
 from sonimate.train.config import CompactConfig, read_changes, read_recipe
 
 MINUTES = 120
@@ -47,7 +48,7 @@ def check_recipe(footage: Path | None, out: Path, config: str | Path) -> None:
     Raises FileMissing, OptionOutOfRange, EngineMissing, RecordingsMissing.
     """
     from sonimate.footage.sources import find_footage
-    from sonimate.speech.corpus import CorpusOptions, find_sources
+    from sonimate.speech.corpus import find_sources
 
     for settings in ((), *STAGES.values()):
         if not isinstance(read_recipe(config, **read_changes(settings)), CompactConfig):

@@ -18,7 +18,6 @@ from sonimate.codecs.mesh.motion import Motion
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion import sample_latents
 from sonimate.diffusion.denoiser import Denoiser
-from sonimate.diffusion.guidance import options_for_distilled
 from sonimate.evaluate.curves import amplitude_ratio, correlation
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.mesh import FaceMesh
@@ -75,8 +74,14 @@ def generate_latents(
     )
     generator = torch.Generator().manual_seed(options.fixed_seed)
     noise = torch.randn(count, *reference.shape, generator=generator).to(device)
-    options = options_for_distilled(options, networks.unet.config.audio_guidance)
-    return sample_latents(networks.unet, conditions, noise, options, initial_mean=initial_mean)
+    return sample_latents(
+        networks.unet,
+        conditions,
+        noise,
+        options,
+        initial_mean=initial_mean,
+        built_in_guidance=networks.unet.config.audio_guidance,
+    )
 
 
 @torch.no_grad()
