@@ -111,6 +111,15 @@ def test_a_moved_layer_takes_no_halo_along():
     )
 
 
+def test_no_second_person_comes_into_sight_at_the_pictures_edge():
+    """The disc nearly touches the upper edge and moves down by more than its distance from it."""
+    picture, share = disc()
+    top = SIDE // 2 - RADIUS - 6
+    layer = PersonLayer(picture[top:], share[top:], (0, 0, SIDE, SIDE - top), SIDE)
+    frame = layer.draw(moved_by(0, 30)[: SIDE - top])
+    assert np.abs(frame[:20].astype(int) - SKY).max() <= 4
+
+
 def test_a_layer_knows_where_its_window_lies():
     picture, share = disc()
     layer = PersonLayer(picture, share, (30, 70, 30 + SIDE, 70 + SIDE), SIDE)

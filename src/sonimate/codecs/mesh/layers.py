@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import cv2
 import numpy as np
 
@@ -53,14 +55,16 @@ class PersonLayer:
     def draw(self, flow: np.ndarray) -> np.ndarray:
         """The window uint8 (h, w, 3) whose person comes from `flow` (h, w, 2), px of the picture."""
         frame = self._plate.copy()
-        flow = cv2.subtract(flow, (*self.window[:2], 0, 0))
+        corner: Any = (*self.window[:2], 0, 0)  # cv2's type stubs know no scalars
+        flow = cv2.subtract(flow, corner)
         coarse = np.ascontiguousarray(flow[::STEP, ::STEP])
-        shown = sample_at(self._nearby, coarse, cv2.INTER_NEAREST) > 0
+        # Beyond the picture's edge its last pixels continue: mirrored, a second head would come into sight.
+        shown = sample_at(self._nearby, coarse, cv2.INTER_NEAREST, cv2.BORDER_REPLICATE) > 0
         rows, columns = np.flatnonzero(shown.any(1)), np.flatnonzero(shown.any(0))
         if len(rows) == 0:
             return frame
         part = np.s_[STEP * rows[0] : STEP * (rows[-1] + 1), STEP * columns[0] : STEP * (columns[-1] + 1)]
-        moved = sample_at(self._cut_out, flow[part])
+        moved = sample_at(self._cut_out, flow[part], border=cv2.BORDER_REPLICATE)
         share, plate = np.ascontiguousarray(moved[..., 3]), frame[part]
         colour = cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB)
         edge = np.nonzero(share - np.uint8(1) < OPAQUE - 1)

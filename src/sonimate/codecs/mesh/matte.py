@@ -20,8 +20,7 @@ SURE_RANGE = (0.12, 0.55)
 """Filtered probabilities up to the first are background, from the second on person: ears are whole, and no
 halo goes far."""
 MIN_FACE_COVERAGE = 0.8
-"""The mask is trusted if it holds this share of the face. It held 0.97 or more of each of 35 photographs,
-paintings, statues and drawings."""
+"""The mask is trusted if it holds this share of the face: the network either sees a person or does not."""
 HOLE_MARGIN, PLAIN_MARGIN = 1 / 300, 1 / 100
 """Shares of the square. The background is filled in up to the first beyond the mask. Where it is plain, up to
 the second: there one would see hair that the mask lacks, and what differs from the filling moves with the
@@ -146,6 +145,7 @@ def _mirrored(picture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
     _, labels = cv2.distanceTransformWithLabels(
         1 - known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
+    labels = labels.astype(np.int32)
     rows, columns = np.nonzero(known)
     nearest = np.zeros((labels.max() + 1, 2), np.float32)
     nearest[labels[rows, columns]] = np.column_stack([columns, rows])

@@ -131,7 +131,7 @@ def build_body_rings(oval: np.ndarray, up: np.ndarray, roi: Roi, height: int) ->
     )
 
 
-def _distance_to_edge(position: np.ndarray, direction: np.ndarray, last: int) -> np.ndarray:
+def _distance_to_edge(position: np.ndarray, direction: np.ndarray, last: float) -> np.ndarray:
     ahead = np.where(direction > 0, last - position, position)
     return ahead / np.maximum(np.abs(direction), 1e-3)
 
