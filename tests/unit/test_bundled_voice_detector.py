@@ -1,5 +1,5 @@
 """The bundled voice detector on sounds that it was not fitted on: noise and music keep the mouth at rest;
-speech, quiet or whispered or sung, moves it."""
+speech, quiet or whispered or sung, moves it; and pauses close it."""
 
 from dataclasses import replace
 from functools import cache
@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from lib.revoice import sung
-from lib.sounds import voiceless
+from lib.sounds import speech_with_pauses, voiceless
 from sonimate.checkpoints.store import load_components
 from sonimate.conditioning import mouth_gate
 from sonimate.media.audio import read_audio
@@ -52,6 +52,13 @@ def test_the_mouth_rests_without_a_voice(name):
 )
 def test_a_voice_moves_the_mouth(voice):
     assert gate(voice(spoken())).mean() > 0.85 * gate(spoken()).mean() > 0.6
+
+
+def test_the_mouth_rests_in_every_pause():
+    sound, pauses = speech_with_pauses(SPEECH)
+    times, opened = np.arange(round(25 * sound.seconds)) / 25, gate(sound)
+    for start, end in pauses:
+        assert not opened[(times > start + 0.2) & (times < end - 0.3)].any()
 
 
 def test_a_model_without_a_detector_leaves_the_mouth_free():
