@@ -45,7 +45,7 @@ def test_the_mouth_rests_without_a_voice(name):
         lambda sound: sound,
         lambda sound: Waveform(0.01 * sound.samples, 16_000),
         lambda sound: Waveform(whisper(sound.samples, np.random.default_rng(0)), 16_000),
-        lambda sound: sung(sound, np.random.default_rng(0), 1.5),
+        lambda sound: sung(sound, np.random.default_rng(0), 1.0),
         lambda sound: Waveform(sound.samples + 0.3 * voiceless(SECONDS)["melody"].samples, 16_000),
     ],
     ids=["spoken", "40 dB quieter", "whispered", "sung", "before music"],
