@@ -57,6 +57,21 @@ def measure_face(vertices: np.ndarray) -> np.ndarray:
     )
 
 
+def mouth_measures(mouth: np.ndarray) -> np.ndarray:
+    """Change (n, 5) cm of the first five MEASURES that mouth activations (n, 7) ask for."""
+    opened, jaw, wide, protrude, _, _, upper = mouth.T
+    gap = LIP_RANGES_CM["gap"] * opened
+    return np.column_stack(
+        [
+            gap,
+            LIP_RANGES_CM["chin"] * jaw,
+            LIP_RANGES_CM["width"] * wide,
+            LIP_RANGES_CM["protrusion"] * protrude + PROTRUSION_PER_GAP * gap,
+            LIP_RANGES_CM["upper"] * upper + UPPER_PER_GAP * gap,
+        ]
+    )
+
+
 @dataclass(frozen=True)
 class FaceGestures:
     """per_cm: (9, k) expression coefficients that change each measure alone by a centimetre. press, tuck:
@@ -74,13 +89,9 @@ class FaceGestures:
     ) -> np.ndarray:
         """Coefficients (n, k), relative to a neutral face: mouth (n, 7) activations (open, jaw, wide,
         protrude, tuck, press, upper), blink and brow (n,) in [0, 1], gaze (n, 2) cm."""
-        opened, jaw, wide, protrude, tuck, press, upper = mouth.T
+        _, _, _, _, tuck, press, _ = mouth.T
         measures = np.zeros((len(mouth), len(MEASURES)))
-        measures[:, 0] = LIP_RANGES_CM["gap"] * opened
-        measures[:, 1] = LIP_RANGES_CM["chin"] * jaw
-        measures[:, 2] = LIP_RANGES_CM["width"] * wide
-        measures[:, 3] = LIP_RANGES_CM["protrusion"] * protrude + PROTRUSION_PER_GAP * measures[:, 0]
-        measures[:, 4] = LIP_RANGES_CM["upper"] * upper + UPPER_PER_GAP * measures[:, 0]
+        measures[:, :5] = mouth_measures(mouth)
         measures[:, 5] = -lid_gap * blink + LIDS_PER_GAZE_Y * gaze[:, 1] * (1 - blink)
         measures[:, 6] = BROW_CM * brow
         measures[:, 7:] = gaze

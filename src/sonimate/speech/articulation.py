@@ -12,6 +12,7 @@ that long vowels hold. Contacts of the lips (p b m, f v) are then imposed on the
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -156,16 +157,18 @@ def activations(
     *,
     style: Style,
     loudness_db: np.ndarray | None = None,
+    targets: Mapping[str, np.ndarray] = TARGETS,
 ) -> np.ndarray:
     """The mouth at times i / rate_hz: float32 (n, 7) in the order of ACTIVATIONS, n = round(duration * rate).
 
     phones: contiguous from 0. loudness_db: (len(phones),), level of each relative to the median vowel;
-    without it only stress distinguishes equal vowels. Ranges: `wide` and `upper` [-1, 1], the others [0, 1].
+    without it only stress distinguishes equal vowels. targets: a table like TARGETS.
+    Ranges: `wide` and `upper` [-1, 1], the others [0, 1].
     """
     frames = round(duration_seconds * rate_hz)
     times = np.arange(int(np.ceil(duration_seconds * _FINE_HZ)) + 1) / _FINE_HZ
     gains = _gains(phones, np.zeros(len(phones)) if loudness_db is None else loudness_db, style)
-    blend = _blend(_gestures(phones, gains, style), times, style.crispness)
+    blend = _blend(_gestures(phones, gains, style, targets), times, style.crispness)
     blend = gaussian_filter1d(blend, _SMOOTHING_SECONDS * _FINE_HZ, axis=0, mode="nearest")
     frame_times = np.arange(frames) / rate_hz
     opened, jaw, wide, protrude, upper = (np.interp(frame_times, times, column) for column in blend.T)
@@ -191,12 +194,14 @@ def _gains(phones: list[Phone], loudness_db: np.ndarray, style: Style) -> np.nda
     return style.openness * np.where(is_vowel, level, 1.0)
 
 
-def _gestures(phones: list[Phone], gains: np.ndarray, style: Style) -> list[np.ndarray]:
+def _gestures(
+    phones: list[Phone], gains: np.ndarray, style: Style, table: Mapping[str, np.ndarray]
+) -> list[np.ndarray]:
     """Starts and ends (s,) of the middle parts of the phones, their targets and strengths (s, 5)."""
     rows = []
     for phone, gain in zip(phones, gains, strict=True):
         for symbol, start, end in _parts(phone):
-            targets, strengths = TARGETS[symbol]
+            targets, strengths = table[symbol]
             if symbol == SILENCE:
                 start, end = start + style.relaxation_seconds, end - style.anticipation_seconds
                 strengths = strengths * np.clip(1 + (end - start) / style.relaxation_seconds, 0.05, 1)
