@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import re
+import shlex
+import sys
+from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 
 class SonimateError(Exception):
@@ -11,10 +15,30 @@ class SonimateError(Exception):
 
     exit_code = 2
 
+    report: Mapping[str, object] = {}
+    """What --json prints beside the error."""
+
+    @property
+    def code(self) -> str:
+        """The kind of error, for programs: the name of the class in small letters, such as no_face_found."""
+        return re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(self).__name__).lower()
+
 
 # Inputs: pictures, sounds, videos, options.
+class WrongUsage(SonimateError):
+    """The command line is not one that a verb takes."""
+
+
 class FileMissing(SonimateError):
     """An input file does not exist, or is a folder."""
+
+
+class FileNotReadable(SonimateError):
+    """The permissions of an input file or of its folder do not allow to read it."""
+
+
+class InputsSwapped(SonimateError):
+    """The sound was given in the place of the portrait, or the portrait in the place of the sound."""
 
 
 class UnreadableImage(SonimateError):
@@ -110,11 +134,14 @@ def extra_needed(extra: str) -> Generator[None, None, None]:
 
 
 def install_lines(extra: str) -> str:
-    """How to install the packages of an extra, in a clone of the repository and elsewhere."""
-    return (
-        f"Install it by .venv/bin/pip install -e '.[{extra}]' in a clone of the repository, or by "
-        f"pip install 'sonimate[{extra}]' elsewhere."
-    )
+    """How to install the packages of an extra: a command to paste if this is a clone of the repository."""
+    clone = Path(__file__).parents[2]
+    command = f"-m pip install -e '.[{extra}]'"
+    if (clone / "pyproject.toml").is_file():
+        python = Path(sys.executable)
+        program = python.relative_to(clone) if python.is_relative_to(clone) else python
+        return f"Install it by: cd {shlex.quote(str(clone))} && {shlex.quote(str(program))} {command}"
+    return f"Install it in a clone of the repository, by: python {command}"
 
 
 class InstallationBroken(SonimateError):
@@ -140,6 +167,10 @@ class NonFiniteOutput(SonimateError):
 
 class TrainingDiverged(SonimateError):
     """The loss is NaN or infinite."""
+
+
+class InvalidRecipe(SonimateError):
+    """A recipe of training is no YAML."""
 
 
 class StepFailed(SonimateError):

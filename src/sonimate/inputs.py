@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.configs import MAX_SIZE_PX, REFERENCE_SEED, SamplingOptions, require_size
-from sonimate.errors import FaceTooSmall, OptionOutOfRange
+from sonimate.errors import FaceTooSmall, InputsSwapped, OptionOutOfRange, UnreadableAudio, UnreadableImage
 from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
 from sonimate.face.geometry import MaskBox, moved_box, scaled_box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
 from sonimate.media.audio import is_silent, read_audio
-from sonimate.media.image import even_size, read_image, resize_longer_side
+from sonimate.media.container import is_sound
+from sonimate.media.image import even_size, is_image, read_image, resize_longer_side
 from sonimate.types import Box, Face, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
@@ -63,10 +64,16 @@ def read_inputs(
     portrait, the part that moves, may then have odd sides.
     Raises the errors of `read_audio` and `read_portrait`; a silent sound is only a logged warning.
     """
-    waveform = read_audio(audio)
+    try:
+        waveform = read_audio(audio)
+    except UnreadableAudio as error:
+        raise (_swapped(f"{audio} is a picture, not a sound") if is_image(audio) else error) from error
     if is_silent(waveform):
         _log.warning("%s is silent: the head will move, but the mouth will not speak.", audio)
-    found, canvas = _read(Path(portrait), face, face_box, size, crop, paste_back, mask_box, mesh)
+    try:
+        found, canvas = _read(portrait, face, face_box, size, crop, paste_back, mask_box, mesh)
+    except UnreadableImage as error:
+        raise (_swapped(f"{portrait} is a sound, not a picture") if is_sound(portrait) else error) from error
     return Inputs(found, waveform, Path(audio), canvas)
 
 
@@ -90,7 +97,7 @@ def read_portrait(
     of the file's picture. mesh: a `FaceMesh` that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
-    return _read(Path(path), face, face_box, size, crop, False, mask_box, mesh)[0]
+    return _read(path, face, face_box, size, crop, False, mask_box, mesh)[0]
 
 
 def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform) -> SamplingOptions:
@@ -109,8 +116,14 @@ def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
     return int.from_bytes(digest.digest()[:4], "big")
 
 
+def _swapped(reason: str) -> InputsSwapped:
+    return InputsSwapped(
+        f"{reason}. The portrait comes first, then the sound: sonimate animate PORTRAIT AUDIO."
+    )
+
+
 def _read(
-    path: Path,
+    path: str | Path,
     index: int | None,
     face_box: Box | None,
     size: int | None,
@@ -122,7 +135,12 @@ def _read(
     """The portrait and, with paste_back, its canvas; what becomes the video's frame has even sides."""
     _check_options(size, mask_scale_or_box)
     picture = read_image(path)
-    file_width = picture.shape[1]
+    height, file_width = picture.shape[:2]
+    if min(height, file_width) < MIN_FACE_PX:
+        raise FaceTooSmall(
+            f"{path} is {file_width} x {height} pixels: it has no room for a face of {MIN_FACE_PX} pixels. "
+            "Use a larger picture."
+        )
 
     def find(pixels: np.ndarray) -> tuple[Face, Box | None]:
         """The chosen face in the file's picture, scaled to `pixels`, and its mask box."""

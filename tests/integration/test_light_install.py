@@ -98,5 +98,9 @@ def test_commands_of_the_full_model_say_what_to_install(
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, check=False, timeout=120)
     assert done.returncode == 2, done.stderr
     assert f"sonimate: error: The package {package} is not installed" in done.stderr
-    assert ".venv/bin/pip install -e '.[full]'" in done.stderr
-    assert "pip install 'sonimate[full]'" in done.stderr
+    command = done.stderr.rstrip().partition("Install it by: ")[2]
+    assert command.endswith("-m pip install -e '.[full]'")
+    line = command.replace("install -e", "install --dry-run --no-deps --no-build-isolation --quiet -e")
+    found = subprocess.run(line, shell=True, cwd="/", capture_output=True, text=True, timeout=120)
+    assert "does not provide the extra" not in found.stderr
+    assert "neither 'setup.py' nor 'pyproject.toml' found" not in found.stderr

@@ -195,7 +195,7 @@ def test_a_folder_without_videos_is_an_error(tmp_path):
 def test_a_missing_package_is_named_with_its_extra(monkeypatch, footage, tmp_path):
     monkeypatch.delitem(sys.modules, "sonimate.distributed.prepare_ray", raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
-    with pytest.raises(ExtraMissing, match=r"pip install 'sonimate\[ray\]'"):
+    with pytest.raises(ExtraMissing, match=r"pip install -e '\.\[ray\]'"):
         command.run(parsed(footage, tmp_path, "--ray", "local"))
 
 
@@ -203,7 +203,7 @@ def test_a_package_that_only_the_report_needs_is_missed_before_any_work(monkeypa
     for name in ("sonimate.footage.preparer", "sonimate.footage.prepare_report"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(ExtraMissing, match=r"matplotlib is not installed.*pip install 'sonimate\[prepare\]'"):
+    with pytest.raises(ExtraMissing, match=r"matplotlib is not installed.*pip install -e '\.\[prepare\]'"):
         command.run(parsed(footage, tmp_path / "out"))
     assert not (tmp_path / "out").exists()
 

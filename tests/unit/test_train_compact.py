@@ -11,7 +11,7 @@ from train_samples import BUCKET_DIM, CHANNELS, CONFIG, DATA, SAMPLES, TOKEN_DIM
 from sonimate.checkpoints.registry import BUNDLED, COMPACT_COMPONENTS, UNET, VOICE_DETECTOR
 from sonimate.checkpoints.store import load_network
 from sonimate.configs import COMPACT
-from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.errors import FileMissing, InvalidRecipe, OptionOutOfRange
 from sonimate.footage.clip_id import ClipId
 from sonimate.models.unet import FIXED_BUCKET
 from sonimate.train.compact_task import CompactTask
@@ -117,7 +117,6 @@ def test_recipes_are_read_and_changed():
         ("steps: -1", "steps = -1"),
         ("sampling: {step: 3}", "sampling: step"),
         ("model: huge", "model = 'huge'; choose one of compact, full"),
-        ("a: b: c", "is not YAML"),
         ("sampling: {steps: 0}", "sampling = {'steps': 0}: Out of range among steps = 0"),
         ("sampling: {steps: many}", "sampling = {'steps': 'many'}"),
         ("sampling: 3", "sampling = 3; give a value of type dict"),
@@ -152,9 +151,18 @@ def test_settings_of_the_command_line_are_converted():
             read_changes([setting])
 
 
-def test_a_recipe_that_is_no_text_is_refused(tmp_path):
-    (tmp_path / "recipe.yaml").write_bytes(b"model: compact\n\xff\xfe\x00")
-    with pytest.raises(OptionOutOfRange, match="is not YAML"):
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"model: compact\n\xff\xfe\x00",
+        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR",
+        b"\xff\xfeA",
+        b"a: b: c",
+    ],
+)
+def test_a_recipe_that_is_no_yaml_is_refused(content, tmp_path):
+    (tmp_path / "recipe.yaml").write_bytes(content)
+    with pytest.raises(InvalidRecipe, match=r"recipe\.yaml is no YAML"):
         read_recipe(tmp_path / "recipe.yaml")
 
 

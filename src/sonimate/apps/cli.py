@@ -7,6 +7,7 @@ loads nothing heavy, and `run(args)`, which carries it out and raises SonimateEr
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -17,7 +18,7 @@ from typing import NoReturn
 
 import sonimate
 from sonimate.apps.interrupts import signals_as_exceptions
-from sonimate.errors import SonimateError
+from sonimate.errors import SonimateError, WrongUsage
 
 USING = ("animate", "models", "doctor")
 TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds")
@@ -28,7 +29,7 @@ BROKEN_PIPE = 128 + 13
 EXIT_CODES = """exit codes:
   0    done
   1    a defect of sonimate: please report the traceback
-  2    an error that you can fix: the message says how
+  2    an error that you can fix: the message says how; --json prints {"error": {"code": ..., "message": ...}}
   130  stopped by Ctrl-C
   141  the reader of the output closed it
   143  stopped by SIGTERM (129 by SIGHUP)
@@ -38,21 +39,23 @@ Unfinished files are removed. A signal that is ignored when sonimate starts, as 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command line, by default the process's own, and return its exit code (EXIT_CODES).
 
-    Raises SystemExit for help, wrong options (code 2) and SIGTERM or SIGHUP. Other errors than SonimateError
-    are defects and keep their traceback.
+    Raises SystemExit for help, and SIGTERM or SIGHUP. Other errors than SonimateError are defects and keep
+    their traceback.
     """
     started = time.perf_counter()
     argv = sys.argv[1:] if argv is None else list(argv)
-    verbs = [verb for verb in VERBS if [verb] == argv[:1]]
-    args = build_parser(verbs or VERBS).parse_args(argv)
-    args.started = started
     try:
+        args = parse(argv)
+        args.started = started
         with signals_as_exceptions():
             import_module(f"sonimate.apps.{args.command}").run(args)
             sys.stdout.flush()
         return 0
     except SonimateError as error:
-        print(f"sonimate: error: {error}", file=sys.stderr)
+        if "--json" in argv:
+            print(json.dumps({**error.report, "error": {"code": error.code, "message": str(error)}}))
+        else:
+            print(f"sonimate: error: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("sonimate: interrupted", file=sys.stderr)
@@ -78,9 +81,27 @@ def run_process() -> NoReturn:
     sys.exit(code)
 
 
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. Raises WrongUsage, and SystemExit for help."""
+    verbs = [verb for verb in VERBS if [verb] == argv[:1]]
+    args, unknown = build_parser(verbs or VERBS).parse_known_args(argv)
+    if unknown:
+        more = "s" * (len(unknown) > 1)
+        raise WrongUsage(f"unknown argument{more}: {' '.join(unknown)}. See sonimate {args.command} --help.")
+    return args
+
+
+class OneLineParser(argparse.ArgumentParser):
+    """A parser whose errors say what is wrong and where help is, without the usage of all options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise WrongUsage."""
+        raise WrongUsage(f"{message.removesuffix('.')}. See {self.prog} --help.")
+
+
 def build_parser(verbs: Sequence[str] = VERBS) -> argparse.ArgumentParser:
     """The command line with some verbs, by default all of them."""
-    parser = argparse.ArgumentParser(
+    parser = OneLineParser(
         prog="sonimate",
         description="One portrait and one voice recording become a talking video.",
         epilog=EXIT_CODES,

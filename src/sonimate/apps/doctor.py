@@ -57,18 +57,21 @@ def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate doctor` command line. Raises InstallationBroken after the report."""
     findings = [finding for check in CHECKS for finding in _guarded(check)]
     report = without_names("\n".join(f"{it.name}: {it.state}, {it.detail}" for it in findings))
-    if args.json:
-        print(json.dumps({"findings": [asdict(finding) for finding in findings], "report": report}))
-    else:
+    account = {"findings": [asdict(finding) for finding in findings], "report": report}
+    if not args.json:
         for it in findings:
             print(f"{it.state:<8} {it.name:<14} {it.detail}{f', in {it.path}' if it.path else ''}")
             if it.advice:
                 print(f"{'':<23} -> {it.advice}")
         print(f"\nFor a bug report:\n{report}")
     if problems := [finding.name for finding in findings if finding.state == "problem"]:
-        raise InstallationBroken(
+        error = InstallationBroken(
             f"sonimate does not work on this machine: {', '.join(problems)}. The report says what to do."
         )
+        error.report = account
+        raise error
+    if args.json:
+        print(json.dumps(account))
 
 
 def without_names(text: str) -> str:

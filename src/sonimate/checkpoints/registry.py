@@ -108,7 +108,10 @@ def model_folder(model: str | Path) -> Path:
         if (folder / INDEX).is_file():
             return folder
     names = ", ".join(sorted(path.parent.name for path in BUNDLED.glob(f"*/{INDEX}")))
-    raise UnknownModel(f"There is no model {str(model)!r}. Give a folder with {INDEX}, or one of: {names}.")
+    raise UnknownModel(
+        f"There is no model {str(model)!r}. Give a folder with {INDEX}, or one of: {names}. To get the full "
+        "model, run `sonimate models download`, then `sonimate models convert`."
+    )
 
 
 def is_full(folder: Path) -> bool:

@@ -13,6 +13,7 @@ from av.error import FFmpegError
 
 from sonimate.clock import VIDEO_FPS
 from sonimate.errors import FileMissing, InvalidManifest, LibraryFailed
+from sonimate.media.files import require_folder
 from sonimate.media.video import read_frames
 
 SUFFIXES = {".mp4", ".mpg", ".mov", ".mkv", ".webm", ".avi", ".m4v"}
@@ -23,8 +24,9 @@ Item = TypeVar("Item")
 def find_footage(folder: Path, *, without: Path | None = None) -> list[Path]:
     """All videos in a folder and its subfolders, by name, except those in the folder `without`.
 
-    Raises FileMissing when there is none.
+    Raises FileMissing when there is none, and the errors of `require_folder`.
     """
+    require_folder(folder)
     own = without and without.resolve()
     root = folder.resolve()
     videos = sorted(

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +15,11 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
+from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from sonimate.errors import SonimateError
-from sonimate.media.files import require_file
+from sonimate.errors import SonimateError, UnreadableAudio
+from sonimate.media.files import not_readable, require_file
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +31,18 @@ VIDEO_FORMATS = "asf,avi,dv,flv,gif,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,m
 """FFmpeg's names of the formats that are read; wma and wmv are asf, mp4, m4a and 3gp are mov, webm is
 matroska, opus is ogg. Left out are playlists and descriptions of streams, which open other files or network
 addresses (concat, hls, dash, sdp), capture devices, text and still pictures."""
+
+
+class SafeSeeks(FileIO):
+    """A file for FFmpeg, which seeks before the start of damaged files: it gets an error code, as from files
+    that it opens itself. Of a second exception PyAV prints "PyAV library exception being dropped"."""
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        """The new position, or FFmpeg's error code."""
+        try:
+            return super().seek(offset, whence)
+        except (OSError, OverflowError):
+            return -errno.EIO
 
 
 @contextmanager
@@ -42,8 +58,14 @@ def open_container(
     # FFmpeg gets an open file, and no protocol by which to open another one.
     options = {"format_whitelist": f"{SOUND_FORMATS},{VIDEO_FORMATS}", "protocol_whitelist": "none"}
     try:
-        with file.open("rb") as opened, av.open(opened, "r", format=format, options=options) as container:
+        # Tags of old mp3 files are often in GBK or Latin-1.
+        with (
+            SafeSeeks(file, "rb") as opened,
+            av.open(opened, "r", format=format, options=options, metadata_errors="replace") as container,
+        ):
             yield container
+    except PermissionError as error:
+        raise not_readable(path) from error
     except ArgumentError as error:
         raise unreadable(
             f"{path} is not a sound or video file of a known format. Give one such as wav, mp3, m4a or mp4."
@@ -53,6 +75,16 @@ def open_container(
             f"{path} cannot be decoded ({error.strerror or error}). Check that it plays, or convert it to a "
             "common format such as wav, mp3 or mp4."
         ) from error
+
+
+def is_sound(path: str | Path) -> bool:
+    """Whether the file holds sound and no moving picture. Raises FileMissing and FileNotReadable."""
+    try:
+        with open_container(path, unreadable=UnreadableAudio) as container:
+            moving = [x for x in container.streams.video if not x.disposition & Disposition.attached_pic]
+            return bool(container.streams.audio) and not moving
+    except UnreadableAudio:
+        return False
 
 
 def decoded(container: InputContainer, stream: AudioStream | VideoStream, path: str | Path) -> Iterator[Any]:

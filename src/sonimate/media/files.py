@@ -2,25 +2,71 @@
 
 from __future__ import annotations
 
+import errno
 import os
+import re
 import shutil
+import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from av.error import FFmpegError
 
-from sonimate.errors import FileMissing, OutputNotWritable
+from sonimate.errors import FileMissing, FileNotReadable, OutputNotWritable
+
+URL = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/{1,2}(.+)")
+"""An address, also one from which Path has taken a slash; a drive of Windows has one letter."""
 
 
 def require_file(path: str | Path) -> Path:
-    """Return `path` as an absolute Path. Raises FileMissing if no regular file is there."""
-    path = Path(path)
-    if path.is_dir():
-        raise FileMissing(f"{path} is a folder. Give the path of a file in it.")
-    if not path.exists():
-        raise FileMissing(f"{path} does not exist. Check the spelling of the path.")
-    return path.absolute()
+    """Return `path` as an absolute Path.
+
+    Raises FileMissing if no file is there, FileNotReadable if its permissions do not allow to read it.
+    """
+    found = Path(path)
+    with _read_errors(path):
+        mode = found.stat().st_mode
+        if stat.S_ISDIR(mode):
+            raise FileMissing(f"{path} is a folder. Give the path of a file in it.")
+        if stat.S_ISREG(mode):
+            found.open("rb").close()
+    return found.absolute()
+
+
+def require_folder(path: Path) -> Path:
+    """Return `path`. Raises FileMissing if no folder is there, FileNotReadable if it may not be listed."""
+    with _read_errors(path):
+        if not stat.S_ISDIR(path.stat().st_mode):
+            raise FileMissing(f"{path} is a file. Give the path of a folder.")
+        os.listdir(path)
+    return path
+
+
+@contextmanager
+def _read_errors(path: str | Path) -> Generator[None, None, None]:
+    """Turn failures of finding `path` into FileMissing, and those of reading it into FileNotReadable."""
+    try:
+        yield
+    except PermissionError as error:
+        raise not_readable(path) from error
+    except OSError as error:
+        if address := URL.fullmatch(str(path)):
+            raise FileMissing(
+                f"{address[1]}://{address[2]} is an address, not a file. Download it first, and give the "
+                "path of the file."
+            ) from error
+        if error.errno == errno.ENAMETOOLONG:
+            raise FileMissing(f"{path} is longer than a name of a file can be. Check the path.") from error
+        raise FileMissing(f"{path} does not exist. Check the spelling of the path.") from error
+
+
+def not_readable(path: str | Path) -> FileNotReadable:
+    """The error for a file that is there but may not be read."""
+    return FileNotReadable(
+        f"{path} may not be read: permission denied. Check the permissions of the file and of its folder, or "
+        "copy it to a folder of yours."
+    )
 
 
 @contextmanager

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import io
-import struct
+import logging
 import warnings
+from collections.abc import Generator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
 
-from sonimate.errors import ImageTooLarge, UnreadableImage
-from sonimate.media.files import replacing, require_file, write_errors
+from sonimate.errors import ImageTooLarge, SonimateError, UnreadableImage
+from sonimate.media.files import not_readable, replacing, require_file, write_errors
+
+log = logging.getLogger(__name__)
 
 MAX_PIXELS = 120_000_000
 """Allows photographs of 108 MP phones and 102 MP medium-format cameras; decoding one takes at most 2 GB."""
@@ -27,36 +31,48 @@ IMAGE_FORMATS = (
 """Pillow's names of the formats that are read; HEIF and JXL need a plugin. Left out are formats that Pillow
 hands to another program (EPS to Ghostscript), and containers of scientific data."""
 
+SEQUENCES = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
+"""Formats whose files may hold several pictures of which a user knows: frames of an animation, or pages.
+Photographs of telephones hold others too, for depth or brightness."""
+
+EXIF_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""What brings a picture of each orientation upright (EXIF 2.32, tag 274)."""
+
 
 def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
     """Read an image of IMAGE_FORMATS, recognised by its content, as uint8 sRGB (h, w, 3).
 
     EXIF rotation is applied, colour profiles are converted, transparent parts become white, 16-bit grey is
-    scaled to 8 bits, and of an animation the first frame is taken.
-    Raises FileMissing, ImageTooLarge (from the header, before any pixel is decoded), or UnreadableImage
-    (not an image, truncated, or of a pixel type without a defined range).
+    scaled to 8 bits, and of several frames or pages the first one is taken, with a logged warning.
+    Raises FileMissing, FileNotReadable, ImageTooLarge (from the header, before any pixel is decoded), or
+    UnreadableImage (not an image, truncated, or of a pixel type without a defined range).
     """
     file = require_file(path)
+    with _decoding(path, max_pixels), _open(file) as image:
+        if image.width * image.height > max_pixels:
+            raise _too_large(path, max_pixels)
+        if image.format in SEQUENCES and getattr(image, "is_animated", False):
+            log.warning("%s holds several pictures: the first one is used.", path)
+        return np.array(_opaque_srgb(_upright(image)))
+
+
+def is_image(path: str | Path) -> bool:
+    """Whether the file begins as an image of IMAGE_FORMATS. Raises FileMissing and FileNotReadable."""
     try:
-        with warnings.catch_warnings():
-            # Pillow warns of a limit of its own; MAX_PIXELS takes its place.
-            warnings.simplefilter("ignore", Image.DecompressionBombWarning)
-            image = _open(file)
-        with image:
-            if image.width * image.height > max_pixels:
-                raise _too_large(path, max_pixels)
-            ImageOps.exif_transpose(image, in_place=True)
-            return np.array(_opaque_srgb(image))
-    except Image.DecompressionBombError as error:
-        raise _too_large(path, max_pixels) from error
-    except UnidentifiedImageError as error:
-        raise UnreadableImage(
-            f"{path} is not an image of a known format. Give a photograph such as a jpg or png file."
-        ) from error
-    except (OSError, SyntaxError, ValueError, EOFError, struct.error) as error:
-        raise UnreadableImage(
-            f"{path} cannot be decoded ({error}). Download it again or export it as png or jpg."
-        ) from error
+        with _decoding(path, MAX_PIXELS), _open(require_file(path)):
+            return True
+    except ImageTooLarge:
+        return True
+    except UnreadableImage:
+        return False
 
 
 def resize_longer_side(pixels: np.ndarray, max_px: int) -> np.ndarray:
@@ -81,14 +97,56 @@ def write_png(path: str | Path, pixels: np.ndarray) -> None:
         Image.fromarray(pixels).save(partial, format="png")
 
 
+@contextmanager
+def _decoding(path: str | Path, max_pixels: int) -> Generator[None, None, None]:
+    """Name the file in what its decoder raises. On damaged files, decoders fail in many ways of their own
+    (OSError, SyntaxError, ValueError, EOFError, struct.error; AVIF's by RuntimeError), so all are caught."""
+    try:
+        yield
+    except SonimateError:
+        raise
+    except PermissionError as error:
+        raise not_readable(path) from error
+    except Image.DecompressionBombError as error:
+        raise _too_large(path, max_pixels) from error
+    except UnidentifiedImageError as error:
+        raise UnreadableImage(
+            f"{path} is not an image of a known format. Give a photograph such as a jpg or png file."
+        ) from error
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UnreadableImage(
+            f"{path} cannot be decoded ({reason}). Download it again or export it as png or jpg."
+        ) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """The image turned as its EXIF data say; damaged ones say nothing, but the picture may still be whole."""
+    image.load()
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            turn = EXIF_TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+    except Exception:
+        return image
+    return image if turn is None else image.transpose(turn)
+
+
 def _open(file: Path) -> Image.Image:
     """Open an image by the plugins for common formats, else by all plugins, which take longer to load."""
+
+    def by_plugins() -> Image.Image:
+        with warnings.catch_warnings():
+            # Of a limit of its own, in whose place MAX_PIXELS is, and of damaged metadata.
+            warnings.simplefilter("ignore")
+            return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
+
     Image.preinit()
     try:
-        return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
+        return by_plugins()
     except UnidentifiedImageError:
         Image.init()
-        return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
+        return by_plugins()
 
 
 def _too_large(path: str | Path, max_pixels: int) -> ImageTooLarge:

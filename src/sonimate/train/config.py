@@ -11,8 +11,8 @@ from typing import Any
 import yaml
 
 from sonimate.configs import COMPACT, FULL, SamplingOptions
-from sonimate.errors import OptionOutOfRange
-from sonimate.train.recipes import find_recipe
+from sonimate.errors import InvalidRecipe, OptionOutOfRange
+from sonimate.train.recipes import FOLDER, find_recipe
 
 PRECISIONS = ("no", "bf16", "fp16")
 AT_LEAST_ONE = (
@@ -164,13 +164,16 @@ def read_recipe(recipe: str | Path, **changes: Any) -> TrainConfig:
     """The settings in a recipe, by path or by its name in the package, with some of them changed. The key
     `model` of a recipe is one of SIZES.
 
-    Raises FileMissing, or OptionOutOfRange naming keys that are no settings.
+    Raises FileMissing, InvalidRecipe, or OptionOutOfRange naming keys that are no settings.
     """
     path = find_recipe(recipe)
     try:
         values = yaml.safe_load(path.read_bytes())
-    except yaml.YAMLError as error:
-        raise OptionOutOfRange(f"{path} is not YAML ({error}).") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        reason = " ".join(str(error).split())
+        raise InvalidRecipe(
+            f"{path} is no YAML ({reason}). Give a recipe such as {FOLDER}/compact.yaml."
+        ) from error
     size = values.pop("model", None) if isinstance(values, dict) else None
     if size not in SIZES:
         raise OptionOutOfRange(f"{path}: model = {size!r}; choose one of {', '.join(SIZES)}.")
