@@ -44,10 +44,12 @@ clean:
 
 # Each stamp is newer than pyproject.toml while its packages are installed.
 .venv/.lean: pyproject.toml | $(BIN)/python
+	@echo "Installing $(TORCH) and the packages in pyproject.toml into .venv, once: a minute or more, by your connection."
 	$(BIN)/python -m pip install --quiet $(TORCH) -e .
 	@touch $@
 
 .venv/.full: pyproject.toml | $(BIN)/python
+	@echo "Installing $(TORCH) and the packages of all extras into .venv, once: some minutes, by your connection."
 	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,ray,train,eval,dev]'
 	@touch .venv/.lean $@
 

@@ -7,8 +7,6 @@ import ctypes
 import json
 import os
 from argparse import Namespace
-from collections.abc import Generator
-from contextlib import contextmanager
 from dataclasses import asdict, fields, replace
 from functools import cache
 from importlib.util import find_spec
@@ -159,8 +157,7 @@ def run(args: Namespace) -> None:
         raise OptionOutOfRange(
             "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
         )
-    with native_messages_hidden():
-        mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
+    mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
     with Watch(args.started) as watch:
         watch("read", 0, 1)
         inputs = read_inputs(
@@ -284,20 +281,3 @@ def summary_text(report: dict[str, Any]) -> str:
         f"{between} in {report['wall_seconds']:.1f} s, {report['realtime_factor']:.2f} x real time{memory} "
         f"({stages}); seed {report['seed']}"
     )
-
-
-@contextmanager
-def native_messages_hidden() -> Generator[None]:
-    """Discard what native code writes to file descriptor 2: LiteRT prints a line there at any log level."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # the descriptor is closed
-        yield
-        return
-    try:
-        with open(os.devnull, "wb") as discarded:
-            os.dup2(discarded.fileno(), 2)
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -6,9 +6,12 @@ Image coordinates are continuous: pixel (0, 0) covers [0, 1) x [0, 1), so resizi
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from tempfile import TemporaryFile
 from typing import Any
 from zipfile import ZipFile
 
@@ -43,6 +46,9 @@ FINEST_LEVEL = 5
 
 TURNS_DEGREES = (45.0, -45.0, 90.0, -90.0, 180.0)
 """Turns tried when nothing is found upright; BlazeFace itself tolerates about 30 degrees."""
+
+DELEGATE_LINE = b"INFO: Created TensorFlow Lite"
+"""LiteRT prints it at the first network of a process, and means that nothing is wrong."""
 
 
 @dataclass(frozen=True)
@@ -86,12 +92,37 @@ class Detection:
     score: float
 
 
+@contextmanager
+def _without_delegate_line() -> Generator[None, None, None]:
+    """Within the block, keep LiteRT's "INFO: Created TensorFlow Lite XNNPACK delegate" from standard error.
+    It has no log level for that, so descriptor 2 is a file meanwhile; other lines are written afterwards.
+    """
+    try:
+        kept = os.dup(2)
+    except OSError:  # the descriptor is closed
+        yield
+        return
+    try:
+        with TemporaryFile() as written:
+            os.dup2(written.fileno(), 2)
+            try:
+                yield
+            finally:
+                os.dup2(kept, 2)
+                written.seek(0)
+                others = [line for line in written if not line.startswith(DELEGATE_LINE)]
+                os.write(2, b"".join(others))
+    finally:
+        os.close(kept)
+
+
 class BundledNetwork:
     """A LiteRT network, given as the bytes of its file. Not safe to share between threads."""
 
     def __init__(self, content: bytes, outputs: Sequence[str], num_threads: int) -> None:
-        self._network: Any = Interpreter(model_content=content, num_threads=num_threads)
-        self._network.allocate_tensors()
+        with _without_delegate_line():
+            self._network: Any = Interpreter(model_content=content, num_threads=num_threads)
+            self._network.allocate_tensors()
         self._input: int = self._network.get_input_details()[0]["index"]
         found = {output["name"]: output["index"] for output in self._network.get_output_details()}
         self._outputs = [found[output] for output in outputs]
