@@ -9,15 +9,16 @@ from pathlib import Path
 
 import numpy as np
 
-from sonimate.configs import MAX_SIZE_PX, REFERENCE_SEED, SamplingOptions, require_size
-from sonimate.errors import FaceTooSmall, InputsSwapped, OptionOutOfRange, UnreadableAudio, UnreadableImage
-from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
-from sonimate.face.geometry import MaskBox, moved_box, scaled_box
-from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, select_face
+from sonimate.configs import REFERENCE_SEED, SamplingOptions, require_size
+from sonimate.errors import InputsSwapped, OptionOutOfRange, UnreadableAudio, UnreadableImage
+from sonimate.face.crop import Canvas
+from sonimate.face.framing import Choice, Framed, frame_face
+from sonimate.face.geometry import MaskBox
+from sonimate.face.mesh import FaceMesh
 from sonimate.media.audio import is_silent, read_audio
 from sonimate.media.container import is_sound
-from sonimate.media.image import even_size, is_image, read_image, resize_longer_side
-from sonimate.types import Box, Face, Portrait, Waveform
+from sonimate.media.image import is_image, read_image
+from sonimate.types import Box, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
 MASK_SCALES = (0.5, 3.0)
@@ -28,22 +29,14 @@ _log = logging.getLogger("sonimate")
 @dataclass(frozen=True)
 class Inputs:
     """What an animation starts from. waveform: 16 kHz. sound_path: the file with the sound for the video.
-    canvas: with paste_back, the picture into which `PasteBack` pastes the frames."""
+    face_box: the face's box in pixels of the file's picture. canvas: with paste_back, the picture into which
+    `PasteBack` pastes the frames."""
 
     portrait: Portrait
     waveform: Waveform
     sound_path: Path
+    face_box: Box
     canvas: Canvas | None = None
-
-    @property
-    def face_box(self) -> Box:
-        """The face's box in the picture that the video shows, px; before the full model's resizing."""
-        if self.canvas is None:
-            return self.portrait.face.box
-        left, top, right, _ = self.canvas.box
-        scale = (right - left) / self.portrait.pixels.shape[1]
-        x0, y0, x1, y1 = _scaled(self.portrait.face.box, scale)
-        return left + x0, top + y0, left + x1, top + y1
 
 
 def read_inputs(
@@ -71,10 +64,10 @@ def read_inputs(
     if is_silent(waveform):
         _log.warning("%s is silent: the head will move, but the mouth will not speak.", audio)
     try:
-        found, canvas = _read(portrait, face, face_box, size, crop, paste_back, mask_box, mesh)
+        framed = _frame(portrait, Choice(face, face_box, size, crop, paste_back, mask_box), mesh)
     except UnreadableImage as error:
         raise (_swapped(f"{portrait} is a sound, not a picture") if is_sound(portrait) else error) from error
-    return Inputs(found, waveform, Path(audio), canvas)
+    return Inputs(framed.portrait, waveform, Path(audio), framed.face.box, framed.canvas)
 
 
 def read_portrait(
@@ -87,17 +80,13 @@ def read_portrait(
     mask_box: MaskBox | None = None,
     mesh: FaceMesh | None = None,
 ) -> Portrait:
-    """Read a picture, bring it to even sides with the longer one at most `size` px, and find its face.
+    """Read a picture, find its face, and bring it to even sides with the longer one at most `size` px.
 
-    face: which one, counted from the left, 1 first; face_box: the one overlapping this box of the file's
-    picture; default the largest. size: None, for the full model, leaves the sides as they are, odd ones too.
-    crop: the picture is first cut to the face's surroundings: `crop_box`, or for the full model
-    `reference_crop`. mask_box: full model only; the box for the face mask and the crop, in place of the
-    landmarks' box: a number from 0.5 to 3 scales that one about its centre, four numbers are a box in pixels
-    of the file's picture. mesh: a `FaceMesh` that is already loaded.
+    The options are those of `Choice`; mask_box as a number is from 0.5 to 3. A picture in which the face
+    would become too small is cropped (`frame_face`). mesh: a `FaceMesh` that is already loaded.
     Raises the errors of `read_image`, NoFaceFound, FaceTooSmall, OptionOutOfRange.
     """
-    return _read(path, face, face_box, size, crop, False, mask_box, mesh)[0]
+    return _frame(path, Choice(face, face_box, size, crop, False, mask_box), mesh).portrait
 
 
 def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform) -> SamplingOptions:
@@ -122,67 +111,9 @@ def _swapped(reason: str) -> InputsSwapped:
     )
 
 
-def _read(
-    path: str | Path,
-    index: int | None,
-    face_box: Box | None,
-    size: int | None,
-    crop: bool,
-    paste_back: bool,
-    mask_scale_or_box: MaskBox | None,
-    mesh: FaceMesh | None,
-) -> tuple[Portrait, Canvas | None]:
-    """The portrait and, with paste_back, its canvas; what becomes the video's frame has even sides."""
-    _check_options(size, mask_scale_or_box)
-    picture = read_image(path)
-    height, file_width = picture.shape[:2]
-    if min(height, file_width) < MIN_FACE_PX:
-        raise FaceTooSmall(
-            f"{path} is {file_width} x {height} pixels: it has no room for a face of {MIN_FACE_PX} pixels. "
-            "Use a larger picture."
-        )
-
-    def find(pixels: np.ndarray) -> tuple[Face, Box | None]:
-        """The chosen face in the file's picture, scaled to `pixels`, and its mask box."""
-        height, width = pixels.shape[:2]
-        if min(height, width) < MIN_FACE_PX:
-            raise FaceTooSmall(
-                f"{path} at {width} x {height} pixels has no room for a face of {MIN_FACE_PX} pixels. "
-                "Use a larger picture, or a larger size."
-            )
-        chosen = None if face_box is None else _scaled(face_box, width / file_width)
-        face = select_face((mesh or FaceMesh()).find(pixels), index=index, box=chosen)
-        if isinstance(mask_scale_or_box, tuple):
-            return face, _scaled(mask_scale_or_box, width / file_width)
-        return face, None if mask_scale_or_box is None else scaled_box(face.box, mask_scale_or_box)
-
-    if paste_back:
-        picture = np.ascontiguousarray(even_size(resize_longer_side(picture, MAX_SIZE_PX)))
-    height, width = picture.shape[:2]
-    face, mask_box, box = None, None, (0, 0, width, height)
-    if crop:
-        face, mask_box = find(picture)
-        surroundings = reference_crop if size is None else crop_box
-        box = surroundings(mask_box or face.box, width=width, height=height)
-    x0, y0, x1, y1 = box
-    pixels = picture[y0:y1, x0:x1]
-    if size is not None:
-        pixels = resize_longer_side(pixels, size)
-    height, width = pixels.shape[:2]
-    if size is not None and not paste_back:
-        pixels = even_size(pixels)
-    pixels = np.ascontiguousarray(pixels)
-    if face is None:
-        face, mask_box = find(pixels)
-    else:
-        face = select_face([move_face(face, box, width=width, height=height)])
-        mask_box = mask_box and moved_box(mask_box, box, width=width, height=height)
-    return Portrait(pixels, face, mask_box), Canvas(picture, box) if paste_back else None
-
-
-def _scaled(box: Box, scale: float) -> Box:
-    x0, y0, x1, y1 = (side * scale for side in box)
-    return x0, y0, x1, y1
+def _frame(path: str | Path, choice: Choice, mesh: FaceMesh | None) -> Framed:
+    _check_options(choice.size, choice.mask_box)
+    return frame_face(read_image(path), choice, name=str(path), mesh=mesh or FaceMesh())
 
 
 def _check_options(size: int | None, mask_box: MaskBox | None) -> None:

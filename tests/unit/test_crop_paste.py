@@ -137,7 +137,7 @@ def test_the_chosen_face_is_cut_out(two_faces, choice):
 
 
 def test_what_cannot_be_cropped_is_refused(two_faces):
-    with pytest.raises(FaceTooSmall, match="larger size"):
+    with pytest.raises(FaceTooSmall, match="--size 90 or more"):
         read_portrait(COLLINS, size=64, crop=True, mesh=mesh())
     with pytest.raises(OptionOutOfRange, match="size = 63"):
         read_portrait(COLLINS, size=63, crop=True, mesh=mesh())
@@ -167,7 +167,7 @@ def test_the_canvas_is_the_picture_with_even_sides():
 
 
 def test_the_canvas_is_no_larger_than_a_video_may_be(monkeypatch):
-    monkeypatch.setattr("sonimate.inputs.MAX_SIZE_PX", 400)
+    monkeypatch.setattr("sonimate.face.framing.MAX_SIZE_PX", 400)
     portrait, canvas = read_whole(COLLINS, crop=True, size=120, face_box=(180, 70, 272, 179))
     assert canvas.pixels.shape == (400, 400, 3)
     np.testing.assert_allclose(canvas.box, np.array(COLLINS_BOX) * 400 / 512, atol=2)

@@ -52,14 +52,15 @@ def _both(name: str) -> str:
 
 FACE = """
 --face N                the Nth face from the left (default: the largest)
---face-box X0,Y0,X1,Y1  the face in this box of the picture, in pixels
+--face-box X0,Y0,X1,Y1  the face in this box, in pixels of the picture as it is shown upright
 """
 OPTIONS = f"""
 PORTRAIT      a picture with a face: jpg, png, webp, ...
 AUDIO         a recording, or a video with sound; 0.2 s or longer
 picture:
---size PX     compact model: limit of the longer side (default: 1024); full model: approximate shorter side,
-              both sides in multiples of 64 (default: 512)
+--size PX     compact model: limit of the longer side (default: 1024); a picture whose face would become too
+              small is cropped; full model: approximate shorter side, both sides in multiples of 64
+              (default: 512)
 --crop        animate the face and its surroundings only
 --paste-back  put the frames back into the whole picture, at its own size
 --mask-box SCALE|X0,Y0,X1,Y1
@@ -266,7 +267,7 @@ def plan_text(report: dict[str, Any]) -> str:
         f"{report['output']} would hold {report['seconds']:.2f} s: {report['frames']} frames of "
         f"{report['width']} x {report['height']} px at {options['fps']:g} fps.\n"
         f"Model {report['model']} on {report['device']}, windows: {report['windows']}, steps: "
-        f"{options['steps']}, seed: {report['seed']}, face at {box} in the frame.\n"
+        f"{options['steps']}, seed: {report['seed']}, face at {box} in the picture.\n"
         f"It would take about {report['predicted_seconds']:.0f} s and {report['predicted_memory_mb']} MB."
     )
 

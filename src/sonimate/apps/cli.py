@@ -20,7 +20,7 @@ import sonimate
 from sonimate.apps.interrupts import signals_as_exceptions
 from sonimate.errors import SonimateError, WrongUsage
 
-USING = ("animate", "models", "doctor")
+USING = ("animate", "faces", "models", "doctor")
 TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds")
 VERBS = USING + TRAINING
 """The verbs in the order of the help: each is a module sonimate.apps.VERB."""

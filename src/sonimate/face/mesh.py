@@ -72,14 +72,18 @@ class FaceMesh:
         content = task_network("face_landmarks_detector.tflite")
         self._network = BundledNetwork(content, outputs, num_threads)
 
-    def find(self, pixels: np.ndarray) -> list[Face]:
+    def find(self, pixels: np.ndarray, *, every_size: bool = False) -> list[Face]:
         """All faces of an image, left to right; an empty list if there is none.
 
-        pixels: uint8 RGB (h, w, 3) of any size. Searches upright faces, then turned ones, then ever
-        smaller ones; each step only when the steps before found nothing.
+        pixels: uint8 RGB (h, w, 3), at most 32,766 px a side. Searches upright faces, then turned ones, then
+        ever smaller ones; each step only when the steps before found nothing. every_size: the first step
+        searches small faces too, which takes seconds in a large image; else a face below 5 % of the longer
+        side may be missed beside a larger one.
         """
-        steps = [(USUAL_LEVELS, math.radians(turn)) for turn in (0.0, *TURNS_DEGREES)]
-        steps += [((level,), 0.0) for level in finer_levels(*pixels.shape[:2])]
+        finer = finer_levels(*pixels.shape[:2])
+        first = (*USUAL_LEVELS, *finer) if every_size else USUAL_LEVELS
+        steps = [(first, 0.0), *((USUAL_LEVELS, math.radians(turn)) for turn in TURNS_DEGREES)]
+        steps += [((level,), 0.0) for level in ([] if every_size else finer)]
         searches = (self._search(pixels, levels, angle) for levels, angle in steps)
         found = next(filter(None, searches), None) or []
         return sorted(found, key=lambda face: face.box[0] + face.box[2])
@@ -208,16 +212,22 @@ def face_size(face: Face) -> float:
     return max(x1 - x0, y1 - y0)
 
 
+def require_faces(faces: Sequence[Face]) -> Sequence[Face]:
+    """The faces. Raises NoFaceFound if there are none."""
+    if not faces:
+        raise NoFaceFound(
+            "No face was found in the image. Use a picture that shows a person's eyes, nose and mouth."
+        )
+    return faces
+
+
 def select_face(faces: Sequence[Face], *, index: int | None = None, box: Box | None = None) -> Face:
     """The face to animate, of faces ordered left to right.
 
     index: 1 is the leftmost. box: the face that overlaps it most. Neither: the largest.
     Raises NoFaceFound, or FaceTooSmall when the face is under MIN_FACE_PX.
     """
-    if not faces:
-        raise NoFaceFound(
-            "No face was found in the image. Use a picture that shows a person's eyes, nose and mouth."
-        )
+    require_faces(faces)
     if box is not None:
         overlaps = overlap(np.asarray(box, float), np.array([face.box for face in faces]))
         if overlaps.max() <= 0:
@@ -232,7 +242,7 @@ def select_face(faces: Sequence[Face], *, index: int | None = None, box: Box | N
     if face_size(face) < MIN_FACE_PX:
         raise FaceTooSmall(
             f"The face at {_box_text(face.box)} is {face_size(face):.0f} pixels high, but at least "
-            f"{MIN_FACE_PX} are needed. Use the picture at a larger size, or choose a larger face."
+            f"{MIN_FACE_PX} are needed. Use a larger picture, or choose a larger face."
         )
     return face
 

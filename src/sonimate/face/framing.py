@@ -1,0 +1,147 @@
+"""Which part of a picture a video shows: the face is found in the whole picture, then cut out and shrunk.
+
+Everything that a user gives or reads is in pixels of the file's picture, upright as it is shown.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from sonimate.configs import MAX_SIZE_PX
+from sonimate.errors import FaceTooSmall
+from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
+from sonimate.face.geometry import MaskBox, PixelBox, moved_box, scaled_box
+from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, face_size, select_face
+from sonimate.media.image import even_size, resize_longer_side
+from sonimate.types import Box, Face, Portrait
+
+SEARCH_PX = 32_000
+"""Longest side in which faces are searched: OpenCV's warps take pictures of at most 32,766 px a side."""
+
+_log = logging.getLogger("sonimate")
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What the video shall show of a picture.
+
+    face: which one, counted from the left, 1 first; face_box: the one overlapping this box; default the
+    largest. size: limit of the longer side of what moves, px; None, for the full model, leaves the sides as
+    they are, odd ones too. crop: only the face and its surroundings: `crop_box`, or for the full model
+    `reference_crop`. paste_back: the moving part is shown within the whole picture. mask_box: full model
+    only; the box for the face mask and the crop, in place of the landmarks' box: a number scales that one
+    about its centre, four numbers are a box. Boxes are in pixels of the file's picture.
+    """
+
+    face: int | None = None
+    face_box: Box | None = None
+    size: int | None = None
+    crop: bool = False
+    paste_back: bool = False
+    mask_box: MaskBox | None = None
+
+
+@dataclass(frozen=True)
+class Framed:
+    """portrait: what moves. face: the chosen one in the file's picture, px. canvas: with paste_back, the
+    picture into which frames are pasted."""
+
+    portrait: Portrait
+    face: Face
+    canvas: Canvas | None
+
+
+def find_faces(pixels: np.ndarray, mesh: FaceMesh, *, every_size: bool = False) -> list[Face]:
+    """`FaceMesh.find` in a picture uint8 (h, w, 3) of any size."""
+    height, width = pixels.shape[:2]
+    searched = resize_longer_side(pixels, SEARCH_PX)
+    found = mesh.find(searched, every_size=every_size)
+    if searched is pixels:
+        return found
+    whole = (0, 0, searched.shape[1], searched.shape[0])
+    return [move_face(face, whole, width=width, height=height) for face in found]
+
+
+def frame_face(picture: np.ndarray, choice: Choice, *, name: str, mesh: FaceMesh) -> Framed:
+    """The chosen face of a file's picture uint8 (h, w, 3), and the part of the picture that the video shows.
+
+    The video's frame gets even sides. Where the whole picture at `choice.size` would show the face smaller
+    than MIN_FACE_PX, the compact model's picture is cropped, with a logged warning. name: the file's, for
+    messages.
+    Raises NoFaceFound, FaceTooSmall.
+    """
+    height, width = picture.shape[:2]
+    if min(height, width) < MIN_FACE_PX:
+        raise FaceTooSmall(
+            f"{name} is {width} x {height} pixels: it has no room for a face of {MIN_FACE_PX} pixels. "
+            "Use a larger picture."
+        )
+    # A number or a box may mean a face that is small beside the largest one.
+    is_chosen = choice.face is not None or choice.face_box is not None
+    faces = find_faces(picture, mesh, every_size=is_chosen)
+    chosen = select_face(faces, index=choice.face, box=choice.face_box)
+    face, mask_box = chosen, _mask_box(choice, chosen)
+    if choice.paste_back:
+        shrunk = resize_longer_side(picture, MAX_SIZE_PX)
+        face, mask_box = _moved(face, mask_box, (0, 0, width, height), shrunk)
+        picture = np.ascontiguousarray(even_size(shrunk))
+        height, width = picture.shape[:2]
+    box = _shown(choice, face, mask_box, width, height)
+    x0, y0, x1, y1 = box
+    pixels = picture[y0:y1, x0:x1]
+    if choice.size is not None:
+        pixels = resize_longer_side(pixels, choice.size)
+    moved, mask_box = _moved(face, mask_box, box, pixels)
+    if face_size(moved) < MIN_FACE_PX:
+        raise FaceTooSmall(
+            f"The face in {name} would be {face_size(moved):.0f} pixels high in the video, but at least "
+            f"{MIN_FACE_PX} are needed. Use a larger size: --size {_least_size(face, box)} or more."
+        )
+    if choice.size is not None and not choice.paste_back:
+        pixels = even_size(pixels)
+    portrait = Portrait(np.ascontiguousarray(pixels), moved, mask_box)
+    return Framed(portrait, chosen, Canvas(picture, box) if choice.paste_back else None)
+
+
+def _shown(choice: Choice, face: Face, mask_box: Box | None, width: int, height: int) -> PixelBox:
+    """The part of a picture (height, width) that moves."""
+    whole = (0, 0, width, height)
+    if choice.size is None:
+        return reference_crop(mask_box or face.box, width=width, height=height) if choice.crop else whole
+    crop = crop_box(face.box, width=width, height=height)
+    if choice.crop:
+        return crop
+    face_px = face_size(face) * min(1, choice.size / max(width, height))
+    if face_px >= MIN_FACE_PX or face_size(face) < MIN_FACE_PX:
+        return whole
+    x0, y0, x1, y1 = crop
+    advice = "" if choice.paste_back else " --paste-back shows the whole picture;"
+    _log.warning(
+        "In the whole picture at --size %d the face would be only %.0f pixels high. So only its surroundings "
+        "are animated, %d x %d pixels of the picture.%s --size %d animates all of it.",
+        *(choice.size, face_px, x1 - x0, y1 - y0, advice, _least_size(face, whole)),
+    )
+    return crop
+
+
+def _least_size(face: Face, box: PixelBox) -> int:
+    """The longer side to which `box` of the face's picture may be shrunk with a face of MIN_FACE_PX."""
+    x0, y0, x1, y1 = box
+    return math.ceil(max(x1 - x0, y1 - y0) * MIN_FACE_PX / face_size(face) / 10) * 10
+
+
+def _mask_box(choice: Choice, face: Face) -> Box | None:
+    if choice.mask_box is None or isinstance(choice.mask_box, tuple):
+        return choice.mask_box
+    return scaled_box(face.box, choice.mask_box)
+
+
+def _moved(face: Face, mask_box: Box | None, box: PixelBox, target: np.ndarray) -> tuple[Face, Box | None]:
+    """Both as they lie in the picture `target` (h, w, 3) that `box` of their own is scaled to."""
+    height, width = target.shape[:2]
+    moved = move_face(face, box, width=width, height=height)
+    return moved, mask_box and moved_box(mask_box, box, width=width, height=height)
