@@ -45,7 +45,6 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate faces` command line. Raises SonimateError."""
-    from sonimate.apps.animate import native_messages_hidden
     from sonimate.face.framing import find_faces
     from sonimate.face.mesh import FaceMesh, face_size, require_faces
     from sonimate.media.image import read_image, write_png
@@ -53,9 +52,7 @@ def run(args: Namespace) -> None:
     if args.output:
         check_copy(args.output, args.picture)
     picture = read_image(args.picture)
-    with native_messages_hidden():
-        mesh = FaceMesh(num_threads=1)
-    faces = require_faces(find_faces(picture, mesh, every_size=True))
+    faces = require_faces(find_faces(picture, FaceMesh(num_threads=1), every_size=True))
     if args.output:
         write_png(args.output, numbered(picture, faces))
     height, width = picture.shape[:2]
