@@ -102,7 +102,10 @@ def _decoding(path: str | Path, max_pixels: int) -> Generator[None, None, None]:
     """Name the file in what its decoder raises. On damaged files, decoders fail in many ways of their own
     (OSError, SyntaxError, ValueError, EOFError, struct.error; AVIF's by RuntimeError), so all are caught."""
     try:
-        yield
+        with warnings.catch_warnings():
+            # Of damaged metadata, and of a limit of Pillow's own, in whose place MAX_PIXELS is.
+            warnings.simplefilter("ignore")
+            yield
     except SonimateError:
         raise
     except PermissionError as error:
@@ -124,9 +127,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF data say; damaged ones say nothing, but the picture may still be whole."""
     image.load()
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            turn = EXIF_TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        turn = EXIF_TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
     except Exception:
         return image
     return image if turn is None else image.transpose(turn)
@@ -134,19 +135,12 @@ def _upright(image: Image.Image) -> Image.Image:
 
 def _open(file: Path) -> Image.Image:
     """Open an image by the plugins for common formats, else by all plugins, which take longer to load."""
-
-    def by_plugins() -> Image.Image:
-        with warnings.catch_warnings():
-            # Of a limit of its own, in whose place MAX_PIXELS is, and of damaged metadata.
-            warnings.simplefilter("ignore")
-            return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
-
     Image.preinit()
     try:
-        return by_plugins()
+        return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
     except UnidentifiedImageError:
         Image.init()
-        return by_plugins()
+        return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
 
 
 def _too_large(path: str | Path, max_pixels: int) -> ImageTooLarge:
