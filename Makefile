@@ -13,7 +13,7 @@ DEMO := out/demo.mp4
 
 demo: .venv/.lean
 	@mkdir -p $(dir $(DEMO))
-	$(BIN)/sonimate animate examples/portraits/astronaut_collins.jpg examples/speech/librivox_ss_0890.wav -o $(DEMO)
+	$(BIN)/sonimate animate examples/portraits/astronaut_collins.jpg examples/speech/librivox_ss_0890.wav -o $(DEMO) --overwrite
 	@echo "The video is $(abspath $(DEMO))"
 
 test: .venv/.full

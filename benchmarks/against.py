@@ -179,7 +179,9 @@ def measure_commands(
         seed = SEEDS[run % len(SEEDS)]
         for tree in trees[:: 1 if run % 2 else -1]:
             measures[HELP][tree.name].append(tree.run("-m", "sonimate", "--help")[0])
-            output = ["-o", video(folder, tree.name, seed), "--seed", seed, "--json"]
+            file = video(folder, tree.name, seed)
+            file.unlink(missing_ok=True)  # of an earlier run: an existing file is not replaced
+            output = ["-o", file, "--seed", seed, "--json"]
             seconds, printed = tree.run("-m", "sonimate", "animate", *inputs, *output)
             measures[ANIMATE][tree.name].append(seconds)
             measures[MEMORY][tree.name].append(json.loads(printed)["peak_memory_mb"])

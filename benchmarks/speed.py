@@ -78,7 +78,7 @@ def square(pixels: np.ndarray) -> np.ndarray:
 
 def command(picture: Path, sound: Path, video: Path, model: str) -> dict:
     """The report of one run of `sonimate animate --json`; its wall time includes the start of Python."""
-    line = ["-m", "sonimate", "animate", picture, sound, "-o", video, "--model", model, "--json"]
+    line = ["-m", "sonimate", "animate", picture, sound, "-yo", video, "--model", model, "--json"]
     start = time.perf_counter()
     report = run_json(*line)
     wall_seconds = time.perf_counter() - start

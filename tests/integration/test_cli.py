@@ -131,7 +131,7 @@ def test_a_forecast_of_memory_is_near_what_a_run_takes(
 ) -> None:
     """In a process of its own, which does not count what this one holds."""
     held = np.ones(10**8)
-    command = [PORTRAIT, words, "-o", tmp_path / "a.mp4", *QUICK, "--json"]
+    command = [PORTRAIT, words, "-y", "-o", tmp_path / "a.mp4", *QUICK, "--json"]
     run = subprocess.run(
         [sys.executable, "-m", "sonimate", "animate", *command], capture_output=True, text=True, timeout=250
     )
@@ -146,7 +146,7 @@ def test_as_reference_report_forecast_and_file_agree_on_frames(
     seconds: float, frames: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sound = wav(tmp_path / "a.wav", read_audio(SPEECH).samples[: round(16_000 * seconds)])
-    arguments = (PORTRAIT, sound, "-o", tmp_path / "a.mp4", *QUICK, "--as-reference", "--json")
+    arguments = (PORTRAIT, sound, "-y", "-o", tmp_path / "a.mp4", *QUICK, "--as-reference", "--json")
     assert animate(*arguments) == 0
     assert json.loads(capsys.readouterr().out)["frames"] == frames
     assert animate(*arguments, "--dry-run") == 0

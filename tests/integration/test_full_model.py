@@ -84,7 +84,7 @@ def test_without_rife_optical_flow_is_named(
     index = json.loads((model / "model_index.json").read_text())
     del index["interpolator"]
     (copy / "model_index.json").write_text(json.dumps(index))
-    arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "--model", copy, *QUICK)
+    arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "-y", "--model", copy, *QUICK)
     assert animate(*arguments) == 0
     account = json.loads(capsys.readouterr().out)
     assert account["interpolation"] == "optical flow (DIS)"
@@ -125,7 +125,7 @@ def test_what_is_decoded_at_once_is_forecast_and_done(
         "decode",
         lambda self, z, *args, **kwargs: decoded.append(len(z)) or decode(self, z, *args, **kwargs),
     )
-    arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "--model", model, *QUICK, *options)
+    arguments = (PORTRAIT, words, "-o", tmp_path / "a.mp4", "-y", "--model", model, *QUICK, *options)
     assert animate(*arguments) == 0
     account = json.loads(capsys.readouterr().out)
     assert animate(*arguments, "--dry-run") == 0

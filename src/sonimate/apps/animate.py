@@ -25,7 +25,9 @@ from sonimate.apps.arguments import (
     number,
     whole,
 )
+from sonimate.apps.outputs import check_output
 from sonimate.apps.progress import Watch, memory_text
+from sonimate.apps.streams import publish
 from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.configs import (
     COMPACT,
@@ -37,7 +39,7 @@ from sonimate.configs import (
     Precision,
     SamplingOptions,
 )
-from sonimate.errors import OptionOutOfRange, OutputNotWritable
+from sonimate.errors import OptionOutOfRange
 
 if TYPE_CHECKING:
     from sonimate.apps.forecast import PlannedVideo
@@ -69,6 +71,8 @@ picture:
 output:
 -o, --output OUT.mp4
               the video to write
+-y, --overwrite
+              replace a video of that name; else a terminal is asked, and elsewhere the run is refused
 --fps FPS     25 (default), or 12.5 without interpolated frames
 --json        print one JSON object about the run to standard output
 --dry-run     check everything, print the plan with the predicted time and memory, write nothing
@@ -151,7 +155,7 @@ def run(args: Namespace) -> None:
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs, with_seed
 
-    check_output(args.output, args.portrait, args.audio)
+    check_output(args.output, args.portrait, args.audio, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
     full = is_full(folder)
     if "decode_chunk" in args and not full:
@@ -187,7 +191,7 @@ def run(args: Namespace) -> None:
             report["realtime_factor"] = round(report["wall_seconds"] / report["seconds"], 3)
     report["warnings"] = watch.warnings
     text = plan_text if args.dry_run else summary_text
-    print(json.dumps(report) if args.json else text(report))
+    publish(json.dumps(report) if args.json else text(report))
 
 
 def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: Watch) -> dict[str, Any]:
@@ -227,16 +231,6 @@ def start_loading_torch() -> None:
             Thread(target=load, args=(os.fsencode(library), os.RTLD_NOW)).start()
 
 
-def check_output(output: str, *inputs: str) -> None:
-    """Raise OutputNotWritable if `output` cannot be written, or is one of the inputs."""
-    from sonimate.media.mp4 import require_writable_mp4
-
-    require_writable_mp4(output)
-    for file in inputs:
-        if os.path.exists(output) and os.path.exists(file) and os.path.samefile(output, file):
-            raise OutputNotWritable(f"{output} is the input {file}. Choose another name for the video.")
-
-
 def given(args: Namespace, *names: str) -> dict[str, Any]:
     """Those of the options that the command line gives."""
     return {name: value for name, value in vars(args).items() if name in names}
@@ -246,8 +240,8 @@ def video_report(
     args: Namespace, video: PlannedVideo, inputs: Inputs, sampling: SamplingOptions
 ) -> dict[str, Any]:
     """The video and the options, ready for JSON."""
-    reported_elsewhere = ("command", "portrait", "audio", "output", "model", "json", "dry_run", "started")
-    options = {name: value for name, value in vars(args).items() if name not in reported_elsewhere}
+    elsewhere = {"command", "portrait", "audio", "output", "overwrite", "model", "json", "dry_run", "started"}
+    options = {name: value for name, value in vars(args).items() if name not in elsewhere}
     return {
         "output": str(Path(args.output).absolute()),
         "seconds": video.frames / args.fps,

@@ -13,11 +13,13 @@ import signal
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn
 
 import sonimate
 from sonimate.apps.interrupts import signals_as_exceptions
+from sonimate.apps.streams import drop_unwritten, prepare_streams, publish, say
 from sonimate.errors import SonimateError, WrongUsage
 
 USING = ("animate", "faces", "models", "doctor")
@@ -49,21 +51,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         args.started = started
         with signals_as_exceptions():
             import_module(f"sonimate.apps.{args.command}").run(args)
-            sys.stdout.flush()
+            publish()
         return 0
     except SonimateError as error:
         if "--json" in argv:
-            print(json.dumps({**error.report, "error": {"code": error.code, "message": str(error)}}))
+            with suppress(OSError, SonimateError):  # the exit code tells it too
+                publish(json.dumps({**error.report, "error": {"code": error.code, "message": str(error)}}))
         else:
-            print(f"sonimate: error: {error}", file=sys.stderr)
+            say(f"sonimate: error: {error}")
         return error.exit_code
     except KeyboardInterrupt:
-        print("sonimate: interrupted", file=sys.stderr)
+        say("sonimate: interrupted")
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # Python flushes standard output once more at its end, which would raise this error again.
-        with open(os.devnull, "w") as devnull:
-            os.dup2(devnull.fileno(), sys.stdout.fileno())
+        drop_unwritten()
         return BROKEN_PIPE
 
 
@@ -73,10 +74,11 @@ def run_process() -> NoReturn:
     After `animate` all files are closed and no thread works, so Python's own clean-up is left out: with torch
     loaded it takes 0.12 s.
     """
+    prepare_streams()
     code = main()
     if sys.argv[1:2] == ["animate"]:
-        for stream in (sys.stdout, sys.stderr):
-            stream.flush()
+        with suppress(OSError):
+            sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
 

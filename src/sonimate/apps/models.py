@@ -11,6 +11,7 @@ from typing import Any
 
 from sonimate.apps.arguments import REQUIRED_PATH, Setting, Subparsers, add_arguments, whole
 from sonimate.apps.progress import Watch, memory_text
+from sonimate.apps.streams import publish
 from sonimate.checkpoints.registry import BUNDLED, ComponentInfo, describe, find_models, model_folder
 from sonimate.errors import InvalidCheckpoint, extra_needed
 
@@ -195,4 +196,4 @@ def megabytes(size_bytes: float) -> str:
 
 
 def _print(args: Namespace, account: object, text: str) -> None:
-    print(json.dumps(account) if args.json else text)
+    publish(json.dumps(account) if args.json else text)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from sonimate.apps.interrupts import raise_again
+from sonimate.apps.streams import say
 
 try:
     import resource
@@ -37,7 +38,7 @@ class Lines:
             self.say(f"{stage} {done}/{total} {seconds:.0f} s")
 
     def say(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        say(text)
 
     def close(self) -> None:
         """Lines need no ending."""

@@ -82,25 +82,48 @@ def write_errors(path: Path) -> Generator[None, None, None]:
 
 
 def require_writable(path: str | Path) -> Path:
-    """Return `path` as an absolute Path if a file can be put there, else raise OutputNotWritable."""
-    path = Path(path).absolute()
-    if path.is_dir():
+    """The absolute Path of the file that `path` names, a symbolic link's target, if a file can be put there.
+
+    A file beside it is made and removed at once, because permissions alone do not tell.
+    Raises OutputNotWritable.
+    """
+    path = Path(os.path.realpath(path))
+    if os.path.isdir(path):
         raise OutputNotWritable(f"{path} is a folder. Give the path of a file in it.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise OutputNotWritable(f"The folder {path.parent} does not exist. Create it or choose another one.")
     if not os.access(path.parent, os.W_OK):
         raise OutputNotWritable(f"The folder {path.parent} is not writable. Choose another one.")
+    try:
+        mode = path.lstat().st_mode  # the system refuses names that are too long
+    except FileNotFoundError:
+        mode = None
+    except OSError as error:
+        reason = f"{path} cannot be the name of a file ({error.strerror}). Choose another one."
+        raise OutputNotWritable(reason) from error
+    if mode is not None and not stat.S_ISREG(mode):
+        raise OutputNotWritable(f"{path} is not a regular file. Choose another name.")
+    partial = _partial_beside(path)
+    with write_errors(path):
+        partial.touch(exist_ok=False)
+        partial.unlink()
     return path
+
+
+def _partial_beside(path: Path) -> Path:
+    """A new hidden name in the folder of `path`, short whatever the name of `path` is."""
+    return path.with_name(f".{os.getpid()}-{os.urandom(4).hex()}.part")
 
 
 @contextmanager
 def replacing(path: str | Path) -> Generator[Path, None, None]:
     """Yield a hidden path beside `path` to write to; rename it to `path` on success, delete it on failure.
 
-    Raises OutputNotWritable if `path` is a folder or its folder is missing or not writable.
+    A symbolic link stays, and the file it leads to is replaced. Raises OutputNotWritable if `path` is a
+    folder or its folder is missing or not writable.
     """
     path = require_writable(path)
-    partial = path.with_name(f".{path.name}.{os.getpid()}-{os.urandom(4).hex()}.part")
+    partial = _partial_beside(path)
     try:
         with write_errors(path):
             partial.touch()

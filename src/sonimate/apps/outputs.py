@@ -1,0 +1,38 @@
+"""Whether a video may be written under its name, which is found out before anything is computed."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from sonimate.errors import OutputNotWritable
+
+
+def check_output(output: str, *inputs: str, overwrite: bool, ask: bool) -> None:
+    """Raise OutputNotWritable if `output` cannot be written, is one of the inputs, or is a file that may not
+    be replaced. An empty file may always be replaced.
+
+    overwrite: any file may be. ask: a terminal, if there is one, which else is taken to say yes.
+    """
+    from sonimate.media.mp4 import require_writable_mp4
+
+    file = require_writable_mp4(output)
+    if not file.exists():
+        return
+    for name in inputs:
+        if os.path.exists(name) and os.path.samefile(file, name):
+            raise OutputNotWritable(f"{output} is the input {name}. Choose another name for the video.")
+    if overwrite or not file.stat().st_size:
+        return
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise OutputNotWritable(
+            f"{output} exists already. Give --overwrite (or -y) to replace it, or choose another name."
+        )
+    if ask and not agreed(f"{output} exists already. Replace it? [y/N] "):
+        raise OutputNotWritable(f"{output} stays as it is. Choose another name for the video.")
+
+
+def agreed(question: str) -> bool:
+    """Ask on the terminal; only an answer that begins with y is a yes."""
+    print(question, end="", file=sys.stderr, flush=True)
+    return sys.stdin.readline().strip().lower().startswith("y")
