@@ -16,6 +16,11 @@ from sonimate.errors import NotEnoughMemory
 AUDIO_NETWORKS = ("audio_to_tokens", "audio_to_bucket", "interpolator", "audio_encoder")
 """Always float32."""
 
+SOUND_BYTES = 1.2e6
+"""Memory of a second of sound: samples, spectrum, and above all Whisper's hidden states."""
+MEASURED_SOUND_SECONDS = 5.3
+"""Of sound are in `Costs.runtime_bytes`."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Costs:
@@ -78,6 +83,7 @@ class Workload:
     call. drawn_frames: frames that the decoder computes, of frame_pixels each, chunk_frames at once.
     frames_between: interpolated frames. bytes_per_number: of the large networks' weights;
     bytes_per_activation: of their activations. offload: networks leave the device after their turn.
+    sound_seconds: length of the sound.
     """
 
     window_frames: int
@@ -92,6 +98,7 @@ class Workload:
     bytes_per_number: int
     bytes_per_activation: int
     offload: bool
+    sound_seconds: float
 
 
 @dataclass(frozen=True)
@@ -129,7 +136,8 @@ def predict(work: Workload, costs: Costs, parameters: Mapping[str, int], rate: f
     seconds = costs.start_seconds + (sampling_work + decoding_work) / rate
     between = work.frames_between * work.frame_pixels
     seconds += between * (costs.rife_work / rate if "interpolator" in parameters else costs.flow_seconds)
-    return Prediction(costs.runtime_bytes + peak, seconds)
+    sound_bytes = SOUND_BYTES * max(work.sound_seconds - MEASURED_SOUND_SECONDS, 0)
+    return Prediction(costs.runtime_bytes + peak + sound_bytes, seconds)
 
 
 def require_memory(

@@ -9,33 +9,39 @@ from pathlib import Path
 
 import numpy as np
 
+from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.configs import REFERENCE_SEED, SamplingOptions, require_size
 from sonimate.errors import InputsSwapped, OptionOutOfRange, UnreadableAudio, UnreadableImage
 from sonimate.face.crop import Canvas
 from sonimate.face.framing import Choice, Framed, frame_face
 from sonimate.face.geometry import MaskBox
 from sonimate.face.mesh import FaceMesh
-from sonimate.media.audio import is_silent, read_audio
+from sonimate.media.audio import WHOLE_SOUND, SoundChoice, is_silent, read_audio, sound_seconds
 from sonimate.media.container import is_sound
 from sonimate.media.image import is_image, read_image
 from sonimate.types import Box, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
 MASK_SCALES = (0.5, 3.0)
+SEED_SECONDS = 30.0
+"""Of a sound, what decides the seed: a forecast reads no more."""
 
 _log = logging.getLogger("sonimate")
 
 
 @dataclass(frozen=True)
 class Inputs:
-    """What an animation starts from. waveform: 16 kHz. sound_path: the file with the sound for the video.
-    face_box: the face's box in pixels of the file's picture. canvas: with paste_back, the picture into which
+    """What an animation starts from. waveform: 16 kHz; for a forecast, the beginning of a long sound.
+    sample_count: of the whole sound at 16 kHz. sound_path, sound_choice: the sound for the video. face_box:
+    the face's box in pixels of the file's picture. canvas: with paste_back, the picture into which
     `PasteBack` pastes the frames."""
 
     portrait: Portrait
     waveform: Waveform
+    sample_count: int
     sound_path: Path
     face_box: Box
+    sound_choice: SoundChoice = WHOLE_SOUND
     canvas: Canvas | None = None
 
 
@@ -50,24 +56,40 @@ def read_inputs(
     paste_back: bool = False,
     mask_box: MaskBox | None = None,
     mesh: FaceMesh | None = None,
+    sound_choice: SoundChoice = WHOLE_SOUND,
+    forecast: bool = False,
 ) -> Inputs:
     """Read a sound file and a portrait file; the other options are those of `read_portrait`.
+
+    forecast: of a long sound, decode only what decides the seed; the length is then known within 0.1 s.
 
     paste_back: the video shows the whole picture at its own size, at most MAX_SIZE_PX, with even sides; the
     portrait, the part that moves, may then have odd sides.
     Raises the errors of `read_audio` and `read_portrait`; a silent sound is only a logged warning.
     """
     try:
-        waveform = read_audio(audio)
+        waveform, sample_count = _hear(audio, sound_choice, forecast=forecast)
     except UnreadableAudio as error:
         raise (_swapped(f"{audio} is a picture, not a sound") if is_image(audio) else error) from error
-    if is_silent(waveform):
-        _log.warning("%s is silent: the head will move, but the mouth will not speak.", audio)
     try:
         framed = _frame(portrait, Choice(face, face_box, size, crop, paste_back, mask_box), mesh)
     except UnreadableImage as error:
         raise (_swapped(f"{portrait} is a sound, not a picture") if is_sound(portrait) else error) from error
-    return Inputs(framed.portrait, waveform, Path(audio), framed.face.box, framed.canvas)
+    return Inputs(
+        framed.portrait, waveform, sample_count, Path(audio), framed.face.box, sound_choice, framed.canvas
+    )
+
+
+def _hear(audio: str | Path, choice: SoundChoice, *, forecast: bool) -> tuple[Waveform, int]:
+    """The chosen sound at 16 kHz and the number of its samples; for a forecast, only SEED_SECONDS of it."""
+    seconds = sound_seconds(audio, choice) if forecast else 0.0
+    if seconds > SEED_SECONDS:
+        beginning = read_audio(audio, choice=replace(choice, duration_seconds=SEED_SECONDS))
+        return beginning, round(seconds * SAMPLE_RATE_HZ)
+    waveform = read_audio(audio, choice=choice)
+    if is_silent(waveform):
+        _log.warning("%s is silent: the head will move, but the mouth will not speak.", audio)
+    return waveform, len(waveform.samples)
 
 
 def read_portrait(
@@ -98,10 +120,11 @@ def with_seed(sampling: SamplingOptions, portrait: Portrait, waveform: Waveform)
 
 
 def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
-    """A number in [0, 2**32) from SHA-256 of the portrait's pixels and the sound's samples: equal inputs give
-    equal videos, and another portrait or sound another head motion and other blinks."""
+    """A number in [0, 2**32) from SHA-256 of the portrait's pixels and the sound's first SEED_SECONDS: equal
+    inputs give equal videos, and another portrait or sound another head motion and other blinks."""
     digest = hashlib.sha256(np.ascontiguousarray(portrait.pixels).data)
-    digest.update(np.ascontiguousarray(waveform.samples).data)
+    first = waveform.samples[: round(SEED_SECONDS * waveform.rate_hz)]
+    digest.update(np.ascontiguousarray(first).data)
     return int.from_bytes(digest.digest()[:4], "big")
 
 

@@ -35,7 +35,7 @@ from sonimate.errors import AudioTooShort, NonFiniteOutput
 from sonimate.face.crop import PasteBack
 from sonimate.face.geometry import MaskBox
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs, with_seed
-from sonimate.media.audio import MIN_SECONDS, stream_sound
+from sonimate.media.audio import MIN_SECONDS, SoundChoice, stream_sound
 from sonimate.media.mp4 import VideoWriter
 from sonimate.prefetch import prefetched
 from sonimate.types import Box, Portrait, Progress, Waveform, no_progress
@@ -45,8 +45,9 @@ from sonimate.types import Box, Portrait, Progress, Waveform, no_progress
 class Animation:
     """A portrait whose motion is generated: its frames can be drawn more than once.
 
-    width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound_path: the sound
-    that `save` puts into the video. interpolation: the method that makes frames between latents, or None.
+    width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound_path,
+    sound_choice: the sound that `save` puts into the video. interpolation: the method that makes frames
+    between latents, or None.
     """
 
     width: int
@@ -55,6 +56,7 @@ class Animation:
     fps: float
     seed: int
     sound_path: Path
+    sound_choice: SoundChoice
     interpolation: str | None
     draw: Callable[[], Iterator[np.ndarray]]
 
@@ -63,9 +65,9 @@ class Animation:
         return islice(self.draw(), self.frame_count)
 
     def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
-        """Write an mp4 with the sound; a thread draws the next frames while one is encoded. Nothing is left
-        behind when it fails. Raises OutputNotWritable."""
-        sound, frames = stream_sound(self.sound_path), self.frames()
+        """Write an mp4 with the sound, in place of any file of that name; a thread draws the next frames
+        while one is encoded. Nothing is left behind when it fails. Raises OutputNotWritable."""
+        sound, frames = stream_sound(self.sound_path, choice=self.sound_choice), self.frames()
         with (
             VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer,
             prefetched(lambda _: next(frames), range(self.frame_count)) as drawn,
@@ -201,10 +203,11 @@ class SonicPipeline:
         return Animation(
             width=width,
             height=height,
-            frame_count=video_frames(inputs.waveform, fps, as_reference=options.as_reference),
+            frame_count=video_frames(inputs.sample_count, fps, as_reference=options.as_reference),
             fps=fps,
             seed=decoding.seed,
             sound_path=inputs.sound_path,
+            sound_choice=inputs.sound_choice,
             interpolation=self.components.codec.interpolation(fps),
             draw=draw,
         )
@@ -232,7 +235,7 @@ class SonicPipeline:
         sampling = self.seeded(portrait, waveform, sampling)
         latents, reference = self.generate(portrait, waveform, sampling=sampling, **options)
         frames = self.decode(latents, reference, replace(sampling.decoding, fps=fps))
-        return islice(frames, video_frames(waveform, fps, as_reference=sampling.as_reference))
+        return islice(frames, video_frames(len(waveform.samples), fps, as_reference=sampling.as_reference))
 
     def decode(
         self, latents: Tensor, reference: EncodedReference, decoding: DecodeOptions | None = None
@@ -288,7 +291,7 @@ class SonicPipeline:
                 "The UNet's motion is not finite. Try --dtype bfloat16 or float32, or less guidance; if that "
                 "does not help, check the model: sonimate models verify."
             )
-        shown = latents_shown(waveform, as_reference=options.as_reference)
+        shown = latents_shown(len(waveform.samples), as_reference=options.as_reference)
         codec = self.components.codec
         latents = hold_last(codec.rest_mouth(latents.cpu(), gate), shown)
         if motion.head_motion is not None:

@@ -21,6 +21,7 @@ WORK = Workload(
     bytes_per_number=2,
     bytes_per_activation=2,
     offload=False,
+    sound_seconds=10,
 )
 RATE = 1e13
 

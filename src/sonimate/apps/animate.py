@@ -45,6 +45,9 @@ if TYPE_CHECKING:
     from sonimate.apps.forecast import PlannedVideo
     from sonimate.inputs import Inputs
 
+MAX_SOUND_SECONDS = 1e6
+"""Eleven days: more than any file that is read."""
+
 
 def _both(name: str) -> str:
     """The default of a sampling option, of both model sizes where they differ."""
@@ -68,6 +71,12 @@ picture:
 --mask-box SCALE|X0,Y0,X1,Y1
               full model: the box for the face mask and --crop; SCALE times the box of the landmarks (default:
               1), or a box in pixels of the picture
+sound:
+--track N     the Nth sound track (default: the one that the file marks as default, else the first)
+--start SECONDS
+              begin here in the sound (default: 0)
+--duration SECONDS
+              use no more of the sound (default: all)
 output:
 -o, --output OUT.mp4
               the video to write
@@ -133,6 +142,9 @@ def add_parser(commands: Subparsers) -> None:
         OPTIONS,
         size=whole(MIN_SIZE_PX, MAX_SIZE_PX),
         mask_box=mask_box,
+        track=whole(1, 1000),
+        start={"type": number(0, MAX_SOUND_SECONDS), "dest": "start_seconds"},
+        duration={"type": number(0.2, MAX_SOUND_SECONDS), "dest": "duration_seconds"},
         output={"required": True},
         fps=frame_rate,
         seed=whole(0, 2**63 - 1),
@@ -154,6 +166,7 @@ def run(args: Namespace) -> None:
     """Run a parsed command line. Raises SonimateError."""
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs, with_seed
+    from sonimate.media.audio import SoundChoice
 
     check_output(args.output, args.portrait, args.audio, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
@@ -171,6 +184,8 @@ def run(args: Namespace) -> None:
             **given(args, "face", "face_box", "mask_box", "crop", "paste_back"),
             size=None if full else args.size or DEFAULT_SIZE_PX,
             mesh=mesh,
+            sound_choice=SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
+            forecast=args.dry_run,
         )
         watch("read", 1, 1)
         changes = given(args, *(field.name for field in fields(SamplingOptions)))

@@ -14,7 +14,7 @@ import torch
 from sonimate.audio.duration import latents_shown, video_frames, window_count
 from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.registry import describe, read_config
-from sonimate.clock import LATENT_FPS
+from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
@@ -44,7 +44,7 @@ class PlannedVideo:
 
 def plan_video(args: Namespace, inputs: Inputs, sampling: SamplingOptions, full: bool) -> PlannedVideo:
     """The video that the run would write."""
-    samples = len(inputs.waveform.samples)
+    samples = inputs.sample_count
     if inputs.canvas is None:
         width, height = drawn_size(args, inputs, full)
     else:
@@ -53,7 +53,7 @@ def plan_video(args: Namespace, inputs: Inputs, sampling: SamplingOptions, full:
         latents = frame_count(samples, LATENT_FPS)
     else:
         latents = window_count(samples, LATENT_FPS, sampling.window_frames) * sampling.window_frames
-    frames = video_frames(inputs.waveform, args.fps, as_reference=sampling.as_reference)
+    frames = video_frames(samples, args.fps, as_reference=sampling.as_reference)
     return PlannedVideo(frames, width, height, windows=len(step_plan(sampling, latents, 0)))
 
 
@@ -75,7 +75,7 @@ def forecast(
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
     branches = max(len(step.weights) for step in steps)
     decoding = sampling.decoding
-    latents = latents_shown(inputs.waveform, as_reference=sampling.as_reference)
+    latents = latents_shown(inputs.sample_count, as_reference=sampling.as_reference)
     decoded = latents * decoding.chunk_frames / (decoding.chunk_frames - decoding.overlap_frames)
     work = Workload(
         window_frames=sampling.window_frames,
@@ -91,6 +91,7 @@ def forecast(
         # A CPU converts halves to compute with them, and offloads to the memory that it computes in.
         bytes_per_activation=FLOAT32_BYTES if device.type == "cpu" else dtype.itemsize,
         offload=args.offload and device.type == "cuda",
+        sound_seconds=inputs.sample_count / SAMPLE_RATE_HZ,
     )
     parameters = {part.name: part.parameters for part in describe(folder)}
     costs = FULL_COSTS if full else COMPACT_COSTS

@@ -8,23 +8,24 @@ import numpy as np
 
 from sonimate.audio.windows import frame_count
 from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ, VIDEO_FPS
-from sonimate.types import Waveform
 
 
-def video_frames(waveform: Waveform, fps: float, *, as_reference: bool) -> int:
-    """Frames of a video at `fps` that lasts as long as the 16 kHz `waveform`.
+def video_frames(sample_count: int, fps: float, *, as_reference: bool) -> int:
+    """Frames of a video at `fps` that lasts as long as so many samples at 16 kHz.
 
     as_reference: the reference implementation's count, up to 0.12 s less: one frame for each whole latent and
     the frames between them (NOTES 1.1, 5.2).
     """
     if not as_reference:
-        return round(waveform.seconds * fps)
-    return round((frame_count(len(waveform.samples), LATENT_FPS) - 1) * fps / LATENT_FPS) + 1
+        return round(sample_count / SAMPLE_RATE_HZ * fps)
+    return round((frame_count(sample_count, LATENT_FPS) - 1) * fps / LATENT_FPS) + 1
 
 
-def latents_shown(waveform: Waveform, *, as_reference: bool) -> int:
-    """Latents at 12.5 a second that the video of a 16 kHz `waveform` shows, at either frame rate."""
-    return math.ceil(video_frames(waveform, VIDEO_FPS, as_reference=as_reference) * LATENT_FPS / VIDEO_FPS)
+def latents_shown(sample_count: int, *, as_reference: bool) -> int:
+    """Latents at 12.5 a second that the video of so many samples at 16 kHz shows, at either frame rate."""
+    return math.ceil(
+        video_frames(sample_count, VIDEO_FPS, as_reference=as_reference) * LATENT_FPS / VIDEO_FPS
+    )
 
 
 def window_count(sample_count: int, fps: float, window_frames: int) -> int:

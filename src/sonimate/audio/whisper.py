@@ -118,7 +118,7 @@ class WhisperHiddenStates:
             weights = piece_weights(start, stop, rows)[:, None, None]
             total[start:stop] += weights * self._encode(mel[:, 2 * start : 2 * stop])
             weight_sum[start:stop] += weights
-        return total / weight_sum
+        return total.div_(weight_sum)
 
     @torch.no_grad()
     def _encode(self, mel: Tensor) -> Tensor:

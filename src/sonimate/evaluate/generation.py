@@ -65,7 +65,8 @@ def generate_motion(
     codec = mesh_codec(pipeline)
     options = pipeline.seeded(portrait, waveform, sampling)
     latents, reference = pipeline.generate(portrait, waveform, sampling=options, motion=motion)
-    count = video_frames(waveform, options.decoding.fps, as_reference=options.as_reference)
+    samples = len(waveform.samples)
+    count = video_frames(samples, options.decoding.fps, as_reference=options.as_reference)
     generated = codec.motion(latents, reference.context, options.decoding)[:count]
     drawn = codec.resolve(generated, reference.context)
     return GeneratedMotion(generated, reference.context, drawn, face_curves(drawn.landmarks))

@@ -20,6 +20,7 @@ from av.video.stream import VideoStream
 from sonimate.clock import VIDEO_FPS
 from sonimate.errors import UnreadableVideo
 from sonimate.media.container import decoded, open_container
+from sonimate.media.sound_track import sound_track
 from sonimate.types import FrameStream
 
 Item = TypeVar("Item")
@@ -123,8 +124,8 @@ def _frame_rate(stream: VideoStream, default: float = VIDEO_FPS) -> float:
 def _sound_start(path: str | Path) -> float | None:
     """Seconds, on the container's clock, at the first sample of `read_audio`; None without sound."""
     with open_container(path, unreadable=UnreadableVideo) as container:
-        for stream in container.streams.audio[:1]:
-            for frame in decoded(container, stream, path):
+        if container.streams.audio:
+            for frame in decoded(container, sound_track(container, path), path):
                 return frame.time or 0.0
     return None
 
