@@ -41,9 +41,9 @@ def sound_track(container: InputContainer, path: str | Path, track: int | None =
 
 def track_account(container: InputContainer, path: str | Path, taken: AudioStream) -> str:
     """A sentence that says which of several sound tracks is taken."""
-    names = []
+    names: list[str] = []
     for number, stream in enumerate(container.streams.audio, 1):
-        tags = " ".join(filter(None, (stream.metadata.get("language"), stream.metadata.get("title"))))
+        tags = " ".join(stream.metadata[key] for key in ("language", "title") if stream.metadata.get(key))
         names.append(f"{number}{f' ({tags})' if tags else ''}")
     number = container.streams.audio.index(taken) + 1
     why = "marked as default" if taken.disposition & Disposition.default else "the first"
@@ -58,12 +58,13 @@ def stated_seconds(path: str | Path, container: InputContainer, stream: AudioStr
 
     Two frames of the codec are left out: encoders count what they add at the ends, and decoders drop it.
     """
-    name, codec, seconds = container.format.name, stream.codec_context, None
+    name, codec = container.format.name, stream.codec_context
+    seconds: float | None = None
     counted = name == "mp3" and _holds_mark(path, MP3_COUNTS)
     if name == "wav":
         seconds = _wav_seconds(path, stream)
     elif counted or name.startswith(STATED_BY_THE_TRACK):
-        seconds = stream.duration and stream.time_base and float(stream.duration * stream.time_base)
+        seconds = float((stream.duration or 0) * (stream.time_base or 0))
     elif name.startswith(STATED_BY_THE_FILE) and not container.streams.video and container.duration:
         seconds = container.duration / av.time_base
     return seconds and seconds - 2 * (codec.frame_size or 0) / codec.sample_rate
@@ -71,7 +72,7 @@ def stated_seconds(path: str | Path, container: InputContainer, stream: AudioStr
 
 def _decodable(stream: AudioStream) -> bool:
     """Whether FFmpeg has a decoder for a track; a phone's second track may be of a codec that it lacks."""
-    return stream.codec_context is not None and stream.codec_context.name != "none"
+    return bool(stream.codec_context)  # None without a decoder, whatever its type says
 
 
 def _holds_mark(path: str | Path, marks: tuple[bytes, ...]) -> bool:
