@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import os
 from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from tempfile import TemporaryFile
@@ -111,7 +111,8 @@ def _without_delegate_line() -> Generator[None, None, None]:
                 os.dup2(kept, 2)
                 written.seek(0)
                 others = [line for line in written if not line.startswith(DELEGATE_LINE)]
-                os.write(2, b"".join(others))
+                with suppress(OSError):  # full
+                    os.write(2, b"".join(others))
     finally:
         os.close(kept)
 
