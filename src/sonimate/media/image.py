@@ -6,7 +6,8 @@ import io
 import logging
 import warnings
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -28,8 +29,8 @@ IMAGE_FORMATS = (
     *("JPEG", "PNG", "WEBP", "GIF", "BMP", "DIB", "TIFF", "AVIF", "HEIF", "JXL", "JPEG2000", "ICO", "ICNS"),
     *("DDS", "PCD", "PCX", "PPM", "PSD", "QOI", "SGI", "SUN", "TGA", "XBM", "XPM"),
 )
-"""Pillow's names of the formats that are read; HEIF and JXL need a plugin. Left out are formats that Pillow
-hands to another program (EPS to Ghostscript), and containers of scientific data."""
+"""Pillow's names of the formats that are read; HEIF by pi-heif, JXL by a plugin if there is one. Left out are
+formats that Pillow hands to another program (EPS to Ghostscript), and containers of scientific data."""
 
 SEQUENCES = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
 """Formats whose files may hold several pictures of which a user knows: frames of an animation, or pages.
@@ -140,6 +141,11 @@ def _open(file: Path) -> Image.Image:
         return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
     except UnidentifiedImageError:
         Image.init()
+        if "HEIF" not in Image.OPEN:
+            # Loaded only now: few pictures need it. An installation that was made before it lacks it.
+            with suppress(ImportError):
+                heif: Any = import_module("pi_heif")
+                heif.register_heif_opener()
         return Image.open(file, formats=[name for name in IMAGE_FORMATS if name in Image.OPEN])
 
 
