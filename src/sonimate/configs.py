@@ -13,6 +13,8 @@ Ramp = float | tuple[float, float]
 """A constant, or the values at the first and last denoising step with linear interpolation between them."""
 MAX_BUCKET = 128.0
 """The liveliest motion bucket; clips above it are not trained on (paper section 3.2)."""
+MAX_GUIDANCE = 10.0
+"""Guidance scales lie from 0 to this: at 10 a mouth of the compact model opens as in a laugh."""
 MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
 """Range of a picture's size: the longer side for the compact model, the shorter side for the full one."""
 DEFAULT_IMAGE_SIZE_PX = 512
@@ -99,7 +101,8 @@ class SamplingOptions:
             "initial_temperature": 0 <= self.initial_temperature < math.inf,
             "windows": self.windows in get_args(WindowStrategy),
             "image_guidance, audio_guidance": all(
-                map(math.isfinite, (*ends_of(self.image_guidance), *ends_of(self.audio_guidance)))
+                0 <= scale <= MAX_GUIDANCE
+                for scale in (*ends_of(self.image_guidance), *ends_of(self.audio_guidance))
             ),
         }
         wrong = [names for names, right in in_range.items() if not right]

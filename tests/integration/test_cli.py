@@ -18,6 +18,7 @@ from media_samples import frame_rate, seconds_of, tags_of
 from processes import DEFAULT_HANDLERS, child_process, signal_handlers
 
 import sonimate
+from sonimate.apps.cli import main
 from sonimate.media.audio import read_audio
 from sonimate.media.image import write_png
 from sonimate.media.mp4 import VideoWriter
@@ -317,3 +318,11 @@ def test_bad_input_is_refused_without_torch(tmp_path: Path) -> None:
     )
     assert (run.returncode, run.stdout) == (2, "")
     assert run.stderr.startswith("sonimate: error: No face was found")
+
+
+def test_help_states_the_range_of_every_number(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match=r"^0$"):
+        main(["animate", "--help"])
+    text = " ".join(capsys.readouterr().out.split())
+    for limits in ("1 to 1000", "0 to 10", "0.5 to 2", "0 to 128", "64 to 8192", f"0 to {2**63 - 1}"):
+        assert f"[{limits}]" in text

@@ -33,6 +33,7 @@ from sonimate.configs import (
     COMPACT,
     FULL,
     MAX_BUCKET,
+    MAX_GUIDANCE,
     MAX_SIZE_PX,
     MIN_SIZE_PX,
     MotionOptions,
@@ -105,9 +106,9 @@ motion:
 --dynamic-scale X
               0.5 mild, 1 moderate, 2 intense (default: %(default)g)
 --head-motion X
-              how much the head moves, 0 to 128 (default: predicted from the voice)
+              how much the head moves (default: predicted from the voice)
 --expression X
-              how much the face moves, 0 to 128 (default: predicted from the voice)
+              how much the face moves (default: predicted from the voice)
 machine:
 --device NAME
               auto (default), cpu, cuda, cuda:1, ... or mps
@@ -149,8 +150,8 @@ def add_parser(commands: Subparsers) -> None:
         fps=frame_rate,
         seed=whole(0, 2**63 - 1),
         steps=whole(1, 1000),
-        image_guidance=number(),
-        audio_guidance=number(),
+        image_guidance=number(0, MAX_GUIDANCE),
+        audio_guidance=number(0, MAX_GUIDANCE),
         guidance_interval=interval,
         shift={"type": whole(0, 1_000_000), "dest": "shift_offset"},
         reuse=whole(1, 100),

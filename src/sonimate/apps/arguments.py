@@ -27,8 +27,9 @@ def add_arguments(parser: Container, table: str, **settings: Setting) -> None:
     """Add the arguments in a table, which looks like --help, to a parser or to a group of it.
 
     A row is "PORTRAIT  help", "-o, --output OUT.mp4  help", or "picture:", the title of a group of the rows
-    below it. Two spaces or more stand before the help, which may go on in indented lines. settings: by the
-    names of arguments. An option that shows no value and has no setting is a switch.
+    below it. Two spaces or more stand before the help, which may go on in indented lines.
+    settings: by the names of arguments; types with limits add these to the help. An option that shows no
+    value and has no setting is a switch.
     Raises ValueError for settings of arguments that are not in the table.
     """
     group = parser
@@ -45,7 +46,10 @@ def add_arguments(parser: Container, table: str, **settings: Setting) -> None:
             keywords["metavar"] = value
         elif not keywords:
             keywords = {"action": "store_true", "default": False}
-        group.add_argument(*names, help=" ".join(text.split()), **keywords)
+        limits = getattr(keywords.get("type"), "limits", "")
+        group.add_argument(
+            *names, help=" ".join([*text.split(), limits and f"[{limits}]"]).strip(), **keywords
+        )
     if settings:
         raise ValueError(f"no such arguments: {', '.join(settings)}")
 
@@ -62,20 +66,19 @@ def whole(low: int, high: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return value
 
-    return parse
+    return _with_limits(parse, f"{low} to {high}")
 
 
-def number(low: float = -math.inf, high: float = math.inf) -> Callable[[str], float]:
+def number(low: float, high: float) -> Callable[[str], float]:
     """An argparse type: a finite number from `low` to `high`."""
 
     def parse(text: str) -> float:
         value = _float(text)
         if not (math.isfinite(value) and low <= value <= high):
-            limits = "" if math.isinf(low) else f" from {low:g} to {high:g}"
-            raise argparse.ArgumentTypeError(f"{text!r} is not a finite number{limits}")
+            raise argparse.ArgumentTypeError(f"{text!r} is not a finite number from {low:g} to {high:g}")
         return value
 
-    return parse
+    return _with_limits(parse, f"{low:g} to {high:g}")
 
 
 def frame_rate(text: str) -> float:
@@ -109,6 +112,12 @@ def interval(text: str) -> tuple[float, float]:
     if len(values) != 2 or not 0 <= values[0] < values[1]:
         raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH with 0 <= LOW < HIGH")
     return values[0], values[1]
+
+
+def _with_limits(parse: Callable[[str], Any], limits: str) -> Callable[[str], Any]:
+    """The type, with its limits for the help."""
+    setattr(parse, "limits", limits)  # noqa: B010
+    return parse
 
 
 def _float(text: str) -> float:

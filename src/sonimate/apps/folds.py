@@ -34,7 +34,7 @@ def add_parser(commands: Subparsers) -> None:
         data=REQUIRED_PATH,
         output=REQUIRED_PATH,
         init={"required": True},
-        folds={"type": int, "default": 4},
+        folds={"type": whole(2, 1000), "default": 4},
         seed={"type": whole(0, 2**31 - 1), "default": 0},
         stages={"nargs": "+", "default": list(STAGES), "choices": STAGES},
     )
