@@ -42,6 +42,18 @@ def test_streams_that_take_nothing_cost_no_video(
         assert b"error: The report cannot be written to standard output (No space left" in run.stderr
 
 
+@pytest.mark.parametrize("name", ["-", "/dev/stdin"])
+def test_sound_comes_from_a_pipe_too(name: str, words: Path, tmp_path: Path) -> None:
+    (tmp_path / "temporary").mkdir()
+    pipe = f"< <(cat {shlex.quote(str(words))})"
+    run = in_shell(tmp_path / "a.mp4", Path(name), pipe, TMPDIR=str(tmp_path / "temporary"))
+    assert run.returncode == 0, run.stderr
+    assert len(list(read_frames(tmp_path / "a.mp4"))) == 32
+    empty = in_shell(tmp_path / "b.mp4", Path(name), "</dev/null", TMPDIR=str(tmp_path / "temporary"))
+    assert (empty.returncode, empty.stderr.count(b"error: ")) == (2, 1)
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_letters_that_the_terminal_lacks_are_escaped(words: Path, tmp_path: Path) -> None:
     run = in_shell(tmp_path / "结果.mp4", words, "", PYTHONIOENCODING="cp1252")
     assert (run.returncode, run.stderr.count(b"\n")) == (0, 5)

@@ -62,7 +62,7 @@ FACE = """
 """
 OPTIONS = f"""
 PORTRAIT      a picture with a face: jpg, png, webp, ...
-AUDIO         a recording, or a video with sound; 0.2 s or longer
+AUDIO         a recording, or a video with sound; 0.2 s or longer; - reads it from a pipe
 picture:
 --size PX     compact model: limit of the longer side (default: 1024); a picture whose face would become too
               small is cropped; full model: approximate shorter side, both sides in multiples of 64
@@ -168,6 +168,7 @@ def run(args: Namespace) -> None:
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs, with_seed
     from sonimate.media.audio import SoundChoice
+    from sonimate.media.files import kept_from_pipe
 
     check_output(args.output, args.portrait, args.audio, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
@@ -177,11 +178,11 @@ def run(args: Namespace) -> None:
             "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
         )
     mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
-    with Watch(args.started) as watch:
+    with Watch(args.started) as watch, kept_from_pipe(args.audio) as audio:
         watch("read", 0, 1)
         inputs = read_inputs(
             args.portrait,
-            args.audio,
+            audio,
             **given(args, "face", "face_box", "mask_box", "crop", "paste_back"),
             size=None if full else args.size or DEFAULT_SIZE_PX,
             mesh=mesh,

@@ -10,6 +10,7 @@ import stat
 from collections.abc import Generator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from av.error import FFmpegError
 
@@ -32,6 +33,25 @@ def require_file(path: str | Path) -> Path:
         if stat.S_ISREG(mode):
             found.open("rb").close()
     return found.absolute()
+
+
+@contextmanager
+def kept_from_pipe(path: str) -> Generator[str, None, None]:
+    """`path` itself; of a pipe, and of standard input, which "-" names, the path of a file with all it holds.
+
+    Sounds are read more than once. The file is removed at the end of the block. Raises OutputNotWritable if
+    there is no room for it.
+    """
+    from_stdin = path == "-"
+    if not from_stdin and (not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path)):
+        yield path
+        return
+    with TemporaryDirectory(prefix="sonimate-") as folder:
+        kept = Path(folder, "standard input" if from_stdin else os.path.basename(path))
+        source = 0 if from_stdin else path
+        with write_errors(kept), open(source, "rb", closefd=not from_stdin) as pipe, kept.open("wb") as file:
+            shutil.copyfileobj(pipe, file)
+        yield str(kept)
 
 
 def require_folder(path: Path) -> Path:
