@@ -57,6 +57,10 @@ class FaceTooSmall(SonimateError):
     """The face has too few pixels to animate."""
 
 
+class MouthNotVisible(SonimateError):
+    """Something covers the mouth in the picture."""
+
+
 class UnreadableAudio(SonimateError):
     """The file holds no sound that can be decoded, or samples that are not finite."""
 

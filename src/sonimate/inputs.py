@@ -16,6 +16,7 @@ from sonimate.face.crop import Canvas
 from sonimate.face.framing import Choice, Framed, frame_face
 from sonimate.face.geometry import MaskBox
 from sonimate.face.mesh import FaceMesh
+from sonimate.face.visibility import require_visible
 from sonimate.media.audio import WHOLE_SOUND, SoundChoice, is_silent, read_audio, sound_seconds
 from sonimate.media.container import is_sound
 from sonimate.media.image import is_image, read_image
@@ -55,6 +56,7 @@ def read_inputs(
     crop: bool = False,
     paste_back: bool = False,
     mask_box: MaskBox | None = None,
+    force: bool = False,
     mesh: FaceMesh | None = None,
     sound_choice: SoundChoice = WHOLE_SOUND,
     forecast: bool = False,
@@ -65,7 +67,9 @@ def read_inputs(
 
     paste_back: the video shows the whole picture at its own size, at most MAX_SIZE_PX, with even sides; the
     portrait, the part that moves, may then have odd sides.
-    Raises the errors of `read_audio` and `read_portrait`; a silent sound is only a logged warning.
+    force: take a portrait whose mouth is covered. What else looks wrong in it, and a silent sound, are only
+    logged warnings.
+    Raises the errors of `read_audio` and `read_portrait`, and MouthNotVisible.
     """
     try:
         waveform, sample_count = _hear(audio, sound_choice, forecast=forecast)
@@ -75,6 +79,7 @@ def read_inputs(
         framed = _frame(portrait, Choice(face, face_box, size, crop, paste_back, mask_box), mesh)
     except UnreadableImage as error:
         raise (_swapped(f"{portrait} is a sound, not a picture") if is_sound(portrait) else error) from error
+    require_visible(framed.portrait, name=str(portrait), force=force)
     return Inputs(
         framed.portrait, waveform, sample_count, Path(audio), framed.face.box, sound_choice, framed.canvas
     )

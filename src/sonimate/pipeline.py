@@ -149,15 +149,16 @@ class SonicPipeline:
         crop: bool = False,
         paste_back: bool = False,
         mask_box: MaskBox | None = None,
+        force: bool = False,
         fps: float = VIDEO_FPS,
         progress: Progress = no_progress,
     ) -> Animation:
         """Generate the motion of a portrait file for a sound file.
 
-        face, face_box, crop, paste_back, mask_box: as in `read_inputs`. size: px; the compact model shrinks a
-        longer side to it (default 1024), the full one scales the shorter side to it (default 512). fps: 25 or
-        12.5.
-        Raises the media errors, NoFaceFound, FaceTooSmall, AudioTooShort, OptionOutOfRange.
+        face, face_box, crop, paste_back, mask_box, force: as in `read_inputs`. size: px; the compact model
+        shrinks a longer side to it (default 1024), the full one scales the shorter side to it (default 512).
+        fps: 25 or 12.5.
+        Raises the media errors, NoFaceFound, FaceTooSmall, MouthNotVisible, AudioTooShort, OptionOutOfRange.
         """
         if size is not None:
             require_size(size)
@@ -170,6 +171,7 @@ class SonicPipeline:
             crop=crop,
             paste_back=paste_back,
             mask_box=mask_box,
+            force=force,
         )
         return self.animate_inputs(
             inputs, sampling=sampling, motion=motion, size=size, fps=fps, progress=progress

@@ -1,5 +1,7 @@
 """What a video shows of a picture: faces are found at the picture's own resolution, boxes are the file's."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from faces import PORTRAITS, mesh
@@ -8,7 +10,7 @@ from PIL import Image
 
 from sonimate.errors import FaceTooSmall, NoFaceFound
 from sonimate.face import framing
-from sonimate.face.framing import Choice, find_faces, frame_face
+from sonimate.face.framing import Choice, Framed, find_faces, frame_face
 from sonimate.face.mesh import face_size
 from sonimate.inputs import read_inputs
 from sonimate.media.image import read_image
@@ -32,8 +34,8 @@ def two() -> np.ndarray:
     return page(2400, 1000, (100, 100, 1.0), (1500, 100, 1.5))
 
 
-def frame(picture: np.ndarray, **options: object):
-    return frame_face(picture, Choice(**{"size": 512} | options), name="the picture", mesh=mesh())
+def frame(picture: np.ndarray, *, size: int = 512, **options: Any) -> Framed:
+    return frame_face(picture, Choice(size=size, **options), name="the picture", mesh=mesh())
 
 
 def test_a_listed_box_chooses_the_face_that_it_names(two):
@@ -56,8 +58,8 @@ def test_a_box_that_misses_is_repeated_as_the_user_wrote_it(two):
 def test_the_report_has_the_box_in_pixels_of_the_file(two, tmp_path):
     path = tmp_path / "two.png"
     Image.fromarray(two).save(path)
-    for options in ({}, {"crop": True}, {"paste_back": True, "crop": True}):
-        inputs = read_inputs(path, SPEECH, face=1, size=1200, mesh=mesh(), **options)
+    for crop, paste_back in ((False, False), (True, False), (True, True)):
+        inputs = read_inputs(path, SPEECH, face=1, size=1200, crop=crop, paste_back=paste_back, mesh=mesh())
         np.testing.assert_allclose(inputs.face_box, find_faces(two, mesh())[0].box, atol=1)
 
 

@@ -69,6 +69,7 @@ picture:
               (default: 512)
 --crop        animate the face and its surroundings only
 --paste-back  put the frames back into the whole picture, at its own size
+--force       animate a face whose mouth is covered, too
 --mask-box SCALE|X0,Y0,X1,Y1
               full model: the box for the face mask and --crop; SCALE times the box of the landmarks (default:
               1), or a box in pixels of the picture
@@ -183,7 +184,7 @@ def run(args: Namespace) -> None:
         inputs = read_inputs(
             args.portrait,
             audio,
-            **given(args, "face", "face_box", "mask_box", "crop", "paste_back"),
+            **given(args, "face", "face_box", "mask_box", "crop", "paste_back", "force"),
             size=None if full else args.size or DEFAULT_SIZE_PX,
             mesh=mesh,
             sound_choice=SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
