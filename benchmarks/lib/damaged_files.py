@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
 import av
 import numpy as np
@@ -57,7 +58,7 @@ def make_samples(folder: Path) -> dict[str, bytes]:
     files: dict[str, Path] = {}
     for suffix in PICTURES:
         files[suffix] = folder / f"sample.{suffix}"
-        options = {"exif": exif} if suffix in ("png", "jpg", "webp", "tiff", "avif") else {}
+        options: dict[str, Any] = {"exif": exif} if suffix in ("png", "jpg", "webp", "tiff", "avif") else {}
         picture.save(files[suffix], **options)
     for suffix, codec in SOUNDS.items():
         files[suffix] = folder / f"sample.{suffix}"
@@ -117,7 +118,7 @@ def _write_sound(path: Path, codec: str) -> None:
     samples = (rng.normal(0, 3000, round(0.6 * rate_hz)).clip(-20_000, 20_000)).astype(np.int16)
     with av.open(str(path), "w") as container:
         container.metadata.update(TAGS)
-        stream = container.add_stream(codec, rate=rate_hz, layout="mono")
+        stream: Any = container.add_stream(codec, rate=rate_hz, layout="mono")
         frame = AudioFrame.from_ndarray(samples[None], format="s16", layout="mono")
         frame.sample_rate, frame.time_base = rate_hz, Fraction(1, rate_hz)
         resampler = av.AudioResampler(stream.codec_context.format, "mono", rate_hz)

@@ -128,7 +128,7 @@ def _upright(image: Image.Image) -> Image.Image:
     """The image turned as its EXIF data say; damaged ones say nothing, but the picture may still be whole."""
     image.load()
     try:
-        turn = EXIF_TURNS.get(image.getexif().get(ExifTags.Base.Orientation))
+        turn = EXIF_TURNS.get(image.getexif().get(int(ExifTags.Base.Orientation), 1))
     except Exception:
         return image
     return image if turn is None else image.transpose(turn)
