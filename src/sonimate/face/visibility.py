@@ -195,7 +195,7 @@ def _departure(part: np.ndarray) -> np.ndarray:
     profile = part.mean(1)
     height = np.linspace(-1, 1, ROWS)
     even = np.stack([height, np.ones(ROWS)], 1)
-    return profile - even @ np.linalg.lstsq(even, profile, rcond=None)[0]
+    return profile - even @ (np.linalg.pinv(even) @ profile)
 
 
 def _largest(departure: np.ndarray) -> float:
