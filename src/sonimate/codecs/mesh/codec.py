@@ -8,6 +8,7 @@ than a cell of the map.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -17,9 +18,9 @@ from torch.nn import functional as F
 
 from sonimate.clock import LATENT_FPS
 from sonimate.codecs.base import EncodedReference
-from sonimate.codecs.mesh.blinks import blink_curve
+from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
 from sonimate.codecs.mesh.face_map import GRID, layout_mask, layout_positions, vertices_to_grid
-from sonimate.codecs.mesh.motion import DrawnMotion, Motion, catmull_rom, lids_closing, smooth
+from sonimate.codecs.mesh.motion import DrawnMotion, Motion, catmull_rom, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
@@ -27,11 +28,11 @@ from sonimate.face.pose import fit_pose, relative_motion, to_canonical
 from sonimate.face.regions import (
     LANDMARK_COUNT,
     LOWER_LIP_INNER,
-    RIGHT_LOWER_LID,
-    RIGHT_UPPER_LID,
     UPPER_LIP_INNER,
 )
 from sonimate.types import FrameStream, Portrait
+
+_log = logging.getLogger("sonimate")
 
 MOTION = 6
 """Numbers of a head motion."""
@@ -43,9 +44,6 @@ weak components."""
 HEAD_SMOOTHING_SECONDS = 0.12
 """Standard deviation of the Gaussian that smooths the head's path: above about 1.5 Hz the network's output is
 noise, not nods."""
-LID_OVERSHOOT = 1.15
-"""A blink asks for this many times the lids' distance, and `uncrossed` stops them where they touch: the eye
-then closes along its whole length."""
 LOWER_FACE_CM = (2.0, -1.0)
 """Canonical heights between which the upper face passes into the lower one: below the lids, and below the
 nose."""
@@ -134,6 +132,11 @@ class MeshCodec:
         """Reference latents, face mask and the warp that draws this portrait, at its own size."""
         latents = self.reference_latents(portrait.face.landmarks.astype(np.float64))
         height, width = portrait.pixels.shape[:2]
+        warp = PortraitWarp(portrait)
+        if eyes_closed(warp.vertices):
+            _log.warning(
+                "The eyes in the picture are closed. They stay closed: nothing shows what they look like."
+            )
         return EncodedReference(
             latents=latents,
             mask=self.mask,
@@ -141,7 +144,7 @@ class MeshCodec:
             initial_mean=0.0,
             width=width,
             height=height,
-            context=PortraitWarp(portrait),
+            context=warp,
         )
 
     def rest_mouth(self, latents: Tensor, gate: np.ndarray) -> Tensor:
@@ -171,14 +174,17 @@ class MeshCodec:
 
     def motion(self, latents: Tensor, warp: PortraitWarp, decoding: DecodeOptions) -> Motion:
         """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: interpolated, the head's path
-        smoothed, with the blinks of `decoding.seed`. `warp.resolve` then bounds it to what can be drawn."""
+        smoothed, with the blinks and glances of `decoding.seed`. Closed eyes stay closed. `warp.resolve` then bounds it to what can be drawn."""
         moved = self.from_latents(latents)
         factor = round(decoding.fps / self.latent_fps)
         expression = catmull_rom(moved.expression, factor) + self._closing(warp.vertices)
         head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * decoding.fps)
+        if eyes_closed(warp.vertices):
+            return Motion(expression, head)
         rng = np.random.default_rng(decoding.seed)
-        closure = blink_curve(self._mouth_gap(expression, warp), decoding.fps, rng)
-        return Motion(expression + np.outer(closure, self._lid_closure(warp)), head)
+        return Motion(
+            expression, head, eye_motion(self._mouth_gap(expression, warp), head, decoding.fps, rng)
+        )
 
     def _closing(self, vertices: np.ndarray) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
@@ -191,17 +197,9 @@ class MeshCodec:
         rest = warp.vertices[UPPER_LIP_INNER, 1] - warp.vertices[LOWER_LIP_INNER, 1]
         return np.maximum(rest + expression @ self._gap_of, 0)
 
-    def _lid_closure(self, warp: PortraitWarp) -> np.ndarray:
-        """Coefficients (k,) that close this portrait's eyes."""
-        closing = self.project(lids_closing(warp.vertices)[None])
-        upper, lower = RIGHT_UPPER_LID, RIGHT_LOWER_LID
-        opening = warp.vertices[upper, 1] - warp.vertices[lower, 1]
-        shut = self.displacement(closing)[0]
-        return closing[0] * (LID_OVERSHOOT * opening / max(shut[lower, 1] - shut[upper, 1], 0.2 * opening))
-
     def resolve(self, motion: Motion, warp: PortraitWarp) -> DrawnMotion:
         """`motion` as `render` draws it on the portrait of `warp`."""
-        return warp.resolve(self.displacement(motion.expression), motion.head)
+        return warp.resolve(self.displacement(motion.expression), motion.head, motion.eyes)
 
     def render(self, motion: Motion, warp: PortraitWarp) -> Iterator[np.ndarray]:
         """Frames (h, w, 3) of a motion at the video's rate, one by one."""

@@ -9,12 +9,10 @@ import numpy as np
 from sonimate.face.pose import Pose, to_image
 from sonimate.face.regions import (
     LEFT_EYE,
-    LEFT_LID_FOLD,
     LIPS_BETWEEN,
     LIPS_INNER,
     LIPS_OUTER,
     RIGHT_EYE,
-    RIGHT_LID_FOLD,
 )
 
 WIDEST_LIDS = 1.08
@@ -28,17 +26,34 @@ pressed lip keeps most of its height."""
 
 
 @dataclass(frozen=True)
+class EyeMotion:
+    """What eyes do over n frames.
+
+    closure: (n,) of the lids, 0 as the expression has them, 1 shut. gaze: (n, 2) cm, shift of the irises in
+    the face, x to the viewer's right, y up.
+    """
+
+    closure: np.ndarray
+    gaze: np.ndarray
+
+    def __getitem__(self, frames: slice | list[int]) -> EyeMotion:
+        return EyeMotion(self.closure[frames], self.gaze[frames])
+
+
+@dataclass(frozen=True)
 class Motion:
     """Motion of n frames as the networks ask for it.
 
-    expression: (n, k) coefficients of the codec's basis, cm. head: (n, 6) as in `relative_motion`.
+    expression: (n, k) coefficients of the codec's basis, cm. head: (n, 6) as in `relative_motion`. eyes: what
+    they do beyond the expression, None: nothing.
     """
 
     expression: np.ndarray
     head: np.ndarray
+    eyes: EyeMotion | None = None
 
     def __getitem__(self, frames: slice | list[int]) -> Motion:
-        return Motion(self.expression[frames], self.head[frames])
+        return Motion(self.expression[frames], self.head[frames], self.eyes and self.eyes[frames])
 
 
 @dataclass(frozen=True)
@@ -78,17 +93,6 @@ def uncrossed(vertices: np.ndarray, rest: np.ndarray) -> np.ndarray:
         vertices[:, upper] += upper_lip_yields * between
         vertices[:, lower] -= (1 - upper_lip_yields) * between
     return vertices
-
-
-def lids_closing(vertices: np.ndarray) -> np.ndarray:
-    """Displacement (478, 3) cm that lays the upper lids of pose-normalised vertices (478, 3) on the lower
-    ones; the fold above follows half-way."""
-    closing = np.zeros_like(vertices)
-    for contour, fold in ((RIGHT_EYE, RIGHT_LID_FOLD), (LEFT_EYE, LEFT_LID_FOLD)):
-        upper, lower = upper_and_lower(contour)
-        closing[upper] = vertices[lower] - vertices[upper]
-        closing[list(fold)] = 0.5 * closing[upper]
-    return closing
 
 
 def upper_and_lower(contour: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:

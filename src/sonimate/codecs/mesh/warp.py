@@ -5,9 +5,11 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.eyes import move_eyes
 from sonimate.codecs.mesh.layers import PersonLayer
+from sonimate.codecs.mesh.lids import EyeLids
 from sonimate.codecs.mesh.lip_edges import LipEdges
-from sonimate.codecs.mesh.motion import DrawnMotion, uncrossed, upper_and_lower
+from sonimate.codecs.mesh.motion import DrawnMotion, EyeMotion, uncrossed, upper_and_lower
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
@@ -38,7 +40,6 @@ MIN_FACING = 0.12
 show too few pixels."""
 HIDDEN_GAP_CM = 0.03
 """Up to this gap the lips are closed and nothing is painted between them; from twice as far on, all is."""
-SAMPLES = 2
 IRISES = {RIGHT_EYE: RIGHT_IRIS, LEFT_EYE: LEFT_IRIS}
 
 
@@ -70,7 +71,6 @@ class PortraitWarp:
         self._ring_depth = ring_depth + np.ptp(landmarks[:, 2])
         opening = np.any([np.isin(seen, contour).all(1) for contour in OPENINGS], axis=0)
         self._fine = FineMesh.of(seen[~opening])
-        self._beside = {contour: self._fine.beside(contour) for contour in OPENINGS}
         self._fine_source = self._fine.vertices(landmarks[:VERTEX_COUNT], lips_strip_px=0)[:, :2]
         ring_ids = np.concatenate([self._oval, VERTEX_COUNT + np.arange(len(self._rings.points))])
         self._everything = np.concatenate([seen, ring_ids[self._rings.triangles]])
@@ -82,17 +82,22 @@ class PortraitWarp:
         self._places = np.dstack([columns, rows]).astype(np.float32)
         self._teeth_z = float(self.vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 2].mean()) - TEETH_DEPTH_CM
         self._lips = LipEdges(self._pixels, self._fine, self._fine_source)
+        self._lids = {contour: EyeLids(self._pixels, landmarks, contour) for contour in IRISES}
         self._mouth = MouthInterior(
             self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
         )
 
-    def resolve(self, expression: np.ndarray, head: np.ndarray) -> DrawnMotion:
+    def resolve(self, expression: np.ndarray, head: np.ndarray, eyes: EyeMotion | None = None) -> DrawnMotion:
         """The motion of n frames as `draw` shows it.
 
         expression: (n, 478, 3) cm, displacement of the pose-normalised vertices from the portrait's own.
-        head: (n, 6) head motion against the portrait, as in `relative_motion`.
+        head: (n, 6) head motion against the portrait, as in `relative_motion`. eyes: of n frames, on top of
+        the expression.
         """
-        return DrawnMotion(uncrossed(self.vertices + expression, self.vertices), self._damped(head))
+        vertices = self.vertices + expression
+        if eyes is not None:
+            vertices = move_eyes(vertices, eyes)
+        return DrawnMotion(uncrossed(vertices, self.vertices), self._damped(head))
 
     def draw(self, motion: DrawnMotion) -> np.ndarray:
         """The one frame of `motion`, uint8 (h, w, 3)."""
@@ -110,8 +115,8 @@ class PortraitWarp:
         frame[y0:y1, x0:x1] = self._person.draw(flow) if self._person else sample_at(self._pixels, flow)
         for contour, iris in IRISES.items():
             lids_apart = _height(vertices, contour) / max(_height(self.vertices, contour), 1e-6)
-            self._smooth_edge(frame, contour, moved, fine, 1 - lids_apart)
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
+            self._lids[contour].draw(frame, moved, 1 - lids_apart)
         self._draw_mouth(frame, moved, vertices, pose, fine)
         return frame
 
@@ -185,35 +190,6 @@ class PortraitWarp:
             return
         plane = FacePlane.at(pose, self._teeth_z)
         _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), shown * coverage)
-
-    def _smooth_edge(
-        self, frame: np.ndarray, contour: tuple[int, ...], moved: np.ndarray, fine: np.ndarray, share: float
-    ) -> None:
-        """Draws the skin along an opening's edge again, from SAMPLES x SAMPLES places a pixel: where lips or
-        lids meet, a pixel belongs to both. share: weight of the result, nothing is drawn up to 0."""
-        curve = contour_matrix(len(contour)) @ moved[list(contour), :2]
-        window = window_around(curve, 2, self._width, self._height)
-        x0, y0, x1, y1 = window
-        if share <= 0 or x0 == x1 or y0 == y1:
-            return
-        corner = np.array([x0, y0]) - (1 - 1 / SAMPLES) / 2
-        width, height = x1 - x0, y1 - y0
-        places, covered = inverse_map(
-            self._fine_source,
-            (fine[:, :2] - corner) * SAMPLES,
-            fine[:, 2],
-            self._beside[contour],
-            window=(0, 0, width * SAMPLES, height * SAMPLES),
-        )
-        samples = np.dstack([sample_at(self._pixels, places), np.full(covered.shape, 255, np.uint8)])
-        samples[~covered] = 0
-        mean = cv2.resize(samples.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA)
-        covered_share = mean[..., 3] / 255
-        band = np.zeros((height, width), np.uint8)
-        points = np.round((curve - [x0, y0]) * 16).astype(np.int32)
-        cv2.polylines(band, [points], True, 255, 1, lineType=cv2.LINE_AA, shift=4)
-        colour = mean[..., :3] / np.maximum(covered_share, 0.01)[..., None]
-        _blend(frame, window, colour, min(share, 1.0) * covered_share * band / np.float32(255))
 
     def _coverage(self, polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray | None:
         """Anti-aliased mask of an opening, or None when nothing of it can be seen."""

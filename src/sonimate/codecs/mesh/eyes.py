@@ -1,0 +1,145 @@
+"""Blinks and glances: random processes with a seed, added to the motion that the network generates.
+
+A voice says little about when its speaker blinks or where he looks, so a model trained on minutes of footage
+keeps the eyes open and still. Both processes are drawn from a seed instead. People blink in pauses and when
+they look elsewhere; the eyes stay on the viewer while the head moves, and leave him for moments.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sonimate.codecs.mesh.motion import EyeMotion, upper_and_lower
+from sonimate.face.regions import (
+    LEFT_EYE,
+    LEFT_IRIS,
+    LEFT_LID_FOLD,
+    RIGHT_EYE,
+    RIGHT_IRIS,
+    RIGHT_LID_FOLD,
+)
+
+BLINK_PERIOD = 3.75
+"""Seconds, of which each has one blink, anywhere in it: 16 a minute. People blink 4.5 times when reading, 17
+at rest, 26 in conversation (Bentivoglio et al. 1997)."""
+SHORTEST_SECONDS = 1.0
+"""Between two blinks."""
+SEARCH_SECONDS = 0.5
+"""A blink moves by at most this much."""
+NEAR_CM, GLANCE_CM = 0.1, 0.5
+"""What makes a moment good for a blink, as a smaller opening of the mouth in cm: being SEARCH_SECONDS nearer
+to the drawn time; the eyes jumping by a centimetre."""
+CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.08, 0.04, 0.12
+"""A blink takes 0.24 s. Real ones take 0.1 to 0.4 s, and open more slowly than they close."""
+
+FIXATION_SECONDS = (0.4, 3.0)
+FIXATION_MEDIAN, FIXATION_SPREAD = 1.0, 0.6
+"""Median in seconds, and standard deviation of the logarithm."""
+JUMP_SECONDS = 0.06
+"""A jump of the eyes takes one or two frames."""
+LEAVING, RETURNING = 0.75, 0.6
+"""Chance that the eyes, on the viewer, look elsewhere next; and that they come back from there."""
+GLANCE_SPREAD_CM = np.array([0.13, 0.06])
+"""Standard deviation of where they look, to the sides and up or down. 0.1 cm is 5 degrees."""
+GLANCE_LOW_CM, GLANCE_HIGH_CM = np.array([-0.25, -0.14]), np.array([0.25, 0.04])
+"""Farther, the picture has no white to show; above all when looking up, below the iris."""
+EYEBALL_CM = 1.2
+HELD = 0.6
+"""Share of the head's turns that the eyes make good, to stay on the viewer."""
+
+FOLD_FOLLOWS = 0.12
+"""Share of the upper lid's way that the fold above it goes along."""
+LIDS_FOLLOW_GAZE = 0.9
+CLOSED_RATIO = 0.12
+"""Eyes lower than this share of their width are closed in the picture. Squinting ones have 0.15."""
+
+
+def eye_motion(
+    mouth_opening: np.ndarray, head: np.ndarray, fps: float, rng: np.random.Generator
+) -> EyeMotion:
+    """Blinks and glances of n frames. mouth_opening: (n,) cm. head: (n, 6) as in `relative_motion`."""
+    glances = glance_curve(len(mouth_opening), fps, rng)
+    closure = blink_curve(mouth_opening, glances, fps, rng)
+    held = HELD * EYEBALL_CM * np.stack([-head[:, 1], head[:, 0]], axis=1)
+    return EyeMotion(closure, np.clip(glances + held, GLANCE_LOW_CM, GLANCE_HIGH_CM))
+
+
+def glance_curve(count: int, fps: float, rng: np.random.Generator) -> np.ndarray:
+    """Where the eyes look (n, 2) cm over `count` frames: rests and fast jumps between them."""
+    times = np.arange(count) / fps
+    gaze = np.zeros((count, 2))
+    here, away, at = np.zeros(2), False, 0.0
+    while True:
+        rest = FIXATION_MEDIAN * np.exp(FIXATION_SPREAD * rng.normal())
+        at += float(np.clip(rest, *FIXATION_SECONDS)) + JUMP_SECONDS
+        if at >= count / fps:
+            return gaze
+        away = bool(rng.random() < (1 - RETURNING if away else LEAVING))
+        there = rng.normal(size=2) * GLANCE_SPREAD_CM * (1.0 if away else 0.15)
+        there = np.clip(there, GLANCE_LOW_CM, GLANCE_HIGH_CM)
+        gaze += np.outer(np.clip((times - at) / JUMP_SECONDS + 0.5, 0, 1), there - here)
+        here = there
+
+
+def blink_curve(
+    mouth_opening: np.ndarray, gaze: np.ndarray, fps: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Lid closure (n,) in [0, 1] for n frames, from the mouth's opening (n,) and the gaze (n, 2), in cm.
+
+    One blink in each BLINK_PERIOD: clips of 10 s and more then have 10 to 24 a minute, whatever the seed.
+    """
+    count = len(mouth_opening)
+    times = np.arange(count) / fps
+    jump = np.linalg.norm(np.diff(gaze, axis=0, prepend=gaze[:1]), axis=1)
+    last = (count - 1) / fps - SHUT_SECONDS - OPENING_SECONDS
+    closure = np.zeros(count)
+    earliest = CLOSING_SECONDS
+    for period in range(1 + int(count / fps / BLINK_PERIOD)):
+        middle = BLINK_PERIOD * (period + rng.random())
+        if middle > count / fps:
+            break
+        near = np.abs(times - middle)
+        allowed = (near <= SEARCH_SECONDS) & (times >= earliest) & (times <= last)
+        if not allowed.any():
+            allowed = (times >= earliest) & (times < earliest + SEARCH_SECONDS) & (times <= last)
+        if not allowed.any():
+            continue
+        worth = mouth_opening + NEAR_CM * near / SEARCH_SECONDS - GLANCE_CM * jump
+        shut = times[np.flatnonzero(allowed)[np.argmin(worth[allowed])]]
+        closure = np.maximum(closure, _profile(times - shut + CLOSING_SECONDS))
+        earliest = shut + SHORTEST_SECONDS
+    return closure
+
+
+def _profile(since: np.ndarray) -> np.ndarray:
+    """Closure at times `since` the lid began to fall, in seconds: a fast fall, a slower rise."""
+    falling = np.clip(since / CLOSING_SECONDS, 0, 1)
+    rising = np.clip((since - CLOSING_SECONDS - SHUT_SECONDS) / OPENING_SECONDS, 0, 1)
+    return 0.5 * (1 - np.cos(np.pi * falling)) * 0.5 * (1 + np.cos(np.pi * rising))
+
+
+def move_eyes(vertices: np.ndarray, eyes: EyeMotion) -> np.ndarray:
+    """Pose-normalised vertices (n, 478, 3) cm with irises that look and upper lids that follow them, and that
+    close on these vertices' own lower lids."""
+    moved = vertices.copy()
+    for iris in (RIGHT_IRIS, LEFT_IRIS):
+        moved[:, iris : iris + 5, :2] += eyes.gaze[:, None]
+    closure = eyes.closure[:, None, None]
+    for contour, fold in ((RIGHT_EYE, RIGHT_LID_FOLD), (LEFT_EYE, LEFT_LID_FOLD)):
+        upper, lower = upper_and_lower(contour)
+        arch = np.sin(np.pi * np.arange(1, len(upper) + 1) / (len(upper) + 1))
+        moved[:, upper, 1] += LIDS_FOLLOW_GAZE * arch * eyes.gaze[:, 1:]
+        way = closure * (moved[:, lower] - moved[:, upper])
+        moved[:, upper] += way
+        moved[:, list(fold)] += FOLD_FOLLOWS * way
+    return moved
+
+
+def eyes_closed(vertices: np.ndarray) -> bool:
+    """Whether both eyes of pose-normalised vertices (478, 3) are closed."""
+    ratios = []
+    for contour in (RIGHT_EYE, LEFT_EYE):
+        upper, lower = upper_and_lower(contour)
+        width = np.linalg.norm(vertices[contour[0]] - vertices[contour[len(contour) // 2]])
+        ratios.append((vertices[upper, 1] - vertices[lower, 1]).max() / width)
+    return max(ratios) < CLOSED_RATIO
