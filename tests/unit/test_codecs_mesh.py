@@ -148,7 +148,7 @@ def test_a_portrait_is_shown_to_the_network_with_its_mouth_closed(name):
 def test_still_latents_close_a_smile_and_blink():
     smiling = codec().encode_reference(example("obama"))
     moved = codec().motion(torch.zeros(250, *codec().latent_shape), smiling.context, DecodeOptions())
-    vertices = smiling.context.vertices + codec().displacement(moved.expression)
+    vertices = codec().resolve(moved, smiling.context).vertices
     assert np.abs(vertices[:, 13, 1] - vertices[:, 14, 1]).max() < 0.1
     lids = vertices[:, 159, 1] - vertices[:, 145, 1]
     shut = lids < 0.1 * lids.max()

@@ -174,7 +174,8 @@ class MeshCodec:
 
     def motion(self, latents: Tensor, warp: PortraitWarp, decoding: DecodeOptions) -> Motion:
         """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: interpolated, the head's path
-        smoothed, with the blinks and glances of `decoding.seed`. Closed eyes stay closed. `warp.resolve` then bounds it to what can be drawn."""
+        smoothed, with the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then
+        bounds it to what can be drawn."""
         moved = self.from_latents(latents)
         factor = round(decoding.fps / self.latent_fps)
         expression = catmull_rom(moved.expression, factor) + self._closing(warp.vertices)

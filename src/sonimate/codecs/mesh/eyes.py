@@ -35,7 +35,7 @@ CLOSING_SECONDS, SHUT_SECONDS, OPENING_SECONDS = 0.08, 0.04, 0.12
 FIXATION_SECONDS = (0.4, 3.0)
 FIXATION_MEDIAN, FIXATION_SPREAD = 1.0, 0.6
 """Median in seconds, and standard deviation of the logarithm."""
-JUMP_SECONDS = 0.06
+JUMP_SECONDS = 0.04
 """A jump of the eyes takes one or two frames."""
 LEAVING, RETURNING = 0.75, 0.6
 """Chance that the eyes, on the viewer, look elsewhere next; and that they come back from there."""
@@ -47,7 +47,7 @@ EYEBALL_CM = 1.2
 HELD = 0.6
 """Share of the head's turns that the eyes make good, to stay on the viewer."""
 
-FOLD_FOLLOWS = 0.12
+FOLD_FOLLOWS = 0.4
 """Share of the upper lid's way that the fold above it goes along."""
 LIDS_FOLLOW_GAZE = 0.9
 CLOSED_RATIO = 0.12

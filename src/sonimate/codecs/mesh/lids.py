@@ -27,16 +27,17 @@ BELOW = np.linspace(0.16, 0.34, 6)
 """Distances below the lower lid, in eye widths."""
 LASH_BAND = np.linspace(-0.06, 0.05, 8)
 """Distances from the open upper lid's edge, in eye widths, among which the darkest is the lashes' colour."""
-DARKEST_LID, CLEAN_LID = 0.6, 0.75
+DARKEST_LID, CLEAN_LID = 0.6, 0.85
 """Brightness of the skin above the fold over that of the skin below the eye. What is darker than the first is
-a brow or the rim of glasses: the lid is not so dark. Up to the second the hue is that of the skin below."""
+a brow or the rim of glasses: the lid is not so dark. From the second on the hue is its own, below the first
+that of the skin below the eye."""
 LIT = 0.4
 """Share of the skin below the eye in the colour of the lid's edge: it faces the light more than the fold."""
 GRAIN = 0.05
 """Largest detail of the lid's skin, as a share of its brightness."""
 BULGE, EDGE_SHADE = 0.05, 0.10
 """The lid lies on a ball: its middle is lighter, its lower edge darker, as shares of the skin's colour."""
-LASH_WIDTH, LASH_OPACITY = 0.035, 0.8
+LASH_WIDTH, LASH_OPACITY = 0.045, 0.8
 """Of the lash line: half its width in eye widths; at least half a pixel."""
 LASH_SHADOW, LASH_SHADOW_WIDTH = 0.25, 0.08
 """Lashes and their shadow on the skin below them."""
@@ -67,7 +68,7 @@ class EyeLids:
         under = _smooth_along(np.median(below, axis=0))
         over = _smooth_along(np.median(above, axis=0))
         light = over.mean(1, keepdims=True) / np.maximum(under.mean(1, keepdims=True), 1)
-        clean = _ramp((light - CLEAN_LID) / (1 - CLEAN_LID))
+        clean = _ramp((light - DARKEST_LID) / (CLEAN_LID - DARKEST_LID))
         over = _smooth_along(clean * over + (1 - clean) * under * np.maximum(light, DARKEST_LID))
         down = np.linspace(0, 1, ROWS)[:, None, None]
         colour = over + LIT * down * (under - over)
