@@ -27,7 +27,7 @@ BELOW = np.linspace(0.16, 0.34, 6)
 """Distances below the lower lid, in eye widths."""
 LASH_BAND = np.linspace(-0.06, 0.05, 8)
 """Distances from the open upper lid's edge, in eye widths, among which the darkest is the lashes' colour."""
-DARKEST_LID, CLEAN_LID = 0.6, 0.85
+DARKEST_LID, CLEAN_LID = 0.8, 0.95
 """Brightness of the skin above the fold over that of the skin below the eye. What is darker than the first is
 a brow or the rim of glasses: the lid is not so dark. From the second on the hue is its own, below the first
 that of the skin below the eye."""
@@ -39,6 +39,8 @@ BULGE, EDGE_SHADE = 0.05, 0.10
 """The lid lies on a ball: its middle is lighter, its lower edge darker, as shares of the skin's colour."""
 LASH_WIDTH, LASH_OPACITY = 0.045, 0.8
 """Of the lash line: half its width in eye widths; at least half a pixel."""
+LASH_SHARE = 0.15
+"""The half width is at most this share of the open eye's height: in narrow eyes lashes are thin."""
 LASH_SHADOW, LASH_SHADOW_WIDTH = 0.25, 0.08
 """Lashes and their shadow on the skin below them."""
 OVERLAP = 0.05
@@ -63,6 +65,7 @@ class EyeLids:
         frame = _EyeFrame(landmarks, contour, self._fold)
         along = np.linspace(0, 1, COLUMNS)
         edge, fold, lower = frame.edge(along), frame.fold(along), frame.lower(along)
+        self._height = float((lower - edge).max())
         above = _read(pixels, frame, along, fold[None] - ABOVE[:, None])
         below = _read(pixels, frame, along, lower[None] + BELOW[:, None])
         under = _smooth_along(np.median(below, axis=0))
@@ -105,7 +108,7 @@ class EyeLids:
         beyond = across - edge
         reach = OVERLAP * closure * ends
         cover = np.clip((reach - beyond) / pixel + 0.5, 0, 1) * _ramp(down / TOP_FADE) * _ramp(4 * ends)
-        line = max(LASH_WIDTH, 0.6 * pixel)
+        line = max(min(LASH_WIDTH, LASH_SHARE * self._height), 0.6 * pixel)
         off = beyond - 0.3 * line
         lashes = LASH_OPACITY * np.exp(-((off / line) ** 2))
         shadow = LASH_SHADOW * np.exp(-np.maximum(off, 0) / LASH_SHADOW_WIDTH) * (off > 0)
