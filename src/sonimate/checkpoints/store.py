@@ -127,7 +127,7 @@ def load_mesh_codec(folder: str | Path) -> MeshCodec:
         "basis": (components, LANDMARK_COUNT, 3),
         "positions": (LANDMARK_COUNT, 2),
         "open_mouth": (components,),
-        "expression_std": (3,),
+        "scales": (components,),
         "motion_std": (MOTION,),
     }
     check_shapes(file.shapes, expected, str(file.path))

@@ -60,7 +60,7 @@ class WindowSampler:
         config: CompactConfig,
         silence_rows: tuple[np.ndarray, np.ndarray],
     ):
-        span = (config.frames - 1) * VIDEO_FRAMES_PER_LATENT + 1
+        span = config.frames * VIDEO_FRAMES_PER_LATENT
         usable = [sample for sample in samples if len(sample.expression) >= span]
         if not usable:
             raise TooFewClips(
@@ -94,11 +94,10 @@ class WindowSampler:
         latents = [
             self._codec.to_latents(Motion(face, pose)) for face, pose in zip(expression, head, strict=True)
         ]
-        references = Motion(np.stack(reference), np.zeros((len(rows), HEAD_MIRROR.size)))
         return MotionWindows(
             names,
             torch.stack(latents),
-            self._codec.to_latents(references),
+            self._codec.still_latents(np.stack(reference)),
             torch.from_numpy(np.stack(tokens)).float(),
             torch.from_numpy(np.stack(bucket_rows)).float(),
             torch.from_numpy(np.stack(buckets)).float(),
@@ -109,7 +108,8 @@ class WindowSampler:
         pool = 0 if rng.random() < self._config.real_share else 1
         sample = self._pools[pool][rng.choice(len(self._pools[pool]), p=self._chances[pool])]
         start = rng.integers(len(sample.expression) - self._span + 1)
-        frames = start + VIDEO_FRAMES_PER_LATENT * np.arange(self._config.frames)
+        frames = start + np.arange(self._span)
+        latents = frames[::VIDEO_FRAMES_PER_LATENT]
         still = int(rng.integers(len(sample.expression)))
         rest, gain = self._rest[sample.clip_id], np.exp(rng.uniform(*np.log(LIVELINESS)))
         absolute = rest + gain * (sample.expression - rest)
@@ -121,8 +121,8 @@ class WindowSampler:
             expression, reference = expression @ self._mirror, reference @ self._mirror
             head = head * HEAD_MIRROR
         reference = reference + self._config.reference_noise * rng.normal(size=reference.shape)
-        tokens = cut_windows(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
-        buckets = cut_windows(sample.bucket_rows, frames, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
+        tokens = cut_windows(sample.token_rows, latents, TOKEN_ROWS, TOKEN_ROWS_BEFORE, self._silence[0])
+        buckets = cut_windows(sample.bucket_rows, latents, BUCKET_ROWS, BUCKET_ROWS_BEFORE, self._silence[1])
         labels = sample.buckets * [1.0, gain]
         return str(sample.clip_id), expression, head, reference, tokens, buckets, labels
 

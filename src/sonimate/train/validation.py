@@ -14,7 +14,6 @@ from torch import Tensor
 from sonimate.audio.windows import TOKEN_ROWS, TOKEN_ROWS_BEFORE
 from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.mesh.codec import MeshCodec
-from sonimate.codecs.mesh.motion import Motion
 from sonimate.configs import SamplingOptions
 from sonimate.diffusion import sample_latents
 from sonimate.diffusion.denoiser import Denoiser
@@ -32,7 +31,7 @@ TRACKING_PX = 256
 
 
 MouthCurves = tuple[np.ndarray, np.ndarray]
-"""Openings of a generated mouth and of the real one, (n,) each, in the same unit, at 12.5 fps."""
+"""Openings of a generated mouth and of the real one, (n,) each, in the same unit, at the same rate."""
 
 
 def lip_scores(clips: Iterable[MouthCurves]) -> dict[str, float]:
@@ -99,7 +98,7 @@ def animate_sample(
     networks.eval()
     frames = np.arange(0, len(sample.expression), VIDEO_FRAMES_PER_LATENT)
     device = next(networks.parameters()).device
-    reference = codec.to_latents(Motion(sample.expression[:1], np.zeros((1, 6)))).to(device)
+    reference = codec.still_latents(sample.expression[:1]).to(device)
     latents = generate_latents(
         networks,
         features=cut_windows(sample.token_rows, frames, TOKEN_ROWS, TOKEN_ROWS_BEFORE, silence_row),
@@ -110,7 +109,8 @@ def animate_sample(
         options=options,
     )
     expression = codec.from_latents(latents).expression + sample.expression[:1]
-    return lip_gap_cm(codec, expression), lip_gap_cm(codec, sample.expression[frames])
+    real = sample.expression
+    return lip_gap_cm(codec, expression[: len(real)]), lip_gap_cm(codec, real)
 
 
 def lip_gap_cm(codec: MeshCodec, expression: np.ndarray) -> np.ndarray:

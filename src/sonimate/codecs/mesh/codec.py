@@ -3,7 +3,7 @@
 An expression is the displacement of pose-normalised vertices from the portrait's own, as coefficients of a
 small linear basis (principal components of real expressions). The UNet works on a smooth map of it over the
 face. Decoding finds the coefficients from the map by least squares, so that lids and lips keep details finer
-than a cell of the map.
+than a cell of the map. Each latent holds two frames of the video: motion at 25 fps for the price of 12.5.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sonimate.clock import LATENT_FPS
+from sonimate.clock import LATENT_FPS, VIDEO_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
 from sonimate.codecs.mesh.face_map import GRID, layout_mask, layout_positions, vertices_to_grid
-from sonimate.codecs.mesh.motion import DrawnMotion, Motion, catmull_rom, smooth
+from sonimate.codecs.mesh.motion import DrawnMotion, Motion, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
@@ -38,6 +38,7 @@ MOTION = 6
 """Numbers of a head motion."""
 PATCH = 2
 """Cells a side of the 16 x 16 field that form one latent cell: 12 expression channels on 8 x 8."""
+FRAME_CHANNELS = 3 * PATCH**2 + MOTION
 READ_RIDGE = 1e-2
 """Ridge of the least squares fit, in latent units: noise in a map must not turn into large coefficients of
 weak components."""
@@ -47,15 +48,21 @@ noise, not nods."""
 LOWER_FACE_CM = (2.0, -1.0)
 """Canonical heights between which the upper face passes into the lower one: below the lids, and below the
 nose."""
-TENSORS = ("basis", "positions", "open_mouth", "expression_std", "motion_std")
+WHITENING = 0.5
+"""Power of a component's standard deviation that is taken out of the latents: 0 gives the opening of the mouth
+eight times the variance of its width, so that a short training learns little else; 1 gives noise of the
+tracker as much weight as lips."""
+TENSORS = ("basis", "positions", "open_mouth", "scales", "motion_std")
 
 
 class MeshCodec:
-    """Latents (f, 18, 8, 8): 12 channels of expression, then six constant planes of head motion.
+    """Latents (f, 36, 8, 8), each of two frames: for each frame 12 channels of expression, then six constant
+    planes of head motion.
 
     basis: (k, 478, 3) orthonormal expression components. positions: (478, 2) the layout, in cells.
-    open_mouth: (k,) coefficients of a wide open mouth.
-    expression_std: (3,) and motion_std: (6,) scale the channels to unit variance over the training clips.
+    open_mouth: (k,) coefficients of a wide open mouth. scales: (k,) cm of each component that give its map
+    (of length 1 over all cells) once in the latents. motion_std: (6,) scale of the head's channels. Over the
+    training clips the channels of each kind have unit variance.
     """
 
     latent_fps: float = LATENT_FPS
@@ -70,18 +77,17 @@ class MeshCodec:
         basis: np.ndarray,
         positions: np.ndarray,
         open_mouth: np.ndarray,
-        expression_std: np.ndarray,
+        scales: np.ndarray,
         motion_std: np.ndarray,
     ):
         self.open_mouth = open_mouth.astype(np.float64)
         self.basis = basis.astype(np.float64)
         self.positions = positions.astype(np.float64)
-        self.expression_std = expression_std.astype(np.float64)
+        self.scales = scales.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
         self._gap_of = self.basis[:, UPPER_LIP_INNER, 1] - self.basis[:, LOWER_LIP_INNER, 1]
         self._upper_face = upper_face_part(self.basis)
-        maps = np.einsum("gv,kvc->kcg", vertices_to_grid(self.positions), self.basis, optimize=True)
-        self._write = (maps / self.expression_std[:, None]).reshape(len(basis), -1)
+        self._write = component_maps(self.basis, self.positions) / self.scales[:, None]
         normal = self._write @ self._write.T
         self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
         self.mask = F.avg_pool2d(torch.from_numpy(layout_mask(self.positions))[None], PATCH)[0]
@@ -93,7 +99,7 @@ class MeshCodec:
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
-        return 3 * PATCH**2 + MOTION, GRID // PATCH, GRID // PATCH
+        return VIDEO_FRAMES_PER_LATENT * FRAME_CHANNELS, GRID // PATCH, GRID // PATCH
 
     def project(self, displacement: np.ndarray) -> np.ndarray:
         """Vertex displacements (n, 478, 3) cm -> basis coefficients (n, k)."""
@@ -105,25 +111,31 @@ class MeshCodec:
         return flat.reshape(len(coefficients), LANDMARK_COUNT, 3)
 
     def to_latents(self, motion: Motion) -> Tensor:
-        """Motion of n frames -> latents (n, 18, 8, 8) float32."""
+        """Motion of n frames at 25 fps, n even -> latents (n / 2, 36, 8, 8) float32."""
         field = torch.from_numpy(motion.expression @ self._write).float().unflatten(1, (3, GRID, GRID))
         planes = torch.from_numpy(motion.head / self.motion_std).float()[..., None, None]
         side = GRID // PATCH
-        return torch.cat([F.pixel_unshuffle(field, PATCH), planes.expand(-1, -1, side, side)], dim=1)
+        frames = torch.cat([F.pixel_unshuffle(field, PATCH), planes.expand(-1, -1, side, side)], dim=1)
+        return frames.unflatten(0, (-1, VIDEO_FRAMES_PER_LATENT)).flatten(1, 2)
 
     def from_latents(self, latents: Tensor) -> Motion:
-        """Latents (n, 18, 8, 8) -> motion of n frames; inverse of `to_latents`."""
-        patches, planes = latents.float().cpu().split([3 * PATCH**2, MOTION], dim=1)
+        """Latents (n, 36, 8, 8) -> motion of 2 n frames at 25 fps; inverse of `to_latents`."""
+        patches, planes = _frames(latents.float().cpu()).split([3 * PATCH**2, MOTION], dim=1)
         field = F.pixel_shuffle(patches, PATCH).flatten(1).double().numpy()
         head = planes.mean((2, 3)).double().numpy() * self.motion_std
         return Motion(field @ self._read, head)
 
+    def still_latents(self, expression: np.ndarray) -> Tensor:
+        """Expressions (n, k) of faces that do not move -> latents (n, 36, 8, 8) without head motion."""
+        twice = expression.repeat(VIDEO_FRAMES_PER_LATENT, axis=0)
+        return self.to_latents(Motion(twice, np.zeros((len(twice), MOTION))))
+
     def reference_latents(self, landmarks: np.ndarray) -> Tensor:
-        """Landmarks (478, 3) px of the reference -> (18, 8, 8): how its expression, with the mouth closed,
+        """Landmarks (478, 3) px of the reference -> (36, 8, 8): how its expression, with the mouth closed,
         differs from the canonical face's, within the basis; the head planes are zero."""
         vertices = to_canonical(landmarks[None], fit_pose(landmarks[None]))
         expression = self.project(canonical_expression(vertices)) + self._closing(vertices[0])
-        return self.to_latents(Motion(expression, np.zeros((1, MOTION))))[0]
+        return self.still_latents(expression)[0]
 
     def interpolation(self, fps: float) -> None:
         """None: frames are drawn from interpolated motion at any rate, none is made from two others."""
@@ -148,7 +160,7 @@ class MeshCodec:
         )
 
     def rest_mouth(self, latents: Tensor, gate: np.ndarray) -> Tensor:
-        """Latents (n, 18, 8, 8) whose mouth and cheeks move as far as `gate` allows, 25 values a second, from
+        """Latents (n, 36, 8, 8) whose mouth and cheeks move as far as `gate` allows, 25 values a second, from
         0 (at rest, closed) to 1 (unchanged). Brows, lids, gaze and head stay as they are."""
         moved = self.from_latents(latents)
         held = 1 - gate[:: len(gate) // len(moved.head), None].astype(np.float64)
@@ -156,36 +168,35 @@ class MeshCodec:
         return latents - self.to_latents(Motion(held * lower, np.zeros_like(moved.head)))
 
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
-        """Latents (n, 18, 8, 8) whose head moves farther from its mean over the clip, by the square root of
+        """Latents (n, 36, 8, 8) whose head moves farther from its mean over the clip, by the square root of
         `bucket` over the largest of `head_buckets`: 2.5 times as far at 128. Unchanged for smaller
         buckets."""
         gain = (bucket / self.head_buckets[1]) ** 0.5
         if gain <= 1:
             return latents
-        patches, head = latents.split([3 * PATCH**2, MOTION], dim=1)
+        patches, head = _frames(latents).split([3 * PATCH**2, MOTION], dim=1)
         mean = head.mean(0, keepdim=True)
-        return torch.cat([patches, mean + gain * (head - mean)], dim=1)
+        enlarged = torch.cat([patches, mean + gain * (head - mean)], dim=1)
+        return enlarged.reshape(latents.shape)
 
     def decode(
         self, latents: Tensor, context: PortraitWarp, decoding: DecodeOptions | None = None
     ) -> FrameStream:
-        """Latents (f, 18, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `decoding.fps`, one by one."""
+        """Latents (f, 36, 8, 8) at `latent_fps` -> uint8 frames (h, w, 3) at `decoding.fps`, one by one."""
         yield from self.render(self.motion(latents, context, decoding or DecodeOptions()), context)
 
     def motion(self, latents: Tensor, warp: PortraitWarp, decoding: DecodeOptions) -> Motion:
-        """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: interpolated, the head's path
-        smoothed, with the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then
-        bounds it to what can be drawn."""
+        """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: the head's path smoothed, with
+        the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
+        what can be drawn."""
         moved = self.from_latents(latents)
-        factor = round(decoding.fps / self.latent_fps)
-        expression = catmull_rom(moved.expression, factor) + self._closing(warp.vertices)
-        head = smooth(catmull_rom(moved.head, factor), HEAD_SMOOTHING_SECONDS * decoding.fps)
-        if eyes_closed(warp.vertices):
-            return Motion(expression, head)
-        rng = np.random.default_rng(decoding.seed)
-        return Motion(
-            expression, head, eye_motion(self._mouth_gap(expression, warp), head, decoding.fps, rng)
-        )
+        expression = moved.expression + self._closing(warp.vertices)
+        head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
+        eyes = None
+        if not eyes_closed(warp.vertices):
+            rng = np.random.default_rng(decoding.seed)
+            eyes = eye_motion(self._mouth_gap(expression, warp), head, VIDEO_FPS, rng)
+        return Motion(expression, head, eyes)[:: round(VIDEO_FPS / decoding.fps)]
 
     def _closing(self, vertices: np.ndarray) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
@@ -206,6 +217,17 @@ class MeshCodec:
         """Frames (h, w, 3) of a motion at the video's rate, one by one."""
         for frame in range(len(motion.head)):
             yield warp.draw(self.resolve(motion[frame : frame + 1], warp))
+
+
+def _frames(latents: Tensor) -> Tensor:
+    """Latents (n, 36, 8, 8) -> their frames (2 n, 18, 8, 8)."""
+    return latents.unflatten(1, (VIDEO_FRAMES_PER_LATENT, FRAME_CHANNELS)).flatten(0, 1)
+
+
+def component_maps(basis: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Components (k, 478, 3) as maps (k, 3 * GRID * GRID) on the layout `positions`, each of length 1."""
+    maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis, optimize=True).reshape(len(basis), -1)
+    return maps / np.linalg.norm(maps, axis=1, keepdims=True)
 
 
 def canonical_expression(vertices: np.ndarray) -> np.ndarray:
@@ -235,15 +257,15 @@ def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
     opened = open_mouth_displacement(expressions)
     positions = layout_positions(opened)
     coefficients = changes.reshape(len(changes), -1) @ basis.reshape(components, -1).T
-    maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis)
-    field = np.einsum("nk,kcg->ncg", coefficients, maps)
+    scales = coefficients.std(0) ** WHITENING
+    field = (coefficients / scales) @ component_maps(basis, positions)
     heads = [relative_motion(p, p[len(p.scale) // 2 : len(p.scale) // 2 + 1]) for p in poses]
     motion_std = np.sqrt(np.mean(np.concatenate([h - h.mean(0) for h in heads]) ** 2, axis=0))
     return MeshCodec(
         basis=basis,
         positions=positions,
         open_mouth=basis.reshape(components, -1) @ opened.ravel(),
-        expression_std=np.sqrt((field**2).mean((0, 2))),
+        scales=scales * np.sqrt((field**2).mean()),
         motion_std=motion_std,
     )
 

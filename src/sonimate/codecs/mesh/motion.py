@@ -108,13 +108,3 @@ def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
     columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T]
     return np.stack(columns, axis=1)
-
-
-def catmull_rom(values: np.ndarray, factor: int) -> np.ndarray:
-    """(n, d) -> (n * factor, d): a cubic spline through all points; the last value is kept to the end."""
-    count = len(values)
-    at = np.minimum(np.arange(count * factor) / factor, count - 1)
-    base = np.minimum(at.astype(int), max(count - 2, 0))
-    t = (at - base)[:, None]
-    p0, p1, p2, p3 = (values[np.clip(base + k, 0, count - 1)] for k in (-1, 0, 1, 2))
-    return p1 + 0.5 * t * (p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0)))
