@@ -147,7 +147,7 @@ def test_motion_that_is_not_finite_is_refused(
     value: float, pipeline: SonicPipeline, portrait: Portrait, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def broken(sample: torch.Tensor, *_: object) -> torch.Tensor:
-        return value * sample[:, :, :18]
+        return value * sample[:, :, :36]
 
     monkeypatch.setattr(pipeline.components.unet, "forward", broken)
     with pytest.raises(NonFiniteOutput, match=r"UNet.*--dtype bfloat16"):

@@ -8,8 +8,9 @@ from faces import NAMES, canonical_landmarks, codec, encode, example, poses
 from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
 from sonimate.codecs.mesh.codec import fit_codec
 from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, layout_mask, vertices_to_grid
-from sonimate.codecs.mesh.motion import Motion, catmull_rom
+from sonimate.codecs.mesh.motion import Motion
 from sonimate.configs import DecodeOptions
+from sonimate.evaluate.face_curves import shape_curves
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import relative_motion, to_image
 from sonimate.face.regions import LEFT_BROW, LEFT_UPPER_LID, RIGHT_BROW, RIGHT_UPPER_LID
@@ -28,6 +29,11 @@ def motion() -> Motion:
     components = len(codec().basis)
     expression = rng.normal(size=(40, components)) * spread(components)
     return Motion(expression, rng.normal(size=(40, 6)) * codec().motion_std)
+
+
+def by_frame(latents: torch.Tensor) -> torch.Tensor:
+    """Latents (n, 36, 8, 8), of two frames each -> (2 n, 18, 8, 8)."""
+    return latents.reshape(-1, 18, 8, 8)
 
 
 def gap(coefficients: np.ndarray) -> np.ndarray:
@@ -69,7 +75,7 @@ def test_noise_in_latents_is_not_amplified(motion):
     """The basis is read back by least squares, so noise of 0.1 in every cell averages out."""
     latents = codec().to_latents(motion)
     noise = 0.1 * torch.randn(latents.shape, generator=torch.Generator().manual_seed(0))
-    noise[:, EXPRESSION_CHANNELS:] = 0
+    by_frame(noise)[:, EXPRESSION_CHANNELS:] = 0
     change = codec().from_latents(latents + noise).expression - motion.expression
     assert gap(change).std() < 0.1 * gap(motion.expression).std()
 
@@ -86,8 +92,8 @@ def test_latents_are_linear(motion):
 
 def test_head_planes_are_constant_and_scaled(motion):
     latents = codec().to_latents(motion)
-    assert latents.shape == (40, *codec().latent_shape)
-    planes = latents[:, EXPRESSION_CHANNELS:]
+    assert latents.shape == (20, *codec().latent_shape)
+    planes = by_frame(latents)[:, EXPRESSION_CHANNELS:]
     assert torch.equal(planes, planes[..., :1, :1].expand_as(planes))
     np.testing.assert_allclose(planes[:, :, 0, 0], motion.head / codec().motion_std, rtol=1e-5)
 
@@ -116,10 +122,9 @@ def test_encoding_is_free_of_pose_and_size():
         np.concatenate([canonical_landmarks(still, one) for one in displacement]),
         canonical_landmarks(still)[0],
     )
-    torch.testing.assert_close(
-        latents[:, :EXPRESSION_CHANNELS], unturned[:, :EXPRESSION_CHANNELS], atol=1e-3, rtol=0
-    )
-    assert unturned[:, EXPRESSION_CHANNELS:].abs().max() < 0.5
+    expression, expected = (by_frame(x)[:, :EXPRESSION_CHANNELS] for x in (latents, unturned))
+    torch.testing.assert_close(expression, expected, atol=1e-3, rtol=0)
+    assert by_frame(unturned)[:, EXPRESSION_CHANNELS:].abs().max() < 0.5
     np.testing.assert_allclose(
         codec().from_latents(latents).head[:, 3:], relative_motion(pose, pose[:1])[:, 3:], atol=0.5
     )
@@ -147,7 +152,7 @@ def test_a_portrait_is_shown_to_the_network_with_its_mouth_closed(name):
 
 def test_still_latents_close_a_smile_and_blink():
     smiling = codec().encode_reference(example("obama"))
-    moved = codec().motion(torch.zeros(250, *codec().latent_shape), smiling.context, DecodeOptions())
+    moved = codec().motion(torch.zeros(125, *codec().latent_shape), smiling.context, DecodeOptions())
     vertices = codec().resolve(moved, smiling.context).vertices
     assert np.abs(vertices[:, 13, 1] - vertices[:, 14, 1]).max() < 0.1
     lids = vertices[:, 159, 1] - vertices[:, 145, 1]
@@ -180,21 +185,44 @@ def test_a_field_is_sampled_bilinearly_and_fitted():
     assert layout_mask(positions[:1]).sum() == 4
 
 
-@pytest.mark.parametrize("count", [1, 2, 3, 10])
-@pytest.mark.parametrize("factor", [1, 2, 3])
-def test_interpolation_passes_through_all_points(count, factor):
-    values = np.random.default_rng(4).normal(size=(count, 5))
-    between = catmull_rom(values, factor)
-    assert between.shape == (count * factor, 5)
-    np.testing.assert_allclose(between[::factor], values, atol=1e-12)
-    np.testing.assert_allclose(catmull_rom(np.full((count, 5), 3.0), factor), 3.0)
-    np.testing.assert_allclose(between[(count - 1) * factor :], values[-1:].repeat(factor, 0))
+def test_fast_motion_survives():
+    """Each latent holds two frames: a mouth that opens and closes at 6 Hz is not smoothed."""
+    opening = np.sin(2 * np.pi * 6 * np.arange(50) / 25)
+    motion = Motion(np.outer(opening, codec().open_mouth), np.zeros((50, 6)))
+    again = gap(codec().from_latents(codec().to_latents(motion)).expression)
+    np.testing.assert_allclose(again, gap(motion.expression), atol=0.02)
 
 
-def test_interpolation_follows_a_line():
-    line = np.arange(8.0)[:, None]
-    inside = catmull_rom(line, 4)[4:-8, 0]
-    np.testing.assert_allclose(inside, np.arange(1, 6, 0.25))
+@pytest.mark.parametrize("name", NAMES)
+def test_no_mouth_opens_wider_than_real_ones(name):
+    """Small openings are drawn as asked for, and larger ones never change their order."""
+    encoded = codec().encode_reference(example(name))
+    asked = np.linspace(0, 6, 50)
+    latents = codec().to_latents(Motion(np.outer(asked, codec().open_mouth), np.zeros((50, 6))))
+    drawn = codec().resolve(codec().motion(latents, encoded.context, DecodeOptions()), encoded.context)
+    shapes = shape_curves(drawn.landmarks)
+    assert 15 < shapes.opening.max() < 22
+    assert np.diff(shapes.opening).min() > -0.05
+    small = gap(np.outer(asked, codec().open_mouth)) < 0.8
+    assert np.diff(shapes.opening[small]).std() < 0.05
+
+
+def test_half_the_frame_rate_shows_every_second_frame():
+    encoded = codec().encode_reference(example("obama"))
+    generator = torch.Generator().manual_seed(0)
+    latents = torch.randn(25, *codec().latent_shape, generator=generator)
+    whole, half = (
+        codec().motion(latents, encoded.context, DecodeOptions(fps=fps)).expression for fps in (25, 12.5)
+    )
+    np.testing.assert_array_equal(half, whole[::2])
+
+
+def test_components_share_the_variance_of_latents(motion):
+    """The first component moves ten times as far as the tenth; its latents vary about three times as much."""
+    far = Motion(np.eye(len(codec().basis)) * spread(len(codec().basis)), np.zeros((len(codec().basis), 6)))
+    size = by_frame(codec().to_latents(far))[:, :EXPRESSION_CHANNELS].flatten(1).norm(dim=1)
+    ratio = far.expression[0, 0] / far.expression[9, 9]
+    assert 1 < size[0] / size[9] < 0.8 * ratio
 
 
 def test_saving_keeps_the_codec(tmp_path, motion):

@@ -17,8 +17,8 @@ from sonimate.train.config import CompactConfig
 CHANNELS, TOKEN_DIM, BUCKET_DIM = 4, 3, 2
 CONFIG = CompactConfig(
     unet={
-        "in_channels": 36,
-        "out_channels": 18,
+        "in_channels": 72,
+        "out_channels": 36,
         "down_block_types": ["DownBlockSpatioTemporal", "CrossAttnDownBlockSpatioTemporal"],
         "up_block_types": ["CrossAttnUpBlockSpatioTemporal", "UpBlockSpatioTemporal"],
         "block_out_channels": [16, 16],
@@ -43,7 +43,7 @@ CONFIG = CompactConfig(
         "clip_channels": 16,
         "reduced_dim": BUCKET_DIM,
     },
-    reference_encoder={"latent_size": 1152, "hidden_dim": 16, "output_dim": 16},
+    reference_encoder={"latent_size": 2304, "hidden_dim": 16, "output_dim": 16},
     steps=9,
     batch_size=2,
     frames=4,

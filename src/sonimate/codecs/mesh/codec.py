@@ -29,6 +29,7 @@ from sonimate.face.regions import (
     LANDMARK_COUNT,
     LOWER_LIP_INNER,
     UPPER_LIP_INNER,
+    face_height,
 )
 from sonimate.types import FrameStream, Portrait
 
@@ -45,13 +46,17 @@ weak components."""
 HEAD_SMOOTHING_SECONDS = 0.12
 """Standard deviation of the Gaussian that smooths the head's path: above about 1.5 Hz the network's output is
 noise, not nods."""
+EASY_OPENING, WIDEST_OPENING = 0.065, 0.11
+"""Gaps of the inner lips, in face heights (12 and 20 mm of a face 18 cm high). Above the first the mouth
+opens ever less than the network asks, and never beyond the second: real speech reaches 17 mm in one frame of
+twenty."""
 LOWER_FACE_CM = (2.0, -1.0)
 """Canonical heights between which the upper face passes into the lower one: below the lids, and below the
 nose."""
 WHITENING = 0.5
-"""Power of a component's standard deviation that is taken out of the latents: 0 gives the opening of the mouth
-eight times the variance of its width, so that a short training learns little else; 1 gives noise of the
-tracker as much weight as lips."""
+"""Power of a component's standard deviation that is taken out of the latents: 0 gives the opening of the
+mouth eight times the variance of its width, so that a short training learns little else; 1 gives noise of
+the tracker as much weight as lips."""
 TENSORS = ("basis", "positions", "open_mouth", "scales", "motion_std")
 
 
@@ -190,7 +195,7 @@ class MeshCodec:
         the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
         what can be drawn."""
         moved = self.from_latents(latents)
-        expression = moved.expression + self._closing(warp.vertices)
+        expression = self._within_reach(moved.expression + self._closing(warp.vertices), warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
         if not eyes_closed(warp.vertices):
@@ -203,6 +208,14 @@ class MeshCodec:
         portrait is closed first, so that silence shows every portrait with a closed mouth."""
         gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
         return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
+
+    def _within_reach(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
+        """Coefficients (n, k) whose mouth opens no farther than WIDEST_OPENING of this portrait's face."""
+        easy, widest = np.array([EASY_OPENING, WIDEST_OPENING]) * face_height(warp.vertices[None])[0]
+        gap = self._mouth_gap(expression, warp)
+        above = np.maximum(gap - easy, 0) / (widest - easy)
+        too_far = (above - np.tanh(above)) * (widest - easy)
+        return expression - np.outer(too_far / float(self.open_mouth @ self._gap_of), self.open_mouth)
 
     def _mouth_gap(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
         """Inner-lip gap (n,) cm, zero when closed."""
