@@ -77,7 +77,6 @@ def write_compact_features(
         save_reducers(out / "reducers.npz", features.tokens, features.buckets)
         faces = [clip.landmarks().astype(np.float64) for clip in clips]
         codec = fit_codec(faces)
-        save_mesh_codec(codec, out / "codec")
         shapes = [to_canonical(face, fit_pose(face)) for face in faces]
         gestures = fit_gestures(codec, shapes)
         slow = fit_slow_expressions(codec, gestures, shapes)
@@ -91,12 +90,16 @@ def write_compact_features(
         )
         total = len(clips) * len(SPEEDS) * len(VERSIONS) + len(utterances)
         dropped = []
+        spreads = []
         for done, sample in enumerate(chain(real, synthetic), start=1):
             if sample.kind == "real" and sample.buckets.max() > MAX_BUCKET:
                 dropped.append(str(sample.clip_id))
             else:
                 sample.save(folder)
+                spreads.append(sample.spread)
             progress("samples", done, total)
+        expression, head = (np.sqrt(np.mean(variances, axis=0)) for variances in zip(*spreads, strict=True))
+        save_mesh_codec(codec.scaled_to(expression, head), out / "codec")
         derived = Derived([str(clip.clip_id) for clip in clips], dropped, len(utterances))
         with replacing(out / "derived.json") as partial:
             partial.write_text(json.dumps(asdict(derived), indent=1) + "\n")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from sonimate.errors import OutdatedData
-from sonimate.face.pose import Pose
+from sonimate.face.pose import Pose, relative_motion
 from sonimate.footage.clip_id import ClipId
 from sonimate.media.files import replacing
 
@@ -38,6 +38,13 @@ class MotionSample:
     def is_footage(self) -> bool:
         """Whether it is a real clip as it was filmed: at its own speed, with its own sound."""
         return self.kind == "real" and self.clip_id.is_original
+
+    @property
+    def spread(self) -> tuple[np.ndarray, np.ndarray]:
+        """Variances over time of expression (k,) and head motion (6,)."""
+        middle = len(self.expression) // 2
+        head = relative_motion(self.pose, self.pose[middle : middle + 1])
+        return self.expression.var(0), head.var(0)
 
     def save(self, folder: Path) -> None:
         """Write KEY.npz, complete or not at all. Raises OutputNotWritable."""

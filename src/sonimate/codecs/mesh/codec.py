@@ -97,6 +97,17 @@ class MeshCodec:
         self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
         self.mask = F.avg_pool2d(torch.from_numpy(layout_mask(self.positions))[None], PATCH)[0]
 
+    def scaled_to(self, expression_std: np.ndarray, motion_std: np.ndarray) -> MeshCodec:
+        """The same codec, whose latents have unit variance where coefficients and head motion have these
+        standard deviations, (k,) and (6,)."""
+        return MeshCodec(
+            basis=self.basis,
+            positions=self.positions,
+            open_mouth=self.open_mouth,
+            scales=even_scales(expression_std),
+            motion_std=motion_std,
+        )
+
     @property
     def settings(self) -> dict[str, float]:
         """What a saved codec's config.json states."""
@@ -270,17 +281,22 @@ def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
     opened = open_mouth_displacement(expressions)
     positions = layout_positions(opened)
     coefficients = changes.reshape(len(changes), -1) @ basis.reshape(components, -1).T
-    scales = coefficients.std(0) ** WHITENING
-    field = (coefficients / scales) @ component_maps(basis, positions)
     heads = [relative_motion(p, p[len(p.scale) // 2 : len(p.scale) // 2 + 1]) for p in poses]
     motion_std = np.sqrt(np.mean(np.concatenate([h - h.mean(0) for h in heads]) ** 2, axis=0))
     return MeshCodec(
         basis=basis,
         positions=positions,
         open_mouth=basis.reshape(components, -1) @ opened.ravel(),
-        scales=scales * np.sqrt((field**2).mean()),
+        scales=even_scales(coefficients.std(0)),
         motion_std=motion_std,
     )
+
+
+def even_scales(expression_std: np.ndarray) -> np.ndarray:
+    """`MeshCodec.scales` (k,) for coefficients of these standard deviations (k,), in cm. The maps of the
+    components then have unit variance, averaged over cells."""
+    scales = expression_std**WHITENING
+    return scales * np.sqrt(np.square(expression_std / scales).sum() / (3 * GRID**2))
 
 
 def open_mouth_displacement(expressions: list[np.ndarray]) -> np.ndarray:
