@@ -17,7 +17,7 @@ from sonimate.models.unet import FIXED_BUCKET
 from sonimate.train.compact_task import CompactTask
 from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_recipe
 from sonimate.train.recipes import find_recipe
-from sonimate.train.validation import animate_sample, lip_gap_cm, lip_scores
+from sonimate.train.validation import animate_sample, component_gains, lip_gap_cm, lip_scores
 
 
 def test_held_out_speakers_are_never_drawn():
@@ -90,9 +90,25 @@ def test_samples_are_animated_and_measured():
     networks = CompactTask(CONFIG, DATA).networks
     options = replace(COMPACT, steps=2, window_frames=5, shift_offset=2)
     generated, real = animate_sample(networks, codec(), SAMPLES[0], DATA.silence_rows[0], options)
-    assert generated.shape == real.shape == (15,)
-    np.testing.assert_allclose(real, lip_gap_cm(codec(), SAMPLES[0].expression[::2]))
-    assert lip_scores([(real, real)]) == pytest.approx({"lip_r": 1.0, "lip_ratio": 1.0})
+    assert generated.shape == real.shape == SAMPLES[0].expression.shape
+    gap = lip_gap_cm(codec(), real)
+    assert lip_scores([(gap, gap)]) == pytest.approx({"lip_r": 1.0, "lip_ratio": 1.0})
+
+
+def test_gains_give_components_their_spread_back_within_limits():
+    rng = np.random.default_rng(0)
+    real = rng.normal(size=(2, 50, 4)) + 3
+    generated = [clip * [0.8, 1.25, 0.1, 10.0] for clip in real]
+    gains = component_gains(zip(generated, real, strict=True))
+    np.testing.assert_allclose(gains, [1.25, 0.8, 2.0, 0.5])
+
+
+def test_a_saved_model_has_gains(tmp_path):
+    task = CompactTask(replace(CONFIG, sampling={"steps": 1}), DATA)
+    task.save(task.networks, tmp_path)
+    gains = load_mesh_codec(tmp_path / "model" / "codec").gains
+    assert gains.shape == (len(codec().basis),)
+    assert gains.std() > 0
 
 
 def test_rows_outside_the_sound_are_reduced_zeros():

@@ -129,6 +129,7 @@ def load_mesh_codec(folder: str | Path) -> MeshCodec:
         "open_mouth": (components,),
         "scales": (components,),
         "motion_std": (MOTION,),
+        "gains": (components,),
     }
     check_shapes(file.shapes, expected, str(file.path))
     return MeshCodec(**{name: tensor.numpy() for name, tensor in read_tensors(file, expected).items()})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,10 @@ from sonimate.train.config import CompactConfig
 from sonimate.train.draws import draw
 from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.task import BUCKETS, BucketBatch, BucketTask, split_speakers
-from sonimate.train.validation import animate_sample, lip_scores
+from sonimate.train.validation import animate_sample, component_gains, lip_gap_cm, lip_scores
 
+GAIN_SAMPLES = 100
+"""Clips and utterances from which the gains of components are measured."""
 PARTS = {part.name: part for part in registry.COMPACT_COMPONENTS}
 
 
@@ -63,7 +66,7 @@ class CompactTask:
         OptionOutOfRange, TooFewClips: the settings need other samples, see WindowSampler and split_speakers.
         """
         self.config, self._data = config, data
-        trained, self._held_out = split_speakers(data.samples, config.held_out)
+        self._trained, self._held_out = split_speakers(data.samples, config.held_out)
         torch.manual_seed(config.seed)
         learned = 1.0 if init is None else store.load_network(init, registry.UNET).config.audio_guidance
         self.networks = _networks(config, audio_guidance=config.distil_guidance or learned)
@@ -81,7 +84,7 @@ class CompactTask:
             self.networks = Guided(self.networks, learned)
         _set_reducer(self.networks.audio_to_tokens, data.reducers[0], "audio_tokens")
         _set_reducer(self.audio_to_bucket, data.reducers[1], "audio_bucket")
-        self.windows = WindowSampler(trained, data.codec, config, data.silence_rows)
+        self.windows = WindowSampler(self._trained, data.codec, config, data.silence_rows)
 
     def batch(self, step: int, rows: range) -> Batch:
         w = self.windows.batch(step, rows)
@@ -94,19 +97,32 @@ class CompactTask:
         samples = [sample for sample in self._held_out or self._data.samples if sample.is_footage]
         if not samples:
             return {}
-        codec, row, options = self._data.codec, self._data.silence_rows[0], self.config.sampling_options
-        return lip_scores(animate_sample(networks, codec, sample, row, options) for sample in samples)
+        codec = self._data.codec
+        return lip_scores(
+            (lip_gap_cm(codec, generated), lip_gap_cm(codec, real))
+            for generated, real in self._animated(networks, samples)
+        )
 
     def save(self, networks: Denoiser, folder: Path) -> None:
         model = folder / "model"
         for name, module in networks.named_children():
             store.save_network(model, PARTS[name], module)
         store.save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
-        store.save_mesh_codec(self._data.codec, model / registry.MESH_CODEC.name)
+        samples = [sample for sample in self._trained if sample.is_footage or sample.kind == "synthetic"]
+        chosen = samples[:: max(len(samples) // GAIN_SAMPLES, 1)]
+        codec = self._data.codec.with_gains(component_gains(self._animated(networks, chosen)))
+        store.save_mesh_codec(codec, model / registry.MESH_CODEC.name)
         store.save_network(model, registry.AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
         detector = store.load_network(registry.BUNDLED / "compact", registry.VOICE_DETECTOR)
         store.save_network(model, registry.VOICE_DETECTOR, detector)
         store.write_index(model, registry.COMPACT_COMPONENTS)
+
+    def _animated(
+        self, networks: Denoiser, samples: list[MotionSample]
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Generated and real expressions of each sample, see animate_sample."""
+        codec, row, options = self._data.codec, self._data.silence_rows[0], self.config.sampling_options
+        return (animate_sample(networks, codec, sample, row, options) for sample in samples)
 
     def bucket_task(self, trained: Path) -> BucketTask:
         """The second stage. trained: the model folder whose image encoder it uses."""

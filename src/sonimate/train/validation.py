@@ -29,6 +29,8 @@ from sonimate.types import Conditions, Waveform
 TRACKING_PX = 256
 """Smaller frames are enlarged to this before a face is looked for: the input size of the landmark network."""
 
+GAINS = (0.5, 2.0)
+"""Range of `component_gains`: what the network hardly moves is mostly noise, and stays small."""
 
 MouthCurves = tuple[np.ndarray, np.ndarray]
 """Openings of a generated mouth and of the real one, (n,) each, in the same unit, at the same rate."""
@@ -90,8 +92,9 @@ def animate_sample(
     sample: MotionSample,
     silence_row: np.ndarray,
     options: SamplingOptions,
-) -> MouthCurves:
-    """A sample's first frame animated by its own sound: inner-lip gaps in cm.
+) -> tuple[np.ndarray, np.ndarray]:
+    """A sample's first frame animated by its own sound: the generated expressions and the real ones, (n, k)
+    coefficients at 25 fps, cm.
 
     silence_row: see cut_windows.
     """
@@ -109,8 +112,18 @@ def animate_sample(
         options=options,
     )
     expression = codec.from_latents(latents).expression + sample.expression[:1]
-    real = sample.expression
-    return lip_gap_cm(codec, expression[: len(real)]), lip_gap_cm(codec, real)
+    return expression[: len(sample.expression)], sample.expression
+
+
+def component_gains(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+    """Factors (k,) on the components of generated expressions, after which they vary as much as real ones:
+    what samples of a low temperature lose toward the mean. Within GAINS.
+
+    pairs: generated and real expressions (n, k) of clips.
+    """
+    variances = [(generated.var(0), real.var(0)) for generated, real in pairs]
+    generated, real = np.sqrt(np.mean(variances, axis=0))
+    return np.clip(real / np.maximum(generated, 1e-9), *GAINS)
 
 
 def lip_gap_cm(codec: MeshCodec, expression: np.ndarray) -> np.ndarray:

@@ -57,7 +57,7 @@ WHITENING = 0.5
 """Power of a component's standard deviation that is taken out of the latents: 0 gives the opening of the
 mouth eight times the variance of its width, so that a short training learns little else; 1 gives noise of
 the tracker as much weight as lips."""
-TENSORS = ("basis", "positions", "open_mouth", "scales", "motion_std")
+TENSORS = ("basis", "positions", "open_mouth", "scales", "motion_std", "gains")
 
 
 class MeshCodec:
@@ -84,12 +84,14 @@ class MeshCodec:
         open_mouth: np.ndarray,
         scales: np.ndarray,
         motion_std: np.ndarray,
+        gains: np.ndarray | None = None,
     ):
         self.open_mouth = open_mouth.astype(np.float64)
         self.basis = basis.astype(np.float64)
         self.positions = positions.astype(np.float64)
         self.scales = scales.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
+        self.gains = np.ones(len(basis)) if gains is None else gains.astype(np.float64)
         self._gap_of = self.basis[:, UPPER_LIP_INNER, 1] - self.basis[:, LOWER_LIP_INNER, 1]
         self._upper_face = upper_face_part(self.basis)
         self._write = component_maps(self.basis, self.positions) / self.scales[:, None]
@@ -100,13 +102,14 @@ class MeshCodec:
     def scaled_to(self, expression_std: np.ndarray, motion_std: np.ndarray) -> MeshCodec:
         """The same codec, whose latents have unit variance where coefficients and head motion have these
         standard deviations, (k,) and (6,)."""
-        return MeshCodec(
-            basis=self.basis,
-            positions=self.positions,
-            open_mouth=self.open_mouth,
-            scales=even_scales(expression_std),
-            motion_std=motion_std,
-        )
+        return self._with(scales=even_scales(expression_std), motion_std=motion_std)
+
+    def with_gains(self, gains: np.ndarray) -> MeshCodec:
+        """The same codec with other gains (k,)."""
+        return self._with(gains=gains)
+
+    def _with(self, **tensors: np.ndarray) -> MeshCodec:
+        return MeshCodec(**{name: getattr(self, name) for name in TENSORS} | tensors)
 
     @property
     def settings(self) -> dict[str, float]:
@@ -206,7 +209,7 @@ class MeshCodec:
         the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
         what can be drawn."""
         moved = self.from_latents(latents)
-        expression = self._within_reach(moved.expression + self._closing(warp.vertices), warp)
+        expression = self._within_reach(self.gains * moved.expression + self._closing(warp.vertices), warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
         if not eyes_closed(warp.vertices):
