@@ -192,7 +192,7 @@ FULL = SamplingOptions()
 COMPACT = replace(
     FULL,
     steps=8,  # as good on held-out mouths as 12; with 6 and 4, correlation and amplitude are lower
-    initial_temperature=0.25,  # at 0.5, corners of the mouth follow the voice less (r of width 0.49, not 0.60)
+    initial_temperature=0.25,  # at 0.7, corners of the mouth follow the voice less: r of width 0.49, not 0.60
     image_guidance=1.0,  # any other value needs one more UNet branch in every step
     audio_guidance=2.0,  # distilled into the UNet; mouths move 1.4 times as much as real ones
     sigma_max=80.0,  # Karras et al. 2022, table 1; with a lower one, mouths and heads move less

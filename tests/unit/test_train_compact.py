@@ -9,7 +9,7 @@ from faces import codec
 from train_samples import BUCKET_DIM, CHANNELS, CONFIG, DATA, SAMPLES, TOKEN_DIM
 
 from sonimate.checkpoints.registry import BUNDLED, COMPACT_COMPONENTS, UNET, VOICE_DETECTOR
-from sonimate.checkpoints.store import load_network
+from sonimate.checkpoints.store import load_mesh_codec, load_network
 from sonimate.configs import COMPACT
 from sonimate.errors import FileMissing, InvalidRecipe, OptionOutOfRange
 from sonimate.footage.clip_id import ClipId
