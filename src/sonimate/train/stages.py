@@ -28,11 +28,11 @@ SPEECH = "speech"
 STAGES = MappingProxyType(
     {
         "real": (
-            *("steps=300", "batch_size=8", "real_share=0.6"),
-            *("learning_rate=4e-4", "warmup_steps=20", "bucket_steps=100"),
+            *("steps=500", "real_share=0.5", "learning_rate=4e-4"),
+            *("warmup_steps=20", "bucket_steps=200"),
         ),
         "student": (
-            *("steps=150", "batch_size=8", "real_share=0.5", "distil_guidance=2.0"),
+            *("steps=200", "batch_size=8", "real_share=0.5", "distil_guidance=2.0"),
             *("learning_rate=3e-4", "warmup_steps=20", "bucket_steps=0", "sigma_std=2.0"),
         ),
     }
