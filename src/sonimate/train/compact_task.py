@@ -25,7 +25,7 @@ from sonimate.train.motion_windows import WindowSampler
 from sonimate.train.task import BUCKETS, BucketBatch, BucketTask, split_speakers
 from sonimate.train.validation import animate_sample, component_gains, lip_gap_cm, lip_scores
 
-GAIN_SAMPLES = 100
+GAIN_SAMPLES = 40
 """Clips and utterances from which the gains of components are measured."""
 PARTS = {part.name: part for part in registry.COMPACT_COMPONENTS}
 
