@@ -99,8 +99,8 @@ def test_gains_give_components_their_spread_back_within_limits():
     rng = np.random.default_rng(0)
     real = rng.normal(size=(2, 50, 4)) + 3
     generated = [clip * [0.8, 1.25, 0.1, 10.0] for clip in real]
-    gains = component_gains(zip(generated, real, strict=True))
-    np.testing.assert_allclose(gains, [1.25, 0.8, 2.0, 0.5])
+    gains = component_gains(zip(generated, real, strict=True), width=np.array([0.1, -1.0, 0.1, 0.1]))
+    np.testing.assert_allclose(gains, [1.25, 0.8 * 1.5, 2.0, 0.5])
 
 
 def test_a_saved_model_has_gains(tmp_path):

@@ -15,6 +15,7 @@ from sonimate.checkpoints import registry, store
 from sonimate.codecs.mesh.codec import MeshCodec
 from sonimate.diffusion.denoiser import Batch, Denoiser
 from sonimate.errors import FileMissing, OptionOutOfRange
+from sonimate.face.regions import MOUTH_CORNER_LEFT, MOUTH_CORNER_RIGHT
 from sonimate.features.audio_features import Reducer, load_reducers
 from sonimate.features.motion_samples import MotionSample, load_samples
 from sonimate.footage.mouth_reader import ENCODER
@@ -110,7 +111,9 @@ class CompactTask:
         store.save_network(model, PARTS[BUCKETS], self.audio_to_bucket)
         samples = [sample for sample in self._trained if sample.is_footage or sample.kind == "synthetic"]
         chosen = samples[:: max(len(samples) // GAIN_SAMPLES, 1)]
-        codec = self._data.codec.with_gains(component_gains(self._animated(networks, chosen)))
+        codec = self._data.codec
+        width = codec.basis[:, MOUTH_CORNER_LEFT, 0] - codec.basis[:, MOUTH_CORNER_RIGHT, 0]
+        codec = codec.with_gains(component_gains(self._animated(networks, chosen), width))
         store.save_mesh_codec(codec, model / registry.MESH_CODEC.name)
         store.save_network(model, registry.AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
         detector = store.load_network(registry.BUNDLED / "compact", registry.VOICE_DETECTOR)

@@ -31,6 +31,9 @@ TRACKING_PX = 256
 
 GAINS = (0.5, 2.0)
 """Range of `component_gains`: what the network hardly moves is mostly noise, and stays small."""
+WIDER, WIDTH_SHARE = 1.5, 0.35
+"""Talkers of GRID read commands: their mouths change in width less than those of people in conversation
+(docs/decisions/0028)."""
 
 MouthCurves = tuple[np.ndarray, np.ndarray]
 """Openings of a generated mouth and of the real one, (n,) each, in the same unit, at the same rate."""
@@ -115,15 +118,18 @@ def animate_sample(
     return expression[: len(sample.expression)], sample.expression
 
 
-def component_gains(pairs: Iterable[tuple[np.ndarray, np.ndarray]]) -> np.ndarray:
+def component_gains(pairs: Iterable[tuple[np.ndarray, np.ndarray]], width: np.ndarray) -> np.ndarray:
     """Factors (k,) on the components of generated expressions, after which they vary as much as real ones:
-    what samples of a low temperature lose toward the mean. Within GAINS.
+    what samples of a low temperature lose toward the mean. Within GAINS, times WIDER where a component
+    carries more than WIDTH_SHARE of the width's standard deviation.
 
-    pairs: generated and real expressions (n, k) of clips.
+    pairs: generated and real expressions (n, k) of clips. width: (k,) of the mouth, by coefficient.
     """
     variances = [(generated.var(0), real.var(0)) for generated, real in pairs]
     generated, real = np.sqrt(np.mean(variances, axis=0))
-    return np.clip(real / np.maximum(generated, 1e-9), *GAINS)
+    gains = np.clip(real / np.maximum(generated, 1e-9), *GAINS)
+    carried = np.abs(width) * real
+    return gains * np.where(carried > WIDTH_SHARE * np.linalg.norm(carried), WIDER, 1.0)
 
 
 def lip_gap_cm(codec: MeshCodec, expression: np.ndarray) -> np.ndarray:
