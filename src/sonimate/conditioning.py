@@ -152,12 +152,13 @@ def audio_conditions(
 
 
 def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
-    """Standard normal (n, c, h, w), float32, from the CPU's generator: a seed gives the same noise on every
-    device.
+    """Normal noise (n, c, h, w), float32, of standard deviation `reference.noise_scale`.
 
-    The reference implementation first draws pixel noise that it then scales to nothing (NOTES 4.3).
+    From the CPU's generator: a seed gives the same noise on every device. The reference implementation first
+    draws pixel noise that it then scales to nothing (NOTES 4.3).
     """
     generator = torch.Generator().manual_seed(options.fixed_seed)
     if options.as_reference:
         torch.randn((3, reference.height, reference.width), generator=generator)
-    return torch.randn((frames, *reference.latents.shape), generator=generator)
+    noise = torch.randn((frames, *reference.latents.shape), generator=generator)
+    return noise * reference.noise_scale

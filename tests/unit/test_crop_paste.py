@@ -247,7 +247,7 @@ def test_every_picture_is_new(canvas):
 
 
 def test_a_moving_head_leaves_the_border_of_its_crop_still():
-    """Head and mouth move much; a pixel inside the border no value changes by more than 1 of 255."""
+    """Head and mouth move much; a pixel inside the border no value changes by more than 3 of 255."""
     portrait, canvas = read_whole(COLLINS, crop=True)
     time = np.linspace(0, 2 * np.pi, 6)[:, None]
     head = np.zeros((len(time), MOTION)) + np.sin(time) * [0.1, 0.1, 0.1, 0.5, 0.5, 0.02]
@@ -259,4 +259,4 @@ def test_a_moving_head_leaves_the_border_of_its_crop_still():
     x0, y0, x1, y1 = canvas.box
     assert change[y0:y1, x0:x1].max() > 50
     change[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = 0
-    assert change.max() <= 1
+    assert change.max() <= 3

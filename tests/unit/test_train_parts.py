@@ -122,7 +122,7 @@ def test_a_batch_shows_what_a_sample_did_against_one_of_its_frames():
     mirrored = 0
     for row in range(32):
         time = batch.features[row, 0, TOKEN_ROWS_BEFORE * TOKEN_DIM].item()
-        frames = round(time / 2) + 2 * np.arange(FRAMES)
+        frames = round(time / 2) + np.arange(2 * FRAMES)
         motion = codec().from_latents(batch.latents[row])
         motions = np.stack([relative_motion(taken.pose[frames], taken.pose[i : i + 1]) for i in range(40)])
         plain, flipped = (np.abs(motions * sign - motion.head).max((1, 2)).min() for sign in (1, HEAD_MIRROR))
@@ -171,7 +171,7 @@ def test_a_kind_of_sample_with_a_share_must_exist():
     for share in (0.25, 1.0):
         with pytest.raises(OptionOutOfRange, match=f"real_share = {share}, but no real sample"):
             sampler([synthetic], real_share=share)
-    with pytest.raises(TooFewClips, match="None of the 1 samples to train on lasts 9 frames"):
+    with pytest.raises(TooFewClips, match="None of the 1 samples to train on lasts 10 frames"):
         sampler([sample("tiny", frames=8)], real_share=1.0)
 
 

@@ -20,7 +20,8 @@ class EncodedReference:
     latents: (c, h, w), given to the UNet beside the noisy latents, which have the same shape.
     mask: (H, W) of any size with the latents' aspect ratio: the region that audio attention may change.
     image: input of the image encoder, without a batch axis.
-    initial_mean: mean of the initial noise, (c, h, w) or a number (NOTES 4.2).
+    initial_mean: mean of the initial noise, (c, h, w) or a number (NOTES 4.2). noise_scale: factor on that
+        noise, beside the temperature, (c, 1, 1) or a number.
     width, height: px of decoded frames, even.
     context: what this codec needs to decode frames of this portrait; other modules only pass it on.
     """
@@ -32,6 +33,7 @@ class EncodedReference:
     width: int
     height: int
     context: Any = None
+    noise_scale: Tensor | float = 1.0
 
 
 class Codec(Protocol):
