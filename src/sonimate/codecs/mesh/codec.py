@@ -27,7 +27,9 @@ from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import fit_pose, relative_motion, to_canonical
 from sonimate.face.regions import (
     LANDMARK_COUNT,
+    LEFT_BROW,
     LOWER_LIP_INNER,
+    RIGHT_BROW,
     UPPER_LIP_INNER,
     face_height,
 )
@@ -50,6 +52,9 @@ path: at the temperature of the mouth, 0.25, it turns by 0.3 degrees (standard d
 HEAD_SMOOTHING_SECONDS = 0.12
 """Standard deviation of the Gaussian that smooths the head's path: above about 1.5 Hz the network's output is
 noise, not nods."""
+BROW_GAIN = 2.4
+"""Brows of GRID's talkers hardly move, and the network moves them half as far as synthetic ones: with this
+gain they move 0.8 times as far as in natural speech (`benchmarks/portraits.py`)."""
 EASY_OPENING, WIDEST_OPENING = 0.065, 0.11
 """Gaps of the inner lips, in face heights (12 and 20 mm of a face 18 cm high). Above the first the mouth
 opens ever less than the network asks, and never beyond the second: real speech reaches 17 mm in one frame of
@@ -217,7 +222,8 @@ class MeshCodec:
         the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
         what can be drawn."""
         moved = self.from_latents(latents)
-        expression = self._within_reach(self.gains * moved.expression + self._closing(warp.vertices), warp)
+        expression = self._with_brows(self.gains * moved.expression) + self._closing(warp.vertices)
+        expression = self._within_reach(expression, warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
         if not eyes_closed(warp.vertices):
@@ -230,6 +236,12 @@ class MeshCodec:
         portrait is closed first, so that silence shows every portrait with a closed mouth."""
         gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
         return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
+
+    def _with_brows(self, expression: np.ndarray) -> np.ndarray:
+        """Coefficients (n, k) whose brows move BROW_GAIN times as far, without moving the lips apart."""
+        brows = self.basis[:, [RIGHT_BROW, LEFT_BROW], 1].mean(1)
+        alone = brows - (brows @ self._gap_of) / (self._gap_of @ self._gap_of) * self._gap_of
+        return expression + np.outer((BROW_GAIN - 1) * expression @ brows / (alone @ brows), alone)
 
     def _within_reach(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
         """Coefficients (n, k) whose mouth opens no farther than WIDEST_OPENING of this portrait's face."""
