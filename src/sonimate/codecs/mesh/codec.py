@@ -238,10 +238,13 @@ class MeshCodec:
         return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
 
     def _with_brows(self, expression: np.ndarray) -> np.ndarray:
-        """Coefficients (n, k) whose brows move BROW_GAIN times as far, without moving the lips apart."""
+        """Coefficients (n, k) whose brows move BROW_GAIN times as far from their mean, and nothing parts the
+        lips."""
         brows = self.basis[:, [RIGHT_BROW, LEFT_BROW], 1].mean(1)
         alone = brows - (brows @ self._gap_of) / (self._gap_of @ self._gap_of) * self._gap_of
-        return expression + np.outer((BROW_GAIN - 1) * expression @ brows / (alone @ brows), alone)
+        return expression + np.outer(
+            (BROW_GAIN - 1) * (expression - expression.mean(0)) @ brows / (alone @ brows), alone
+        )
 
     def _within_reach(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
         """Coefficients (n, k) whose mouth opens no farther than WIDEST_OPENING of this portrait's face."""
