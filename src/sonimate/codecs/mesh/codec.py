@@ -8,7 +8,6 @@ than a cell of the map. Each latent holds two frames of the video: motion at 25 
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator
 
 import numpy as np
@@ -34,8 +33,6 @@ from sonimate.face.regions import (
     face_height,
 )
 from sonimate.types import FrameStream, Portrait
-
-_log = logging.getLogger("sonimate")
 
 MOTION = 6
 """Numbers of a head motion."""
@@ -176,10 +173,6 @@ class MeshCodec:
         latents = self.reference_latents(portrait.face.landmarks.astype(np.float64))
         height, width = portrait.pixels.shape[:2]
         warp = PortraitWarp(portrait)
-        if eyes_closed(warp.vertices):
-            _log.warning(
-                "The eyes in the picture are closed. They stay closed: nothing shows what they look like."
-            )
         return EncodedReference(
             latents=latents,
             mask=self.mask,
