@@ -42,7 +42,7 @@ def opening(samples: np.ndarray) -> np.ndarray:
     """(n,) cm by which the made-up faces open their mouths: as the reader predicts from the sound."""
     predicted = MouthReader.load()(samples)
     low, high = np.percentile(predicted, [5, 95])
-    return 1.6 * np.clip((predicted - low) / (high - low), 0, 1)
+    return 2.2 * np.clip((predicted - low) / (high - low), 0, 1)
 
 
 def pictures(name: str, gap: np.ndarray) -> list[np.ndarray]:

@@ -11,7 +11,7 @@ from footage import EXAMPLES, loudness, opening
 from sonimate.apps.cli import main
 from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_mesh_codec
-from sonimate.codecs.mesh.codec import fit_codec
+from sonimate.codecs.mesh.codec import even_scales, fit_codec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image
@@ -124,8 +124,16 @@ def test_the_basis_is_fitted_to_accepted_clips_only(derived, shards):
     assert json.loads((out / "derived.json").read_text())["synthetic"] == 1
     fitted = fit_codec([clip.landmarks().astype(np.float64) for clip in read_shards(shards)])
     stored = load_mesh_codec(out / "codec")
-    for name in ("basis", "expression_std", "motion_std"):
-        np.testing.assert_allclose(getattr(stored, name), getattr(fitted, name), atol=1e-3)
+    np.testing.assert_allclose(stored.basis, fitted.basis, atol=1e-3)
+
+
+def test_latents_are_scaled_by_all_samples(derived):
+    out, _ = derived
+    spreads = [sample.spread for sample in load_samples(out / "samples")]
+    stored = load_mesh_codec(out / "codec")
+    expression, head = (np.sqrt(np.mean(variances, axis=0)) for variances in zip(*spreads, strict=True))
+    np.testing.assert_allclose(stored.motion_std, head, rtol=1e-3)
+    np.testing.assert_allclose(stored.scales, even_scales(expression), rtol=1e-3)
 
 
 def test_samples_hold_the_motion_of_the_shards(derived):

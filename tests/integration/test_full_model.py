@@ -229,7 +229,7 @@ def test_an_overflow_is_told_and_mended(
     (tmp_path / "a.mp4").unlink()
     monkeypatch.setattr(library.AutoencoderKLTemporalDecoder, "decode", hopeless)
     assert animate(*arguments) == 2
-    assert "not finite even in float32" in capsys.readouterr().err
+    assert "not finite even in float32" in json.loads(capsys.readouterr().out)["error"]["message"]
     assert not list(tmp_path.iterdir())
 
 
@@ -250,7 +250,7 @@ def test_a_dry_run_predicts_and_refuses_what_will_not_fit(
     assert small["predicted_seconds"] < large["predicted_seconds"]
     monkeypatch.setattr(forecast, "free_bytes", lambda device: 1e8)
     assert animate(*arguments, "--size", 64) == 2
-    message = capsys.readouterr().err
+    message = json.loads(capsys.readouterr().out)["error"]["message"]
     assert "0.1 GB free" in message
     assert "--sequential-guidance" in message
     assert not list(tmp_path.iterdir())
