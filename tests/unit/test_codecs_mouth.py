@@ -127,7 +127,7 @@ def test_small_mouths_and_narrow_openings_have_less_contrast() -> None:
     def contrast(size: int, cm: float) -> float:
         return float(inside(example("mona_lisa", size), cm).mean(1).std())
 
-    assert contrast(384, 1.5) < 0.85 * contrast(1024, 1.5)
+    assert contrast(384, 1.5) < 0.9 * contrast(1024, 1.5)
     assert contrast(1024, 0.8) < 0.8 * contrast(1024, 1.5)
 
 

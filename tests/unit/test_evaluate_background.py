@@ -65,7 +65,7 @@ def test_a_person_who_moves_in_front_of_a_still_background_does_not_count():
     there = person(pixels, landmarks)
     plate = pixels.copy()
     plate[there] = cv2.flip(pixels, 1)[there]
-    for share, limit in ((0.03, 0.002), (0.06, 0.002), (0.1, 0.005)):
+    for share, limit in ((0.03, 0.002), (0.06, 0.002), (0.1, 0.006)):
         step = round(share * height)
         moved = plate.copy()
         moved[:, step:][there[:, :-step]] = pixels[:, :-step][there[:, :-step]]

@@ -73,7 +73,7 @@ def test_a_mouth_wide_open_is_named_and_a_slightly_open_one_is_not():
     pose = fit_pose(landmarks)
     opening = codec().displacement(codec().open_mouth[None])
     seen = []
-    for share in (0.2, 1.6):
+    for share in (0.2, 2.4):
         moved = to_image(to_canonical(landmarks, pose) + share * opening, pose)[0]
         seen.append(visibility(portrait_of(portrait.pixels, moved)).mouth_wide_open)
     assert seen == [False, True]
