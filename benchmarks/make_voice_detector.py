@@ -237,7 +237,7 @@ def fit(rows: list[Row]) -> VoiceDetector:
         schedule.step()
     with torch.no_grad():  # the standardisation becomes part of the first layer
         detector.reduce.weight /= deviation
-        detector.reduce.bias -= detector.reduce.weight @ mean
+        detector.reduce.bias.sub_(detector.reduce.weight @ mean)
     return detector
 
 

@@ -1,4 +1,5 @@
 from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 import torch
@@ -93,7 +94,7 @@ def test_the_compact_model_hears_each_frame_20_ms_ahead(networks, full, lead_ms)
         latents=plane, mask=plane[0], image=plane, initial_mean=0.0, width=2, height=2, context=None
     )
     options, device = SamplingOptions(), torch.device("cpu")
-    made = make_conditions(components, states, reference, options, MotionOptions(), device)
+    made = make_conditions(cast(Any, components), states, reference, options, MotionOptions(), device)
     later = audio_conditions(states[lead_ms // 20 :], torch.zeros(6), *networks, fps=25)
     inside = slice(13, 85)
     torch.testing.assert_close(made.audio_tokens[inside], later.audio_tokens[inside])

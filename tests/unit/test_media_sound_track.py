@@ -9,6 +9,7 @@ from typing import Any
 import av
 import numpy as np
 import pytest
+from av.stream import Disposition
 from media_samples import encode_sound, tone_with_onset
 from test_media_audio import write_wav
 
@@ -69,9 +70,9 @@ def with_tracks(path: Path, default: int | None = None) -> Path:
     with av.open(str(path), "w") as container:
         streams: list[Any] = []
         for number, language in enumerate(("ger", "fre", "und"), 1):
-            stream = container.add_stream("aac", rate=16_000, layout="mono")
+            stream: Any = container.add_stream("aac", rate=16_000, layout="mono")
             stream.metadata["language"] = language
-            stream.disposition = av.stream.Disposition.default if number == default else 0
+            stream.disposition = Disposition.default if number == default else 0
             streams.append(stream)
         for stream, gain in zip(streams, (0.0, 0.2, 1.0), strict=True):
             frame = av.AudioFrame.from_ndarray(gain * TONE[None], format="fltp", layout="mono")

@@ -14,7 +14,7 @@ RATE_HZ = 16_000
 def tone(hz: np.ndarray | float, seconds: float, gain: np.ndarray | float = 0.2) -> Waveform:
     """A voice of ten harmonics."""
     phase = 2 * np.pi * np.cumsum(np.broadcast_to(hz, round(seconds * RATE_HZ))) / RATE_HZ
-    sound = sum(np.sin(k * phase) / k for k in range(1, 11))
+    sound = np.sum([np.sin(k * phase) / k for k in range(1, 11)], axis=0)
     return Waveform((gain * sound).astype(np.float32), RATE_HZ)
 
 

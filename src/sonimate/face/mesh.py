@@ -80,10 +80,15 @@ class FaceMesh:
         searches small faces too, which takes seconds in a large image; else a face below 5 % of the longer
         side may be missed beside a larger one.
         """
-        finer = finer_levels(*pixels.shape[:2])
+        height, width = pixels.shape[:2]
+        finer = finer_levels(height, width)
         first = (*USUAL_LEVELS, *finer) if every_size else USUAL_LEVELS
-        steps = [(first, 0.0), *((USUAL_LEVELS, math.radians(turn)) for turn in TURNS_DEGREES)]
-        steps += [((level,), 0.0) for level in ([] if every_size else finer)]
+        steps: list[tuple[tuple[int, ...], float]] = [
+            (first, 0.0),
+            *((USUAL_LEVELS, math.radians(turn)) for turn in TURNS_DEGREES),
+        ]
+        if not every_size:
+            steps += [((level,), 0.0) for level in finer]
         searches = (self._search(pixels, levels, angle) for levels, angle in steps)
         found = next(filter(None, searches), None) or []
         return sorted(found, key=lambda face: face.box[0] + face.box[2])
