@@ -13,7 +13,7 @@ from sonimate.audio.voice_gate import voice_gate
 from sonimate.audio.windows import bucket_windows, token_windows, video_frames_per_frame
 from sonimate.checkpoints.store import Components
 from sonimate.clock import HIDDEN_STATE_HZ, LEAD_HIDDEN_STATES, VIDEO_FPS
-from sonimate.codecs.base import EncodedReference
+from sonimate.codecs.base import BucketRanges, EncodedReference
 from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
 from sonimate.models.audio_networks import AudioToBucket, AudioToTokens
@@ -95,7 +95,7 @@ def make_conditions(
         fps,
         lead=lead_of(components),
     )
-    buckets = motion_buckets(audio.motion_buckets, options, motion, components.codec.head_buckets)
+    buckets = motion_buckets(audio.motion_buckets, options, motion, components.codec)
     dtype = next(components.unet.parameters()).dtype
     return Conditions(
         image.to(dtype).expand(len(buckets), -1, -1),
@@ -109,17 +109,19 @@ def make_conditions(
 
 
 def motion_buckets(
-    predicted: Tensor, options: SamplingOptions, motion: MotionOptions, head_range: tuple[float, float]
+    predicted: Tensor, options: SamplingOptions, motion: MotionOptions, codec: BucketRanges
 ) -> Tensor:
     """Buckets (n, 2) for the UNet: the predicted ones (n, 2), bounded to [0, 128] except as_reference, times
-    the dynamic scale (NOTES 4.9). A bucket that `motion` fixes is taken as it is, the head's bounded to
-    `head_range`, which the UNet follows."""
+    the dynamic scale (NOTES 4.9). Of those that `motion` fixes, the head's is bounded to the codec's range,
+    and 0 to 128 of the expression's is spread over it."""
     buckets = predicted if options.as_reference else predicted.clamp(0, MAX_BUCKET)
     buckets = buckets * options.dynamic_scale
     if motion.head_motion is not None:
-        buckets[:, 0] = min(max(motion.head_motion, head_range[0]), head_range[1])
+        low, high = codec.head_buckets
+        buckets[:, 0] = min(max(motion.head_motion, low), high)
     if motion.expression is not None:
-        buckets[:, 1] = motion.expression
+        low, high = codec.expression_buckets
+        buckets[:, 1] = low + (high - low) * motion.expression / MAX_BUCKET
     return buckets
 
 

@@ -83,7 +83,7 @@ def test_the_compact_model_hears_each_frame_20_ms_ahead(networks, full, lead_ms)
     states = torch.randn(200, 5, 4)
     components = SimpleNamespace(
         full=full,
-        codec=SimpleNamespace(latent_fps=25, head_buckets=(5.0, 21.0)),
+        codec=SimpleNamespace(latent_fps=25),
         image_encoder=_Image(),
         audio_to_tokens=tokens,
         audio_to_bucket=bucket,
@@ -117,11 +117,12 @@ def test_the_dynamic_scale_multiplies_predicted_buckets_only():
     double = SamplingOptions(dynamic_scale=2.0)
 
     def buckets(options: SamplingOptions = double, **fixed: float) -> list[list[float]]:
-        return motion_buckets(predicted, options, MotionOptions(**fixed), (5.0, 21.0)).tolist()
+        ranges = cast(Any, SimpleNamespace(head_buckets=(5.0, 21.0), expression_buckets=(16.0, 80.0)))
+        return motion_buckets(predicted, options, MotionOptions(**fixed), ranges).tolist()
 
     assert buckets() == [[40, 200], [0, 256]]
     assert buckets(SamplingOptions(as_reference=True)) == predicted.tolist()
-    assert buckets(expression=7) == [[40, 7], [0, 7]]
+    assert buckets(expression=64) == [[40, 48], [0, 48]]
     assert [buckets(head_motion=value)[0][0] for value in (0, 16, 64)] == [5, 16, 21]
     assert predicted[1].tolist() == [-3, 130]
 

@@ -36,16 +36,25 @@ class EncodedReference:
     noise_scale: Tensor | float = 1.0
 
 
-class Codec(Protocol):
+class BucketRanges(Protocol):
+    """Which motion buckets the UNet of a codec follows."""
+
+    @property
+    def head_buckets(self) -> tuple[float, float]:
+        """Smallest and largest head bucket. `enlarge_head` serves larger requests."""
+        ...
+
+    @property
+    def expression_buckets(self) -> tuple[float, float]:
+        """Smallest and largest expression bucket."""
+        ...
+
+
+class Codec(BucketRanges, Protocol):
     """Two implementations: `MeshCodec` (compact) and `SVDCodec` (full). Calls change nothing in a codec."""
 
     @property
     def latent_fps(self) -> float: ...
-
-    @property
-    def head_buckets(self) -> tuple[float, float]:
-        """Smallest and largest head bucket that the UNet follows. `enlarge_head` serves larger requests."""
-        ...
 
     @property
     def networks(self) -> Sequence[nn.Module]:

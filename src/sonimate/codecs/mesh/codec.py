@@ -80,6 +80,9 @@ class MeshCodec:
     head_buckets: tuple[float, float] = (5.0, 21.0)
     """Measured on the bundled model (docs/decisions/0016): head movement grows with the bucket from 5 to 21.
     Above, it falls and rises several times, and from 96 to 128 it falls."""
+    expression_buckets: tuple[float, float] = (16.0, 100.0)
+    """Expressions grow with the bucket in this range, and shrink above and below it (`benchmarks/controls.py`
+    with the range 0 to 128)."""
     networks = ()
 
     def __init__(

@@ -45,6 +45,7 @@ class SVDCodec:
 
     latent_fps: float = LATENT_FPS
     head_buckets: tuple[float, float] = (0.0, MAX_BUCKET)
+    expression_buckets: tuple[float, float] = (0.0, MAX_BUCKET)
 
     def __init__(
         self,
