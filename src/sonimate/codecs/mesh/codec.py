@@ -218,7 +218,9 @@ class MeshCodec:
         the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
         what can be drawn."""
         moved = self.from_latents(latents)
-        expression = self._with_brows(self.gains * moved.expression) + self._closing(warp.vertices)
+        mean = moved.expression.mean(0)
+        livelier = mean + self.gains * (moved.expression - mean)
+        expression = self._with_brows(livelier) + self._closing(warp.vertices)
         expression = self._within_reach(expression, warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
