@@ -207,6 +207,20 @@ def test_no_mouth_opens_wider_than_real_ones(name):
     assert steps.std() < 0.05 * steps.mean()
 
 
+def test_gains_part_no_lips_in_a_pause(motion):
+    """Gains move a face about its mean over the clip, which is not at rest; in a pause lips still meet."""
+    spoken = motion.expression + 0.3 * spread(len(codec().basis))
+    spoken[20:] = 0
+    talking = codec().to_latents(Motion(spoken, np.zeros((40, 6))))
+    silent = codec().to_latents(Motion(0 * spoken, np.zeros((40, 6))))
+    encoded = codec().encode_reference(example("mona_lisa"))
+    shut, shut_too = (
+        gap(codec().motion(latents, encoded.context, DecodeOptions()).expression)[22:]
+        for latents in (talking, silent)
+    )
+    np.testing.assert_allclose(shut, shut_too, atol=0.01)
+
+
 def test_half_the_frame_rate_shows_every_second_frame():
     encoded = codec().encode_reference(example("obama"))
     generator = torch.Generator().manual_seed(0)

@@ -50,8 +50,8 @@ HEAD_SMOOTHING_SECONDS = 0.12
 """Standard deviation of the Gaussian that smooths the head's path: above about 1.5 Hz the network's output is
 noise, not nods."""
 BROW_GAIN = 2.4
-"""Brows of GRID's talkers hardly move, and the network moves them half as far as synthetic ones: with this
-gain they move 0.8 times as far as in natural speech (`benchmarks/portraits.py`)."""
+"""Brows of GRID's talkers hardly move, nor do those that the network generates. With this gain they move
+about 0.9 times as far as in natural speech (`benchmarks/portraits.py`)."""
 EASY_OPENING, WIDEST_OPENING = 0.065, 0.11
 """Gaps of the inner lips, in face heights (12 and 20 mm of a face 18 cm high). Above the first the mouth
 opens ever less than the network asks, and never beyond the second: real speech reaches 17 mm in one frame of
@@ -73,16 +73,16 @@ class MeshCodec:
     basis: (k, 478, 3) orthonormal expression components. positions: (478, 2) the layout, in cells.
     open_mouth: (k,) coefficients of a wide open mouth. scales: (k,) cm of each component that give its map
     (of length 1 over all cells) once in the latents. motion_std: (6,) scale of the head's channels. Over the
-    training clips the channels of each kind have unit variance.
+    training samples the channels of each kind have unit variance. gains: (k,) factors on the components of
+    generated motion, measured after training; None: 1.
     """
 
     latent_fps: float = LATENT_FPS
     head_buckets: tuple[float, float] = (5.0, 21.0)
-    """Measured on the bundled model (docs/decisions/0016): head movement grows with the bucket from 5 to 21.
-    Above, it falls and rises several times, and from 96 to 128 it falls."""
+    """Head movement grows with the bucket from 5 to 21; above, that of an earlier model fell and rose
+    (docs/decisions/0016). `benchmarks/controls.py` checks that the drawn movement grows over all requests."""
     expression_buckets: tuple[float, float] = (16.0, 100.0)
-    """Expressions grow with the bucket in this range, and shrink above and below it (`benchmarks/controls.py`
-    with the range 0 to 128)."""
+    """Expressions grow with the bucket in this range; below and above it they shrank again."""
     networks = ()
 
     def __init__(
@@ -218,9 +218,7 @@ class MeshCodec:
         the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
         what can be drawn."""
         moved = self.from_latents(latents)
-        mean = moved.expression.mean(0)
-        livelier = mean + self.gains * (moved.expression - mean)
-        expression = self._with_brows(livelier) + self._closing(warp.vertices)
+        expression = self._with_brows(self._livelier(moved.expression)) + self._closing(warp.vertices)
         expression = self._within_reach(expression, warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
@@ -234,6 +232,12 @@ class MeshCodec:
         portrait is closed first, so that silence shows every portrait with a closed mouth."""
         gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
         return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
+
+    def _livelier(self, expression: np.ndarray) -> np.ndarray:
+        """Coefficients (n, k) that move `gains` times as far from their mean. Lips that meet still meet."""
+        surplus = (self.gains - 1) * expression.mean(0)
+        parted = surplus @ self._gap_of / (self.open_mouth @ self._gap_of)
+        return self.gains * expression - surplus + parted * self.open_mouth
 
     def _with_brows(self, expression: np.ndarray) -> np.ndarray:
         """Coefficients (n, k) whose brows move BROW_GAIN times as far from their mean, and nothing parts the
