@@ -191,10 +191,10 @@ FULL = SamplingOptions()
 """Released weights: NOTES 4.4-4.7."""
 COMPACT = replace(
     FULL,
-    steps=8,  # as good on held-out mouths as 12; with 6 and 4, correlation and amplitude are lower
-    initial_temperature=0.25,  # at 0.7, corners of the mouth follow the voice less: r of width 0.49, not 0.60
+    steps=8,  # of the second version's weights: as good on held-out mouths as 12, better than 6 and 4
+    initial_temperature=0.25,  # higher: the mouth's corners follow the voice less (docs/decisions/0028)
     image_guidance=1.0,  # any other value needs one more UNet branch in every step
-    audio_guidance=2.0,  # distilled into the UNet; mouths move 1.4 times as much as real ones
+    audio_guidance=2.0,  # distilled into the UNet
     sigma_max=80.0,  # Karras et al. 2022, table 1; with a lower one, mouths and heads move less
 )
 """The bundled model; `benchmarks/lip_sync.py` draws lip correlation and amplitude over guidance."""

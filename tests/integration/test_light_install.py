@@ -101,6 +101,7 @@ def test_commands_of_the_full_model_say_what_to_install(
     command = done.stderr.rstrip().partition("Install it by: ")[2]
     assert command.endswith("-m pip install -e '.[full]'")
     line = command.replace("install -e", "install --dry-run --no-deps --no-build-isolation --quiet -e")
+    # A shell, as that of the user who pastes the line.
     found = subprocess.run(line, shell=True, cwd="/", capture_output=True, text=True, timeout=120)
     assert "does not provide the extra" not in found.stderr
     assert "neither 'setup.py' nor 'pyproject.toml' found" not in found.stderr

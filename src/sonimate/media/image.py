@@ -129,7 +129,7 @@ def _upright(image: Image.Image) -> Image.Image:
     image.load()
     try:
         turn = EXIF_TURNS.get(image.getexif().get(int(ExifTags.Base.Orientation), 1))
-    except Exception:
+    except Exception:  # Pillow reads damaged EXIF data with errors of all kinds
         return image
     return image if turn is None else image.transpose(turn)
 

@@ -37,9 +37,9 @@ STAGES = MappingProxyType(
         ),
     }
 )
-"""Settings of the stages after the first, which sees synthetic speech alone. "real" adds real clips, for few
-steps only: a minute and a half of footage is soon memorised. "student" distils the sampler's default guidance
-over all noise levels that the sampler visits."""
+"""Settings of the stages after the first, which sees synthetic speech alone. "real" adds real clips, for
+fewer steps: minutes of footage are soon memorised. "student" distils the sampler's default guidance over all
+noise levels that the sampler visits."""
 
 
 def check_recipe(footage: Path | None, out: Path, config: str | Path) -> None:

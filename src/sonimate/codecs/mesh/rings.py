@@ -77,9 +77,7 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
     )
     hold = np.minimum(hold, 0.4 * reach)
 
-    fraction = (np.arange(1, RING_COUNT + 1) / RING_COUNT) ** 1.4
-    distance = fraction[:, None] * reach
-    points = oval + distance[..., None] * directions
+    distance, points = _ring_points(oval, directions, reach)
     follow = 1 - _smoothstep((distance - hold) / (reach - hold))
     stretch = 1 - _smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
     return Rings(
@@ -109,9 +107,7 @@ def build_body_rings(oval: np.ndarray, up: np.ndarray, roi: Roi, height: int) ->
         )
     )
     reach = np.maximum(reach, MIN_REACH * radius)
-    fraction = (np.arange(1, RING_COUNT + 1) / RING_COUNT) ** 1.4
-    distance = fraction[:, None] * reach
-    points = oval + distance[..., None] * directions
+    distance, points = _ring_points(oval, directions, reach)
 
     away = (points - centre) / radius
     side = np.abs(away @ np.array([-up[1], up[0]]))
@@ -129,6 +125,15 @@ def build_body_rings(oval: np.ndarray, up: np.ndarray, roi: Roi, height: int) ->
         _ring_triangles(len(oval)),
         np.full(len(oval), ROOM * min(neck * radius, (1 - HEAD_SHARE) * half)),
     )
+
+
+def _ring_points(
+    oval: np.ndarray, directions: np.ndarray, reach: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Distances (rings, n) px from the outline up to `reach` (n,), and the points there, (rings, n, 2)."""
+    fraction = (np.arange(1, RING_COUNT + 1) / RING_COUNT) ** 1.4
+    distance = fraction[:, None] * reach
+    return distance, oval + distance[..., None] * directions
 
 
 def _distance_to_edge(position: np.ndarray, direction: np.ndarray, last: float) -> np.ndarray:
