@@ -111,6 +111,20 @@ def test_a_moved_layer_takes_no_halo_along():
     )
 
 
+def test_no_person_is_brighter_at_the_edge_than_a_white_one():
+    """Cubic sampling overshoots in a fine pattern: a share of 1 of 255 must not bring a colour of 11."""
+    rows, columns = np.mgrid[:SIDE, :SIDE]
+    share = (np.hypot(columns - SIDE / 2, rows - SIDE / 2) < RADIUS).astype(np.float32)
+    pattern = np.random.default_rng(0).integers(0, 256, (SIDE, SIDE, 3))
+    drawn = []
+    for person in (pattern, np.full_like(pattern, 255)):
+        picture = np.where(share[..., None] > 0, person, np.array(SKY)).astype(np.uint8)
+        drawn.append(PersonLayer(picture, share, (0, 0, SIDE, SIDE), SIDE))
+    for x in (0.2, 0.36, 0.5, 0.8):
+        patterned, white = (layer.draw(moved_by(x, 0.6 * x)).astype(int) for layer in drawn)
+        assert (patterned - white).max() <= 1
+
+
 def test_no_second_person_comes_into_sight_at_the_pictures_edge():
     """The disc nearly touches the upper edge and moves down by more than its distance from it."""
     picture, share = disc()

@@ -68,8 +68,9 @@ class PersonLayer:
         share, plate = np.ascontiguousarray(moved[..., 3]), frame[part]
         colour = cv2.cvtColor(moved, cv2.COLOR_RGBA2RGB)
         edge = np.nonzero(share - np.uint8(1) < OPAQUE - 1)
-        rest = _dimmed(plate[edge], share[edge])
-        colour[edge] += np.minimum(rest, OPAQUE - colour[edge])
+        # Cubic sampling overshoots at edges; a colour above the share would be brighter than the person is.
+        person = np.minimum(colour[edge], share[edge][:, None])
+        colour[edge] = person + _dimmed(plate[edge], share[edge])
         cv2.copyTo(colour, share, plate)
         return frame
 
