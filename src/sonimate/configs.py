@@ -25,6 +25,13 @@ REFERENCE_SEED = 72_589
 """The reference implementation's default seed."""
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
 WindowStrategy = Literal["shift", "overlap", "motion-frames", "independent"]
+MAX_BLINKS = 40.0
+"""A minute; a blink in each 1.5 s is the most that still looks like blinks, not like a twitch."""
+GAZE_X_DEGREES, GAZE_Y_DEGREES = (-12.0, 12.0), (-6.0, 2.0)
+"""Where eyes can be made to look, against where they look in the picture. Farther, and above all upwards, the
+picture has no white of the eye to show."""
+GAZE_LIMITS = "X from -12 to 12 and Y from -6 to 2"
+Gaze = Literal["natural", "steady"] | tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,6 +134,38 @@ class SamplingOptions:
 
 
 @dataclass(frozen=True, kw_only=True)
+class EyeOptions:
+    """What the compact model's eyes do.
+
+    blinks: a minute, from 0 to 40; by default the 16 of a person at rest. gaze: "natural", with glances
+    around; "steady", as in the picture; or (x, y), degrees from there, to the viewer's right, -12 to 12, and
+    up, -6 to 2. In all of them the eyes make good a part of the head's turns.
+    Raises OptionOutOfRange.
+    """
+
+    blinks: float = 16.0
+    gaze: Gaze = "natural"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.blinks <= MAX_BLINKS:
+            raise OptionOutOfRange(f"blinks = {self.blinks}; choose from 0 to {MAX_BLINKS:g} a minute.")
+        if isinstance(self.gaze, str):
+            known = self.gaze in ("natural", "steady")
+        else:
+            known = all(
+                low <= value <= high
+                for value, (low, high) in zip(self.gaze, (GAZE_X_DEGREES, GAZE_Y_DEGREES), strict=True)
+            )
+        if not known:
+            raise OptionOutOfRange(
+                f"gaze = {self.gaze!r}; choose natural, steady, or X,Y in degrees with {GAZE_LIMITS}."
+            )
+
+
+NATURAL_EYES = EyeOptions()
+
+
+@dataclass(frozen=True, kw_only=True)
 class MotionOptions:
     """How much to move. None: predicted from voice and portrait (`AudioToBucket`), times the dynamic scale.
 
@@ -136,6 +175,7 @@ class MotionOptions:
 
     head_motion: float | None = None
     expression: float | None = None
+    eyes: EyeOptions = NATURAL_EYES
 
     def __post_init__(self) -> None:
         for name in ("head_motion", "expression"):
@@ -159,7 +199,8 @@ class DecodeOptions:
     fps: float = VIDEO_FPS
     """Frames a second: 25, or 12.5, one for each latent."""
     seed: int = 0
-    """Of the compact model's blinks."""
+    """Of the compact model's blinks and glances."""
+    eyes: EyeOptions = NATURAL_EYES
     chunk_frames: int = 16
     """Frames decoded at once. More need more memory; fewer need more time at the same overlap."""
     overlap_frames: int = 10

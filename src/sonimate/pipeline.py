@@ -189,7 +189,7 @@ class SonicPipeline:
     ) -> Animation:
         """`animate` for files that are already read. size: of the full model's frames."""
         options = self.seeded(inputs.portrait, inputs.waveform, sampling)
-        decoding = replace(options.decoding, fps=fps)
+        decoding = replace(options.decoding, fps=fps, eyes=motion.eyes)
         latents, reference = self.generate(
             inputs.portrait, inputs.waveform, sampling=options, motion=motion, size=size, progress=progress
         )
@@ -227,16 +227,17 @@ class SonicPipeline:
         waveform: Waveform,
         *,
         sampling: SamplingOptions | None = None,
+        motion: MotionOptions = AUTOMATIC,
         fps: float = VIDEO_FPS,
         **options: Any,
     ) -> Iterator[np.ndarray]:
         """`animate` for arrays: uint8 frames (h, w, 3), `fps` a second, as long as the 16 kHz `waveform`.
 
-        options: `motion`, `size` and `progress` of `generate`.
+        options: `size` and `progress` of `generate`.
         """
         sampling = self.seeded(portrait, waveform, sampling)
-        latents, reference = self.generate(portrait, waveform, sampling=sampling, **options)
-        frames = self.decode(latents, reference, replace(sampling.decoding, fps=fps))
+        latents, reference = self.generate(portrait, waveform, sampling=sampling, motion=motion, **options)
+        frames = self.decode(latents, reference, replace(sampling.decoding, fps=fps, eyes=motion.eyes))
         return islice(frames, video_frames(len(waveform.samples), fps, as_reference=sampling.as_reference))
 
     def decode(

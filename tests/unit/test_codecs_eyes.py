@@ -6,11 +6,13 @@ import pytest
 import torch
 from faces import NAMES, canonical_landmarks, codec, example, portrait_of, poses
 
-from sonimate.codecs.mesh.eyes import GLANCE_HIGH_CM, GLANCE_LOW_CM, eye_motion, move_eyes
+from sonimate.codecs.mesh.eyes import EYEBALL_CM, GLANCE_HIGH_CM, GLANCE_LOW_CM, eye_motion, move_eyes
 from sonimate.codecs.mesh.lids import EyeLids
 from sonimate.codecs.mesh.motion import EyeMotion, upper_and_lower
 from sonimate.codecs.mesh.warp import PortraitWarp
-from sonimate.configs import DecodeOptions
+from sonimate.configs import NATURAL_EYES, DecodeOptions, EyeOptions, Gaze
+from sonimate.errors import OptionOutOfRange
+from sonimate.evaluate.face_curves import shape_curves
 from sonimate.evaluate.statistics import blinks_per_minute
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.regions import (
@@ -27,11 +29,11 @@ FPS = 25.0
 SEEDS = range(100)
 
 
-def drawn(seconds: float, seed: int) -> EyeMotion:
+def drawn(seconds: float, seed: int, options: EyeOptions = NATURAL_EYES) -> EyeMotion:
     """Of a head that stays still, with a mouth that opens and closes at random."""
     count = round(seconds * FPS)
     mouth = np.abs(np.random.default_rng(seed).normal(size=count))
-    return eye_motion(mouth, np.zeros((count, 6)), FPS, np.random.default_rng(seed))
+    return eye_motion(mouth, np.zeros((count, 6)), FPS, np.random.default_rng(seed), options)
 
 
 def posed(warp: PortraitWarp, eyes: EyeMotion) -> list[np.ndarray]:
@@ -59,6 +61,54 @@ def test_every_seed_blinks_10_to_24_times_a_minute(seconds):
     rates = [blinks_per_minute(0.3 * (1 - drawn(seconds, seed).closure)) for seed in SEEDS]
     assert min(rates) >= 10
     assert max(rates) <= 24
+
+
+@pytest.mark.parametrize("wanted", [0, 3, 8, 16, 25, 40])
+def test_every_seed_blinks_as_often_as_asked(wanted):
+    for seed in SEEDS:
+        shut = drawn(60, seed, EyeOptions(blinks=wanted)).closure == 1
+        assert abs(np.count_nonzero(np.diff(shut.astype(int)) == 1) - wanted) <= 1
+
+
+@pytest.mark.parametrize("wanted", [0, 12, 40])
+def test_rendered_lids_blink_as_often_as_asked(wanted):
+    """Counted in the pixels: skin takes the place of the eye."""
+    portrait = example("obama", 256)
+    encoded = codec().encode_reference(portrait)
+    options = DecodeOptions(seed=3, fps=12.5, eyes=EyeOptions(blinks=wanted, gaze="steady"))
+    frames = codec().decode(torch.zeros(188, *codec().latent_shape), encoded.context, options)
+    mask = opening(portrait, RIGHT_EYE)
+    eyes = np.stack([frame[mask].astype(float) for frame in frames])
+    changed = np.abs(eyes - np.median(eyes, axis=0)).mean((1, 2))
+    shut = changed > 15
+    assert abs(np.count_nonzero(np.diff(shut.astype(int)) == 1) - wanted / 4) <= 1
+
+
+@pytest.mark.parametrize(("gaze", "toward"), [("steady", (0, 0)), ((10, 0), (1, 0)), ((-12, -6), (-2, -1))])
+def test_eyes_look_where_they_are_asked_to(gaze, toward):
+    """In drawn frames: the irises' landmarks go there, and stay."""
+    encoded = codec().encode_reference(example("obama", 256))
+    latents = torch.zeros(50, *codec().latent_shape)
+
+    def looks(direction: Gaze) -> np.ndarray:
+        options = DecodeOptions(seed=1, eyes=EyeOptions(blinks=0, gaze=direction))
+        motion = codec().motion(latents, encoded.context, options)
+        return shape_curves(codec().resolve(motion, encoded.context).landmarks).gaze
+
+    change = looks(gaze) - looks("steady")
+    assert looks(gaze).std(0).max() < 0.02 < looks("natural").std(0).max()
+    if gaze != "steady":
+        degrees = np.degrees(np.arcsin(change.mean(0) / 10 / EYEBALL_CM))
+        np.testing.assert_allclose(degrees, gaze, atol=2.5)
+    assert (np.sign(np.round(change.mean(0), 1)) == np.sign(toward)).all()
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"blinks": 41}, {"blinks": -1}, {"blinks": float("nan")}, {"gaze": "up"}, {"gaze": (13, 0)}]
+)
+def test_eyes_are_asked_for_what_they_can_do(wrong):
+    with pytest.raises(OptionOutOfRange, match=next(iter(wrong))):
+        EyeOptions(**wrong)
 
 
 def test_blinks_shut_the_eyes_and_take_100_to_250_ms():

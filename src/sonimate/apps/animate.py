@@ -20,6 +20,7 @@ from sonimate.apps.arguments import (
     add_arguments,
     face_box,
     frame_rate,
+    gaze,
     interval,
     mask_box,
     number,
@@ -32,10 +33,12 @@ from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.configs import (
     COMPACT,
     FULL,
+    MAX_BLINKS,
     MAX_BUCKET,
     MAX_GUIDANCE,
     MAX_SIZE_PX,
     MIN_SIZE_PX,
+    EyeOptions,
     MotionOptions,
     Precision,
     SamplingOptions,
@@ -110,6 +113,10 @@ motion:
               how much the head moves (default: predicted from the voice)
 --expression X
               how much the face moves (default: predicted from the voice)
+--blinks N    compact model: blinks a minute (default: 16)
+--gaze natural|steady|X,Y
+              compact model: natural (default) glances around; steady looks as in the picture; X,Y looks
+              X degrees to the viewer's right of that (-12 to 12) and Y up (-6 to 2), as in --gaze=-8,0
 machine:
 --device NAME
               auto (default), cpu, cuda, cuda:1, ... or mps
@@ -159,6 +166,8 @@ def add_parser(commands: Subparsers) -> None:
         dynamic_scale=number(0.5, 2),
         head_motion=number(0, MAX_BUCKET),
         expression=number(0, MAX_BUCKET),
+        blinks=number(0, MAX_BLINKS),
+        gaze=gaze,
         dtype={"choices": get_args(Precision)},
         decode_chunk=whole(1, 1000),
     )
@@ -177,6 +186,11 @@ def run(args: Namespace) -> None:
     if "decode_chunk" in args and not full:
         raise OptionOutOfRange(
             "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
+        )
+    if full and ("blinks" in args or "gaze" in args):
+        raise OptionOutOfRange(
+            "--blinks and --gaze are for the compact model; the full one moves the eyes by itself. "
+            "Leave them out."
         )
     mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
     with Watch(args.started) as watch, kept_from_pipe(args.audio) as audio:
@@ -220,7 +234,8 @@ def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: W
         machine = {"device": args.device, "dtype": args.dtype, "offload": args.offload}
         pipeline = SonicPipeline.from_pretrained(args.model, **machine, compile_unet=args.compile)
     watch("load", 1, 1)
-    motion = MotionOptions(**given(args, "head_motion", "expression"))
+    eyes = EyeOptions(**given(args, "blinks", "gaze"))
+    motion = MotionOptions(**given(args, "head_motion", "expression"), eyes=eyes)
     animation = pipeline.animate_inputs(
         inputs, sampling=sampling, motion=motion, size=args.size, fps=args.fps, progress=watch
     )

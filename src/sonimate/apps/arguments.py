@@ -10,7 +10,8 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeAlias
 
-from sonimate.configs import FRAME_RATES
+from sonimate.configs import FRAME_RATES, GAZE_LIMITS, EyeOptions, Gaze
+from sonimate.errors import OptionOutOfRange
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
 Container: TypeAlias = "argparse._ActionsContainer"  # pyright: ignore[reportPrivateUsage]
@@ -112,6 +113,18 @@ def interval(text: str) -> tuple[float, float]:
     if len(values) != 2 or not 0 <= values[0] < values[1]:
         raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH with 0 <= LOW < HIGH")
     return values[0], values[1]
+
+
+def gaze(text: str) -> Gaze:
+    """An argparse type: natural, steady, or x,y in degrees."""
+    x, _, y = text.partition(",")
+    value: Any = (_float(x), _float(y)) if y else text
+    try:
+        return EyeOptions(gaze=value).gaze
+    except OptionOutOfRange:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not natural, steady, or X,Y in degrees with {GAZE_LIMITS}"
+        ) from None
 
 
 def _with_limits(parse: Callable[[str], Any], limits: str) -> Callable[[str], Any]:

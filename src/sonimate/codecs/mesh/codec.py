@@ -215,8 +215,8 @@ class MeshCodec:
 
     def motion(self, latents: Tensor, warp: PortraitWarp, decoding: DecodeOptions) -> Motion:
         """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: the head's path smoothed, with
-        the blinks and glances of `decoding.seed`; closed eyes stay closed. `warp.resolve` then bounds it to
-        what can be drawn."""
+        the blinks and glances that `decoding` asks for; closed eyes stay closed. `warp.resolve` then bounds
+        it to what can be drawn."""
         moved = self.from_latents(latents)
         expression = self._with_brows(self._livelier(moved.expression)) + self._closing(warp.vertices)
         expression = self._within_reach(expression, warp)
@@ -224,7 +224,7 @@ class MeshCodec:
         eyes = None
         if not eyes_closed(warp.vertices):
             rng = np.random.default_rng(decoding.seed)
-            eyes = eye_motion(self._mouth_gap(expression, warp), head, VIDEO_FPS, rng)
+            eyes = eye_motion(self._mouth_gap(expression, warp), head, VIDEO_FPS, rng, decoding.eyes)
         return Motion(expression, head, eyes)[:: round(VIDEO_FPS / decoding.fps)]
 
     def _closing(self, vertices: np.ndarray) -> np.ndarray:

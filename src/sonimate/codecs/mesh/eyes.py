@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from sonimate.codecs.mesh.motion import EyeMotion, upper_and_lower
+from sonimate.configs import NATURAL_EYES, EyeOptions
 from sonimate.face.regions import (
     LEFT_EYE,
     LEFT_IRIS,
@@ -19,9 +20,6 @@ from sonimate.face.regions import (
     RIGHT_LID_FOLD,
 )
 
-BLINK_PERIOD = 3.75
-"""Seconds, of which each has one blink, anywhere in it: 16 a minute. People blink 4.5 times when reading, 17
-at rest, 26 in conversation (Bentivoglio et al. 1997)."""
 SHORTEST_SECONDS = 1.0
 """Between two blinks."""
 SEARCH_SECONDS = 0.5
@@ -55,13 +53,21 @@ CLOSED_RATIO = 0.12
 
 
 def eye_motion(
-    mouth_opening: np.ndarray, head: np.ndarray, fps: float, rng: np.random.Generator
+    mouth_opening: np.ndarray,
+    head: np.ndarray,
+    fps: float,
+    rng: np.random.Generator,
+    options: EyeOptions = NATURAL_EYES,
 ) -> EyeMotion:
     """Blinks and glances of n frames. mouth_opening: (n,) cm. head: (n, 6) as in `relative_motion`."""
-    glances = glance_curve(len(mouth_opening), fps, rng)
-    closure = blink_curve(mouth_opening, glances, fps, rng)
+    if options.gaze == "natural":
+        gaze = glance_curve(len(mouth_opening), fps, rng)
+    else:
+        degrees = (0.0, 0.0) if isinstance(options.gaze, str) else options.gaze
+        gaze = np.tile(EYEBALL_CM * np.sin(np.radians(degrees)), (len(mouth_opening), 1))
+    closure = blink_curve(mouth_opening, gaze, fps, rng, options.blinks)
     held = HELD * EYEBALL_CM * np.stack([-head[:, 1], head[:, 0]], axis=1)
-    return EyeMotion(closure, np.clip(glances + held, GLANCE_LOW_CM, GLANCE_HIGH_CM))
+    return EyeMotion(closure, np.clip(gaze + held, GLANCE_LOW_CM, GLANCE_HIGH_CM))
 
 
 def glance_curve(count: int, fps: float, rng: np.random.Generator) -> np.ndarray:
@@ -82,20 +88,29 @@ def glance_curve(count: int, fps: float, rng: np.random.Generator) -> np.ndarray
 
 
 def blink_curve(
-    mouth_opening: np.ndarray, gaze: np.ndarray, fps: float, rng: np.random.Generator
+    mouth_opening: np.ndarray,
+    gaze: np.ndarray,
+    fps: float,
+    rng: np.random.Generator,
+    per_minute: float = NATURAL_EYES.blinks,
 ) -> np.ndarray:
     """Lid closure (n,) in [0, 1] for n frames, from the mouth's opening (n,) and the gaze (n, 2), in cm.
 
-    One blink in each BLINK_PERIOD: clips of 10 s and more then have 10 to 24 a minute, whatever the seed.
+    One blink anywhere in each period of 60 / `per_minute` seconds: with 16 a minute, clips of 10 s and more
+    have 10 to 24, whatever the seed. People blink 4.5 times a minute when reading, 17 at rest, 26 in
+    conversation (Bentivoglio et al. 1997).
     """
     count = len(mouth_opening)
+    if per_minute == 0:
+        return np.zeros(count)
+    blink_seconds = 60 / per_minute
     times = np.arange(count) / fps
     jump = np.linalg.norm(np.diff(gaze, axis=0, prepend=gaze[:1]), axis=1)
     last = (count - 1) / fps - SHUT_SECONDS - OPENING_SECONDS
     closure = np.zeros(count)
     earliest = CLOSING_SECONDS
-    for period in range(1 + int(count / fps / BLINK_PERIOD)):
-        middle = BLINK_PERIOD * (period + rng.random())
+    for period in range(1 + int(count / fps / blink_seconds)):
+        middle = blink_seconds * (period + rng.random())
         if middle > count / fps:
             break
         near = np.abs(times - middle)
