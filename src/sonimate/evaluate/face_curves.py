@@ -81,12 +81,12 @@ def face_curves(landmarks: np.ndarray) -> FaceCurves:
 @dataclass(frozen=True)
 class ShapeCurves:
     """How one face changes over n frames, without the head's pose and seen from the front (lips that touch
-    differ in depth by up to 3 mm), in mm of a face SCALED_HEIGHT_MM high.
+    differ in depth by up to 3 mm, and lids too), in mm of a face SCALED_HEIGHT_MM high.
 
     opening: (n,) gap between the middles of the inner lips. width: (n,) distance of the mouth's corners.
     lips: (n, 40, 2) outer and inner contour, x to the viewer's right, y up. brows: (n,)
     height above the corners of the eyes, mean of both. gaze: (n, 2) centre of the iris against those corners,
-    mean of both eyes. eyes: (n,) eye aspect ratio as in FaceCurves.
+    mean of both eyes. eyes: (n,) eye aspect ratio.
     """
 
     opening: np.ndarray
@@ -124,12 +124,12 @@ def shape_curves(landmarks: np.ndarray) -> ShapeCurves:
         lips=vertices[:, LIPS_OUTER + LIPS_INNER, :2],
         brows=np.mean(brows, axis=0),
         gaze=np.mean(gaze, axis=0),
-        eyes=eye_opening(landmarks),
+        eyes=eye_opening(vertices[..., :2]),
     )
 
 
 def eye_opening(landmarks: np.ndarray) -> np.ndarray:
-    """Eye aspect ratio (Soukupova and Cech 2016), mean of both eyes: (n, 478, 3) px -> (n,)."""
+    """Eye aspect ratio (Soukupova and Cech 2016), mean of both eyes: (n, 478, d) of any unit -> (n,)."""
     ratios: list[np.ndarray] = []
     for contour, lids in EYES:
         opening = sum(_distance(landmarks, upper, lower) for upper, lower in lids)

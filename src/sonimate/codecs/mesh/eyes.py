@@ -45,7 +45,7 @@ EYEBALL_CM = 1.2
 HELD = 0.6
 """Share of the head's turns that the eyes make good, to stay on the viewer."""
 
-FOLD_FOLLOWS = 0.4
+FOLD_FOLLOWS = 0.15
 """Share of the upper lid's way that the fold above it goes along."""
 LIDS_FOLLOW_GAZE = 0.9
 CLOSED_RATIO = 0.12

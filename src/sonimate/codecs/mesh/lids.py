@@ -1,8 +1,9 @@
 """The upper lid's skin, which a portrait with open eyes does not show, painted where a lid comes down.
 
-Stretched down over the eye, the few pixels of skin and the lashes above an open eye become a dark smear.
-Painted is a smooth surface instead, with the colours, the grain and the light of the skin around the eye. The
-lash line goes down with the lid's edge and keeps its own width and colour.
+Stretched down over the eye, the few pixels of skin and the lashes above an open eye become a dark smear. So
+the eye, with its lashes and lids, is taken out of the picture once: the skin around it continues over the
+hole. A lid that comes down uncovers this picture of a shut eye, which stays where it is. The lash line goes
+down with the lid's edge and keeps its own width and colour.
 """
 
 from __future__ import annotations
@@ -10,49 +11,48 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.matte import smooth_fill
 from sonimate.codecs.mesh.motion import smooth, upper_and_lower
 from sonimate.codecs.mesh.raster import sample_at, window_around
 from sonimate.codecs.mesh.refine import contour_matrix
 from sonimate.face.regions import LEFT_LID_FOLD, RIGHT_EYE, RIGHT_LID_FOLD
 
 COLUMNS = 48
-"""Places along the eye, from corner to corner, at which skin and lashes are read."""
+"""Places along the eye, from corner to corner, at which lashes are read."""
 SMOOTH_COLUMNS = 4.0
 """Standard deviation of the Gaussian that smooths colours along the eye."""
-ROWS = 24
-"""Of the lid's texture, from the fold to the lid's edge."""
-ABOVE = np.linspace(0.0, 0.12, 6)
-"""Distances above the fold, in eye widths, where the skin's colour is read."""
-BELOW = np.linspace(0.16, 0.34, 6)
-"""Distances below the lower lid, in eye widths."""
-LASH_BAND = np.linspace(-0.06, 0.05, 8)
-"""Distances from the open upper lid's edge, in eye widths, among which the darkest is the lashes' colour."""
-DARKEST_LID, CLEAN_LID = 0.8, 0.95
-"""Brightness of the skin above the fold over that of the skin below the eye. What is darker than the first is
-a brow or the rim of glasses: the lid is not so dark. From the second on the hue is its own, below the first
-that of the skin below the eye."""
-LIT = 0.4
-"""Share of the skin below the eye in the colour of the lid's edge: it faces the light more than the fold."""
+CELL = 1 / 48
+"""Of the picture of the shut eye, in eye widths, as all lengths here."""
+ALONG, ACROSS = (-0.6, 1.6), (-0.9, 0.9)
+"""Its reach."""
+BESIDE, BELOW, ABOVE = 0.12, 0.08, 0.2
+"""The hole reaches this far beyond the corners, below the lower lid, and above the upper lid or to the fold,
+if that is nearer: lashes and their shadows are inside."""
+SOFT = 0.05
+"""Standard deviation of the hole's soft edge."""
+SMOOTH_SKIN = 0.05
+"""Single hairs and wrinkles at the hole's edge do not continue into it: standard deviation of the blur."""
+DARK_ABOVE = (0.55, 0.85)
+"""Light beside and above the eye over that of the skin below it. What is darker than the first is a brow,
+hair or the rim of glasses, and does not continue into the hole; what is lighter than the second does."""
 GRAIN = 0.05
 """Largest detail of the lid's skin, as a share of its brightness."""
-BULGE, EDGE_SHADE = 0.05, 0.10
-"""The lid lies on a ball: its middle is lighter, its lower edge darker, as shares of the skin's colour."""
-LASH_WIDTH, LASH_OPACITY = 0.045, 0.8
-"""Of the lash line: half its width in eye widths; at least half a pixel."""
+BULGE = 0.06
+"""The lid lies on a ball: its middle is lighter by this share."""
+LASH_BAND = np.linspace(-0.06, 0.05, 8)
+"""Distances from the open upper lid's edge among which the darkest is the lashes' colour."""
+LASH_WIDTH, LASH_OPACITY = 0.045, 0.95
+"""Of the lash line: half its width; at least half a pixel."""
 LASH_SHARE = 0.15
 """The half width is at most this share of the open eye's height: in narrow eyes lashes are thin."""
 LASH_SHADOW, LASH_SHADOW_WIDTH = 0.25, 0.08
 """Lashes and their shadow on the skin below them."""
-OVERLAP = 0.05
-"""The shut lid reaches this far over the lower lid's edge, in eye widths: found edges are a pixel off."""
+OVERLAP = 0.10
+"""The shut lid reaches this far over the lower lid's edge: found edges are a pixel off, and lashes hang."""
 FADES_IN = (0.08, 0.4)
 """Closure from which on the painted skin is seen, and where nothing else is."""
-CORNER = 0.06
-"""The lid reaches this far beyond the eye's corners, in eye widths."""
-OUTER_TAPER, INNER_TAPER = 0.22, 0.22
-"""Over this distance from a corner the lid narrows, in eye widths."""
-TOP_FADE = 0.5
-"""Share of the way from fold to edge over which the painted skin fades in."""
+TAPER = 0.12
+"""Over this distance from a corner lashes become thin."""
 
 
 class EyeLids:
@@ -64,25 +64,44 @@ class EyeLids:
         self._fold = RIGHT_LID_FOLD if contour is RIGHT_EYE else LEFT_LID_FOLD
         frame = _EyeFrame(landmarks, contour, self._fold)
         along = np.linspace(0, 1, COLUMNS)
-        edge, fold, lower = frame.edge(along), frame.fold(along), frame.lower(along)
-        self._height = float((lower - edge).max())
-        above = _read(pixels, frame, along, fold[None] - ABOVE[:, None])
-        below = _read(pixels, frame, along, lower[None] + BELOW[:, None])
-        under = _smooth_along(np.median(below, axis=0))
-        over = _smooth_along(np.median(above, axis=0))
-        light = over.mean(1, keepdims=True) / np.maximum(under.mean(1, keepdims=True), 1)
-        clean = _ramp((light - DARKEST_LID) / (CLEAN_LID - DARKEST_LID))
-        over = _smooth_along(clean * over + (1 - clean) * under * np.maximum(light, DARKEST_LID))
-        down = np.linspace(0, 1, ROWS)[:, None, None]
-        colour = over + LIT * down * (under - over)
-        shade = 1 + BULGE * np.sin(np.pi * down) - EDGE_SHADE * down**3
-        grain = below - cv2.GaussianBlur(below, (0, 0), 2)
-        grain = cv2.resize(grain.astype(np.float32), (COLUMNS, ROWS))
-        limit = GRAIN * colour.mean(2, keepdims=True)
-        self._skin = np.clip(colour * shade + np.clip(grain, -limit, limit), 0, 255).astype(np.float32)
-        lash = _read(pixels, frame, along, edge[None] + LASH_BAND[:, None])
+        edge = frame.edge(along)
+        self._height = float((frame.lower(along) - edge).max())
+        lash = _read(
+            pixels, frame, np.broadcast_to(along, (len(LASH_BAND), COLUMNS)), edge + LASH_BAND[:, None]
+        )
         darkest = lash.mean(2).argmin(0)
         self._lash = _smooth_along(lash[darkest, np.arange(COLUMNS)]).astype(np.float32)
+        u, v = np.meshgrid(np.arange(*ALONG, CELL), np.arange(*ACROSS, CELL))
+        self._shut = self._shut_eye(pixels, frame, u, v)
+
+    def _shut_eye(self, pixels: np.ndarray, frame: _EyeFrame, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+        """The shut eye at coordinates u and v (h, w): colours and opacity (h, w, 4) float32 of 255."""
+        picture = _read(pixels, frame, u, v).astype(np.float32)
+        inside = np.clip((u + BESIDE) / (1 + 2 * BESIDE), 0, 1)
+        top = np.maximum(frame.fold(inside), frame.edge(inside) - ABOVE)
+        bottom = frame.lower(inside) + BELOW
+        hole = (v > top) & (v < bottom) & (inside > 0) & (inside < 1)
+        under = np.median(
+            picture[(v > bottom) & (v < bottom + 0.2) & (inside > 0.2) & (inside < 0.8)].mean(1)
+        )
+        light = picture.mean(2) / max(float(under), 1.0)
+        low, high = DARK_ABOVE
+        known = (~hole * np.where(v < bottom, _ramp((light - low) / (high - low)), 1.0)).astype(np.float32)
+        sigma = SMOOTH_SKIN / CELL
+        weight = cv2.GaussianBlur(known, (0, 0), sigma)
+        skin = (
+            cv2.GaussianBlur(picture * known[..., None], (0, 0), sigma) / np.maximum(weight, 1e-3)[..., None]
+        )
+        skin = smooth_fill(skin, known)
+        skin = np.where(hole[..., None], cv2.GaussianBlur(skin, (0, 0), sigma), skin)
+        middle = np.clip((v - top) / np.maximum(bottom - top, CELL), 0, 1)
+        skin = skin * (1 + BULGE * np.sin(np.pi * middle) * np.sin(np.pi * inside))[..., None]
+        mirrored = _read(pixels, frame, u, 2 * (bottom + 0.02) - v).astype(np.float32)
+        grain = mirrored - cv2.GaussianBlur(mirrored, (0, 0), 2)
+        limit = GRAIN * skin.mean(2, keepdims=True)
+        skin = np.clip(skin + np.clip(grain, -limit, limit), 0, 255)
+        opacity = cv2.GaussianBlur(cv2.dilate(hole.astype(np.float32), np.ones((5, 5))), (0, 0), SOFT / CELL)
+        return np.dstack([skin, 255 * np.clip(1.6 * opacity - 0.3, 0, 1)]).astype(np.float32)
 
     def draw(self, frame: np.ndarray, moved: np.ndarray, closure: float) -> None:
         """Paint the lid over uint8 `frame` (h, w, 3). moved: (478, 3) px, landmarks in the frame. closure: 0
@@ -94,20 +113,17 @@ class EyeLids:
         height, width = frame.shape[:2]
         eye = _EyeFrame(moved, self._contour, self._fold)
         points = moved[list(self._contour + self._fold), :2]
-        x0, y0, x1, y1 = window_around(points, 2 + 2 * OVERLAP * eye.width, width, height)
+        x0, y0, x1, y1 = window_around(points, 2 + 0.4 * eye.width, width, height)
         if x0 == x1 or y0 == y1:
             return
         along, across = eye.coordinates(x0, y0, x1, y1)
-        edge, fold = eye.edge(along), eye.fold(along)
+        ends = _ramp(along / TAPER) * _ramp((1 - along) / TAPER)
+        edge = eye.edge(along) + OVERLAP * closure * np.sin(np.pi * np.clip(along, 0, 1))
         pixel = 1 / eye.width
-        ends = _ramp((along + CORNER) / OUTER_TAPER) * _ramp((1 + CORNER - along) / INNER_TAPER)
-        fold = edge + ends * (fold - edge)
-        down = (across - fold) / np.maximum(edge - fold, pixel)
-        places = np.dstack([along * (COLUMNS - 1), np.clip(down, 0, 1) * (ROWS - 1)]).astype(np.float32)
-        skin = sample_at(self._skin, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
+        places = np.dstack([(along - ALONG[0]) / CELL, (across - ACROSS[0]) / CELL]).astype(np.float32)
+        shut = sample_at(self._shut, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         beyond = across - edge
-        reach = OVERLAP * closure * ends
-        cover = np.clip((reach - beyond) / pixel + 0.5, 0, 1) * _ramp(down / TOP_FADE) * _ramp(4 * ends)
+        cover = np.clip(0.5 - beyond / pixel, 0, 1) * shut[..., 3] / 255
         line = max(min(LASH_WIDTH, LASH_SHARE * self._height), 0.6 * pixel)
         off = beyond - 0.3 * line
         lashes = LASH_OPACITY * np.exp(-((off / line) ** 2))
@@ -120,7 +136,7 @@ class EyeLids:
             cv2.BORDER_REPLICATE,
         )
         below = frame[y0:y1, x0:x1].astype(np.float32)
-        painted = below + (skin - below) * cover[..., None]
+        painted = below + (shut[..., :3] - below) * cover[..., None]
         painted += (lash - painted) * lashes[..., None]
         mixed = below + shown * (painted - below)
         frame[y0:y1, x0:x1] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
@@ -179,8 +195,8 @@ def _as_function(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _read(pixels: np.ndarray, frame: _EyeFrame, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Colours (m, n, 3) at coordinates along (n,) and across (m, n)."""
-    places = frame.place(np.broadcast_to(along, across.shape), across).astype(np.float32)
+    """Colours (h, w, 3) at coordinates (h, w)."""
+    places = frame.place(along, across).astype(np.float32)
     return sample_at(pixels, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE).astype(np.float64)
 
 

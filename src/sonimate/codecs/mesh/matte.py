@@ -127,7 +127,7 @@ def background_plate(picture: np.ndarray, matte: np.ndarray, roi_px: float) -> n
     scale = min(1.0, WORK_PX / max(size))
     small = (max(round(size[0] * scale), 1), max(round(size[1] * scale), 1))
     colours = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.float32)
-    filled = _smooth_fill(np.dstack([colours, (colours**2).sum(2)]), _all_zero(margin, small))
+    filled = smooth_fill(np.dstack([colours, (colours**2).sum(2)]), _all_zero(margin, small))
     smooth = filled[..., :3]
     plain = filled[..., 3] - (smooth**2).sum(2) < PLAIN_DEVIATION**2
     hole = cv2.dilate(person, _disc(HOLE_MARGIN * roi_px))
@@ -175,7 +175,7 @@ def _disc(radius: float) -> np.ndarray:
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
 
-def _smooth_fill(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
+def smooth_fill(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Colours (h, w, c) where `known` (h, w) is 1; elsewhere the average of known ones around, from ever
     coarser copies of the picture."""
     if min(known.shape) <= 2 or known.min() > 0:
@@ -185,6 +185,6 @@ def _smooth_fill(colours: np.ndarray, known: np.ndarray) -> np.ndarray:
     half = (max(known.shape[1] // 2, 1), max(known.shape[0] // 2, 1))
     weight = cv2.resize(known, half, interpolation=cv2.INTER_AREA)
     mean = cv2.resize(colours * known[..., None], half, interpolation=cv2.INTER_AREA)
-    coarser = _smooth_fill(mean / np.maximum(weight, 1e-6)[..., None], np.minimum(4 * weight, 1))
+    coarser = smooth_fill(mean / np.maximum(weight, 1e-6)[..., None], np.minimum(4 * weight, 1))
     below = cv2.resize(coarser, known.shape[::-1], interpolation=cv2.INTER_LINEAR)
     return colours * known[..., None] + below * (1 - known[..., None])
