@@ -1,4 +1,4 @@
-"""16-bit mono PCM wav files: the one format in which this project itself stores sound."""
+"""16-bit PCM wav files: the one format in which this project itself stores sound."""
 
 from __future__ import annotations
 
@@ -27,10 +27,13 @@ def read_wav(file: str | Path | BinaryIO) -> Waveform:
 
 
 def write_wav(path: Path, waveform: Waveform) -> Path:
-    """Write 16-bit mono wav, samples clipped to [-1, 1]; returns `path`. Raises OutputNotWritable."""
+    """Write 16-bit wav, samples (n,) or (n, channels) clipped to [-1, 1]; returns `path`.
+
+    Raises OutputNotWritable.
+    """
     samples = np.round(waveform.samples.clip(-1, 1) * 32767).astype("<i2")
     with replacing(path) as partial, write_errors(path), wave.open(str(partial), "wb") as writer:
-        writer.setnchannels(1)
+        writer.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         writer.setsampwidth(2)
         writer.setframerate(waveform.rate_hz)
         writer.writeframes(samples.tobytes())
