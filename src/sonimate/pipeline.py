@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.duration import latents_shown, video_frames
-from sonimate.checkpoints.registry import is_full, model_folder
+from sonimate.checkpoints.registry import hub_library, is_full, model_folder
 from sonimate.checkpoints.store import Components, load_components, save_components
 from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.base import EncodedReference
@@ -114,15 +114,19 @@ class SonicPipeline:
         dtype: Precision = "auto",
         offload: bool = False,
         compile_unet: bool = False,
+        revision: str | None = None,
     ) -> SonicPipeline:
-        """Load a bundled model by name, or a folder written by `save_pretrained`. Downloads nothing.
+        """Load a bundled model by name, a folder that `save_pretrained` wrote, or OWNER/NAME on the hub,
+        which is fetched unless its cache holds it.
 
+        revision: branch, tag or commit of a model on the hub.
         device: "auto", "cpu", "cuda" or "mps". dtype: of UNet, autoencoder and CLIP; "auto" is float16 for
         the full model on a GPU, else float32. offload: see `__init__`. compile_unet: with torch.compile, for
         fixed shapes. Compiling takes minutes, so it is useful for many runs of one size.
-        Raises UnknownModel, FileMissing, InvalidCheckpoint, ExtraMissing, OptionOutOfRange.
+        Raises UnknownModel, FileMissing, InvalidCheckpoint, ExtraMissing, OptionOutOfRange, HubUnreachable,
+        HubRefused.
         """
-        folder, chosen = model_folder(model), choose_device(device)
+        folder, chosen = model_folder(model, revision), choose_device(device)
         components = load_components(folder, choose_dtype(dtype, chosen, full=is_full(folder)))
         if compile_unet:
             compile_network(components.unet)
@@ -135,6 +139,25 @@ class SonicPipeline:
         Raises InvalidCheckpoint, naming the tensor that `dtype` cannot hold, and OutputNotWritable.
         """
         save_components(self.components, Path(folder), dtype)
+
+    def push_to_hub(
+        self,
+        repo_id: str,
+        *,
+        card: str | None = None,
+        private: bool = False,
+        revision: str | None = None,
+        token: str | None = None,
+        dtype: torch.dtype = torch.float16,
+    ) -> str:
+        """Push the model to OWNER/NAME on the Hugging Face hub, with a card and a pipeline for diffusers.
+
+        card: the text of the model card; the hub's metadata is added. dtype: as in `save_pretrained`.
+        Returns the address of the commit. Raises ExtraMissing, HubUnreachable, HubRefused.
+        """
+        save = partial(self.save_pretrained, dtype=dtype)
+        options = {"card": card, "private": private, "revision": revision, "token": token}
+        return hub_library().push_model(save, repo_id, **options)
 
     def animate(
         self,

@@ -1,4 +1,5 @@
-"""A small Hugging Face hub on localhost: what huggingface_hub asks for when it downloads, and its failures.
+"""A small Hugging Face hub on localhost: what huggingface_hub asks for when it downloads and uploads, and its
+failures.
 
 Paths, status codes and headers are those that huggingface_hub 2.4.0 sends and reads. Large files redirect to
 another origin, as the hub's do to its storage.
@@ -6,8 +7,10 @@ another origin, as the hub's do to its storage.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -74,7 +77,7 @@ def contents(source: str, name: str) -> bytes:
 
 def is_small(path: str) -> bool:
     """Whether git itself holds the file, not large-file storage."""
-    return path.endswith((".json", ".md"))
+    return path.endswith((".json", ".md", ".py"))
 
 
 @contextmanager
@@ -110,18 +113,51 @@ class Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.answer()
 
+    def do_POST(self) -> None:
+        """Creation of a repository, and a commit whose files all come with it."""
+        path = urlsplit(self.path).path
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.hub.requests.append(Request("POST", path, 0, self.headers.get("Authorization")))
+        if path == "/api/repos/create":
+            wanted = json.loads(body)
+            repo_id = f"{wanted['organization']}/{wanted['name']}"
+            self.server.hub.repos.setdefault(repo_id, {})
+            self.send_json({"url": f"{self.server.hub.url}/{repo_id}"})
+        elif path == "/api/validate-yaml":
+            self.send_json({"errors": [], "warnings": []})
+        elif path.endswith("/preupload/main"):
+            files = json.loads(body)["files"]
+            self.send_json(
+                {"files": [{**file, "uploadMode": "regular", "shouldIgnore": False} for file in files]}
+            )
+        elif path.endswith("/commit/main"):
+            repo_id = path.removeprefix("/api/models/").removesuffix("/commit/main")
+            for line in map(json.loads, body.splitlines()):
+                if line["key"] == "file":
+                    value = line["value"]
+                    self.server.hub.repos[repo_id][value["path"]] = base64.b64decode(value["content"])
+            url = f"{self.server.hub.url}/{repo_id}/commit/{COMMIT}"
+            self.send_json({"commitUrl": url, "commitOid": COMMIT, "success": True})
+        else:
+            self.refuse(404, "", "Not Found")
+
+    def send_json(self, value: object) -> None:
+        self.send(200, json.dumps(value).encode(), {"Content-Type": "application/json"})
+
     def answer(self) -> None:
         path = urlsplit(self.path).path
         first = int(self.headers.get("Range", "bytes=0-").removeprefix("bytes=").split("-")[0])
         self.server.hub.requests.append(Request(self.command, path, first, self.headers.get("Authorization")))
-        if path.startswith("/api/models/"):
-            self.model_info(path.removeprefix("/api/models/"))
+        if tree := re.fullmatch("/api/models/(.+)/tree/[^/]+", path):
+            files = self.server.hub.repos.get(tree[1], {})
+            self.send_json([tree_entry(name, data) for name, data in files.items()])
+        elif path.startswith("/api/models/"):
+            self.model_info(re.sub("/revision/[^/]+$", "", path.removeprefix("/api/models/")))
         elif path.startswith("/storage/"):
             repo_id, _, name = path.removeprefix("/storage/").partition("/at/")
             self.send_file(repo_id, name, first)
-        elif f"/resolve/{COMMIT}/" in path:
-            repo_id, name = path[1:].split(f"/resolve/{COMMIT}/")
-            self.resolve(repo_id, name, first)
+        elif found := re.fullmatch(f"/(.+)/resolve/(?:{COMMIT}|main)/(.+)", path):
+            self.resolve(found[1], found[2], first)
         else:
             self.refuse(404, "", "Not Found")
 
@@ -136,12 +172,13 @@ class Handler(BaseHTTPRequestHandler):
             if not is_small(path):
                 entry["lfs"] = {"sha256": sha256(data), "size": len(data), "pointerSize": 134}
             siblings.append(entry)
-        body = json.dumps({"id": repo_id, "sha": COMMIT, "siblings": siblings}).encode()
-        self.send(200, body, {"Content-Type": "application/json"})
+        self.send_json({"id": repo_id, "sha": COMMIT, "siblings": siblings})
 
     def resolve(self, repo_id: str, name: str, first: int) -> None:
-        data = self.server.hub.repos[repo_id][name]
-        if repo_id in self.server.hub.refusal:
+        data = self.server.hub.repos.get(repo_id, {}).get(name)
+        if data is None:
+            self.refuse(404, "EntryNotFound", "Entry not found")
+        elif repo_id in self.server.hub.refusal:
             self.refuse(*self.server.hub.refusal[repo_id])
         elif is_small(name):
             self.send_file(repo_id, name, first)
@@ -170,11 +207,19 @@ class Handler(BaseHTTPRequestHandler):
         for header, value in {"Content-Length": str(len(body)), **headers}.items():
             self.send_header(header, value)
         self.end_headers()
-        if self.command == "GET":
+        if self.command != "HEAD":
             self.wfile.write(body[:keep])
         if keep is not None:
             self.connection.shutdown(socket.SHUT_RDWR)
             self.close_connection = True
+
+
+def tree_entry(path: str, data: bytes) -> dict[str, object]:
+    """A file in the listing of a repository."""
+    entry: dict[str, object] = {"type": "file", "path": path, "size": len(data), "oid": git_id(data)}
+    if not is_small(path):
+        entry["lfs"] = {"oid": sha256(data), "size": len(data), "pointerSize": 134}
+    return entry
 
 
 def sha256(data: bytes) -> str:

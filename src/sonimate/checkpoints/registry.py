@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.resources import files
@@ -21,6 +22,8 @@ from sonimate.errors import FileMissing, InvalidCheckpoint, UnknownModel, extra_
 BUNDLED = Path(str(files("sonimate"))) / "bundled"
 INDEX, CONFIG = "model_index.json", "config.json"
 PIPELINE = "SonicPipeline"
+HUB_NAME = r"[A-Za-z0-9_][\w.-]*/[\w.-]+"
+"""OWNER/NAME of a repository on the hub."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,16 +105,28 @@ def components_of(*, full: bool) -> tuple[Component, ...]:
     return FULL_COMPONENTS if full else COMPACT_COMPONENTS
 
 
-def model_folder(model: str | Path) -> Path:
-    """The folder of a bundled model's name, or the folder itself. Raises UnknownModel."""
+def model_folder(model: str | Path, revision: str | None = None) -> Path:
+    """The folder of a bundled model's name, the folder itself, or OWNER/NAME on the hub, in its cache.
+
+    revision: of the repository on the hub. Raises UnknownModel, and for the hub ExtraMissing, HubUnreachable,
+    HubRefused.
+    """
     for folder in (BUNDLED / str(model), Path(model)):
         if (folder / INDEX).is_file():
             return folder
+    if re.fullmatch(HUB_NAME, str(model)) and not Path(model).exists():
+        return hub_library().hub_model(str(model), revision)
     names = ", ".join(sorted(path.parent.name for path in BUNDLED.glob(f"*/{INDEX}")))
     raise UnknownModel(
-        f"There is no model {str(model)!r}. Give a folder with {INDEX}, or one of: {names}. To get the full "
-        "model, run `sonimate models download`, then `sonimate models convert`."
+        f"There is no model {str(model)!r}. Give a folder with {INDEX}, OWNER/NAME on the hub, or one of: "
+        f"{names}. To get the full model, run `sonimate models download`, then `sonimate models convert`."
     )
+
+
+def hub_library() -> Any:
+    """The module `checkpoints.hub`; the extra `full` has the library that it needs. Raises ExtraMissing."""
+    with extra_needed("full"):
+        return import_module("sonimate.checkpoints.hub")
 
 
 def is_full(folder: Path) -> bool:
