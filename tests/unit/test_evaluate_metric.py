@@ -12,7 +12,7 @@ from sonimate.errors import OptionOutOfRange, UnusableClip
 from sonimate.evaluate.feature_cache import FeatureCache
 from sonimate.evaluate.lip_metrics import LANDMARKS, lip_shapes
 from sonimate.evaluate.metric import ClipMetric, Detect, Detector, Features
-from sonimate.evaluate.registry import all_metrics, metrics_named
+from sonimate.evaluate.metric_table import all_metrics, metrics_named
 from sonimate.evaluate.viewing import SeenClip, View
 
 

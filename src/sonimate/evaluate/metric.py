@@ -1,4 +1,4 @@
-"""What a metric is: detector -> statistic -> score. `registry.py` lists the modules that define metrics.
+"""What a metric is: detector -> statistic -> score. `metric_table.py` lists the modules that define metrics.
 
 * A `Detector` looks at one video and returns small named arrays (`Features`). It is slow, so its features are
   kept on disk by the content of the video, the view (frame rate, crop, size, seconds), and its name and
@@ -7,7 +7,7 @@
 * A `SetMetric` scores all clips of a folder at once, such as a Fréchet distance: it turns each clip into a
   statistic that merges with others, so that nothing but sums is kept of a clip.
 
-To add metrics, write a module with a tuple METRICS and name it in `registry.MODULES`:
+To add metrics, write a module with a tuple METRICS and name it in `metric_table.MODULES`:
 
     LANDMARKS = Detector(name="landmarks", version="1", load=load_tracker, reading=lip_shapes)
     METRICS = (ClipMetric(name="lip-r", detector=LANDMARKS, better="higher", score=opening_correlation),)
