@@ -81,7 +81,8 @@ class Workload:
 
     positions: height times width of the latents. predictions: of one window and one guidance branch, over all
     steps; reusing_predictions: further ones, which reuse deep features. predictions_at_once: in one UNet
-    call. drawn_frames: frames that the decoder computes, of frame_pixels each, chunk_frames at once.
+    call. drawn_frames: frames that the decoder computes, of frame_pixels each (of all speakers together),
+    chunk_frames at once.
     frames_between: interpolated frames. bytes_per_number: of the large networks' weights;
     bytes_per_activation: of their activations. offload: networks leave the device after their turn.
     sound_seconds: length of the sound.

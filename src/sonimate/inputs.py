@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.configs import REFERENCE_SEED, SamplingOptions, require_size
 from sonimate.errors import InputsSwapped, OptionOutOfRange, UnreadableAudio, UnreadableImage
 from sonimate.face.crop import Canvas
-from sonimate.face.framing import Choice, Framed, frame_face
+from sonimate.face.framing import Choice, Framed, frame_face, frame_speakers
 from sonimate.face.geometry import MaskBox
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.visibility import require_visible
@@ -26,6 +27,7 @@ DEFAULT_SIZE_PX = 1024
 MASK_SCALES = (0.5, 3.0)
 SEED_SECONDS = 30.0
 """Of a sound, what decides the seed: a forecast reads no more."""
+SEED_SAMPLES = round(SEED_SECONDS * SAMPLE_RATE_HZ)
 
 _log = logging.getLogger("sonimate")
 
@@ -34,8 +36,8 @@ _log = logging.getLogger("sonimate")
 class Inputs:
     """What an animation starts from. waveform: 16 kHz; for a forecast, the beginning of a long sound.
     sample_count: of the whole sound at 16 kHz. sound_path, sound_choice: the sound for the video. face_box:
-    the face's box in pixels of the file's picture. canvas: with paste_back, the picture into which
-    `PasteBack` pastes the frames."""
+    the face's box in pixels of the file's picture. canvas: with paste_back, and for one of several speakers,
+    the picture into which `PasteBack` pastes the frames. number: of a speaker's face, from the left."""
 
     portrait: Portrait
     waveform: Waveform
@@ -44,6 +46,7 @@ class Inputs:
     face_box: Box
     sound_choice: SoundChoice = WHOLE_SOUND
     canvas: Canvas | None = None
+    number: int | None = None
 
 
 def read_inputs(
@@ -71,22 +74,72 @@ def read_inputs(
     logged warnings.
     Raises the errors of `read_audio` and `read_portrait`, and MouthNotVisible.
     """
-    try:
-        waveform, sample_count = _hear(audio, sound_choice, forecast=forecast)
-    except UnreadableAudio as error:
-        raise (_swapped(f"{audio} is a picture, not a sound") if is_image(audio) else error) from error
-    try:
-        framed = _frame(portrait, Choice(face, face_box, size, crop, paste_back, mask_box), mesh)
-    except UnreadableImage as error:
-        raise (_swapped(f"{portrait} is a sound, not a picture") if is_sound(portrait) else error) from error
+    waveform, sample_count = _hear(audio, sound_choice, forecast=forecast)
+    framed = _frame(portrait, Choice(face, face_box, size, crop, paste_back, mask_box), mesh)
     require_visible(framed.portrait, name=str(portrait), force=force)
     return Inputs(
         framed.portrait, waveform, sample_count, Path(audio), framed.face.box, sound_choice, framed.canvas
     )
 
 
+def read_conversation(
+    picture: str | Path,
+    sounds: Mapping[int, str | Path],
+    *,
+    size: int | None = DEFAULT_SIZE_PX,
+    paste_back: bool = False,
+    force: bool = False,
+    mesh: FaceMesh | None = None,
+    sound_choice: SoundChoice = WHOLE_SOUND,
+    forecast: bool = False,
+) -> list[Inputs]:
+    """Read a picture and a sound for each of several faces in it, which will speak in one video.
+
+    sounds: by the number of a face, counted from the left, 1 first. All sounds begin with the video, which
+    lasts as long as the longest; silence follows the others. Each of the returned inputs has that length.
+    size, paste_back: the video shows the whole picture, at most `size` px, or with paste_back at its own
+    size. force, sound_choice, forecast: as in `read_inputs`.
+    Raises the errors of `read_inputs`, and OptionOutOfRange for no sound.
+    """
+    _check_options(size, None)
+    if not sounds:
+        raise OptionOutOfRange("There is no speaker. Give a sound for at least one face.")
+    numbers = sorted(sounds)
+    heard = [_hear(sounds[number], sound_choice, forecast=forecast) for number in numbers]
+    longest = max(count for _, count in heard)
+    decoded = min(longest, SEED_SAMPLES) if forecast else longest
+    pixels = _read_picture(picture)
+    choice = Choice(size=size, paste_back=paste_back)
+    framed = frame_speakers(pixels, numbers, choice, name=str(picture), mesh=mesh or FaceMesh())
+    speakers: list[Inputs] = []
+    for number, one, (waveform, _) in zip(numbers, framed, heard, strict=True):
+        require_visible(one.portrait, name=f"{picture} (face {number})", force=force)
+        samples = np.pad(waveform.samples, (0, max(decoded - len(waveform.samples), 0)))
+        speakers.append(
+            Inputs(
+                one.portrait,
+                Waveform(samples, waveform.rate_hz),
+                longest,
+                Path(sounds[number]),
+                one.face.box,
+                sound_choice,
+                one.canvas,
+                number,
+            )
+        )
+    return speakers
+
+
 def _hear(audio: str | Path, choice: SoundChoice, *, forecast: bool) -> tuple[Waveform, int]:
-    """The chosen sound at 16 kHz and the number of its samples; for a forecast, only SEED_SECONDS of it."""
+    """The chosen sound at 16 kHz and the number of its samples; for a forecast, only SEED_SECONDS of it.
+    Raises the errors of `read_audio`, and InputsSwapped for a picture."""
+    try:
+        return _heard(audio, choice, forecast=forecast)
+    except UnreadableAudio as error:
+        raise (_swapped(f"{audio} is a picture, not a sound") if is_image(audio) else error) from error
+
+
+def _heard(audio: str | Path, choice: SoundChoice, *, forecast: bool) -> tuple[Waveform, int]:
     seconds = sound_seconds(audio, choice) if forecast else 0.0
     if seconds > SEED_SECONDS:
         beginning = read_audio(audio, choice=replace(choice, duration_seconds=SEED_SECONDS))
@@ -128,7 +181,7 @@ def derived_seed(portrait: Portrait, waveform: Waveform) -> int:
     """A number in [0, 2**32) from SHA-256 of the portrait's pixels and the sound's first SEED_SECONDS: equal
     inputs give equal videos, and another portrait or sound another head motion and other blinks."""
     digest = hashlib.sha256(np.ascontiguousarray(portrait.pixels).data)
-    first = waveform.samples[: round(SEED_SECONDS * waveform.rate_hz)]
+    first = waveform.samples[:SEED_SAMPLES]
     digest.update(np.ascontiguousarray(first).data)
     return int.from_bytes(digest.digest()[:4], "big")
 
@@ -141,7 +194,15 @@ def _swapped(reason: str) -> InputsSwapped:
 
 def _frame(path: str | Path, choice: Choice, mesh: FaceMesh | None) -> Framed:
     _check_options(choice.size, choice.mask_box)
-    return frame_face(read_image(path), choice, name=str(path), mesh=mesh or FaceMesh())
+    return frame_face(_read_picture(path), choice, name=str(path), mesh=mesh or FaceMesh())
+
+
+def _read_picture(path: str | Path) -> np.ndarray:
+    """`read_image`. Raises InputsSwapped for a sound."""
+    try:
+        return read_image(path)
+    except UnreadableImage as error:
+        raise (_swapped(f"{path} is a sound, not a picture") if is_sound(path) else error) from error
 
 
 def _check_options(size: int | None, mask_box: MaskBox | None) -> None:

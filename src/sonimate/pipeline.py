@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import islice
@@ -31,22 +31,23 @@ from sonimate.configs import (
 )
 from sonimate.devices import Stage, choose_device, choose_dtype, compile_network, wrap_compile_errors
 from sonimate.diffusion import sample_latents
-from sonimate.errors import AudioTooShort, NonFiniteOutput
-from sonimate.face.crop import PasteBack
+from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
+from sonimate.face.crop import pasted
 from sonimate.face.geometry import MaskBox
-from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_inputs, with_seed
-from sonimate.media.audio import MIN_SECONDS, SoundChoice, stream_sound
+from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_conversation, read_inputs, with_seed
+from sonimate.media.audio import MIN_SECONDS, stream_sound
+from sonimate.media.mix import OpenSound, mixed
 from sonimate.media.mp4 import VideoWriter
 from sonimate.prefetch import prefetched
-from sonimate.types import Box, Portrait, Progress, Waveform, no_progress
+from sonimate.types import Box, FrameStream, Portrait, Progress, Waveform, no_progress, part_of
 
 
 @dataclass(frozen=True)
 class Animation:
     """A portrait whose motion is generated: its frames can be drawn more than once.
 
-    width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound_path,
-    sound_choice: the sound that `save` puts into the video. interpolation: the method that makes frames
+    width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound:
+    opens what `save` puts into the video. interpolation: the method that makes frames
     between latents, or None.
     """
 
@@ -55,8 +56,7 @@ class Animation:
     frame_count: int
     fps: float
     seed: int
-    sound_path: Path
-    sound_choice: SoundChoice
+    sound: OpenSound
     interpolation: str | None
     draw: Callable[[], Iterator[np.ndarray]]
 
@@ -67,7 +67,7 @@ class Animation:
     def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
         """Write an mp4 with the sound, in place of any file of that name; a thread draws the next frames
         while one is encoded. Nothing is left behind when it fails. Raises OutputNotWritable."""
-        sound, frames = stream_sound(self.sound_path, choice=self.sound_choice), self.frames()
+        sound, frames = self.sound(), self.frames()
         with (
             VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer,
             prefetched(lambda _: next(frames), range(self.frame_count)) as drawn,
@@ -162,7 +162,7 @@ class SonicPipeline:
     def animate(
         self,
         portrait: str | Path,
-        audio: str | Path,
+        audio: str | Path | Mapping[int, str | Path],
         *,
         sampling: SamplingOptions | None = None,
         motion: MotionOptions = AUTOMATIC,
@@ -178,6 +178,8 @@ class SonicPipeline:
     ) -> Animation:
         """Generate the motion of a portrait file for a sound file.
 
+        audio: for several speakers in one picture, a sound for each, by the number of the face from the left:
+        {1: "a.wav", 2: "b.wav"}; see `read_conversation`. They take no face, face_box, crop and mask_box.
         face, face_box, crop, paste_back, mask_box, force: as in `read_inputs`. size: px; the compact model
         shrinks a longer side to it (default 1024), the full one scales the shorter side to it (default 512).
         fps: 25 or 12.5.
@@ -185,24 +187,30 @@ class SonicPipeline:
         """
         if size is not None:
             require_size(size)
-        inputs = read_inputs(
-            portrait,
-            audio,
-            face=face,
-            face_box=face_box,
-            size=None if self.components.full else size or DEFAULT_SIZE_PX,
-            crop=crop,
-            paste_back=paste_back,
-            mask_box=mask_box,
-            force=force,
-        )
+        limit = None if self.components.full else size or DEFAULT_SIZE_PX
+        if isinstance(audio, Mapping):
+            if crop or any(option is not None for option in (face, face_box, mask_box)):
+                raise OptionOutOfRange("face, face_box, crop and mask_box are for one speaker.")
+            inputs = read_conversation(portrait, audio, size=limit, paste_back=paste_back, force=force)
+        else:
+            inputs = read_inputs(
+                portrait,
+                audio,
+                face=face,
+                face_box=face_box,
+                size=limit,
+                crop=crop,
+                paste_back=paste_back,
+                mask_box=mask_box,
+                force=force,
+            )
         return self.animate_inputs(
             inputs, sampling=sampling, motion=motion, size=size, fps=fps, progress=progress
         )
 
     def animate_inputs(
         self,
-        inputs: Inputs,
+        inputs: Inputs | Sequence[Inputs],
         *,
         sampling: SamplingOptions | None = None,
         motion: MotionOptions = AUTOMATIC,
@@ -210,29 +218,43 @@ class SonicPipeline:
         fps: float = VIDEO_FPS,
         progress: Progress = no_progress,
     ) -> Animation:
-        """`animate` for files that are already read. size: of the full model's frames."""
-        options = self.seeded(inputs.portrait, inputs.waveform, sampling)
-        decoding = replace(options.decoding, fps=fps, eyes=motion.eyes)
-        latents, reference = self.generate(
-            inputs.portrait, inputs.waveform, sampling=options, motion=motion, size=size, progress=progress
-        )
-        draw: Callable[[], Iterator[np.ndarray]] = partial(self.decode, latents, reference, decoding)
-        width, height = reference.width, reference.height
-        if inputs.canvas is not None:
-            draw_portrait, paste = draw, PasteBack(inputs.canvas)
-            height, width = inputs.canvas.pixels.shape[:2]
+        """`animate` for files that are already read: of one speaker, or of several in one picture, whose
+        seeds are then consecutive numbers. size: of the full model's frames."""
+        speakers = [inputs] if isinstance(inputs, Inputs) else list(inputs)
+        first = speakers[0]
+        options = self.seeded(first.portrait, first.waveform, sampling)
+        drawn: list[Callable[[], FrameStream]] = []
+        width = height = 0
+        for place, speaker in enumerate(speakers):
+            own = replace(options, seed=options.fixed_seed + place)
+            latents, reference = self.generate(
+                speaker.portrait,
+                speaker.waveform,
+                sampling=own,
+                motion=motion,
+                size=size,
+                progress=part_of(progress, place, len(speakers)),
+            )
+            decoding = replace(own.decoding, fps=fps, eyes=motion.eyes)
+            drawn.append(partial(self.decode, latents, reference, decoding))
+            width, height = reference.width, reference.height
+        draw = drawn[0]
+        canvases = [speaker.canvas for speaker in speakers if speaker.canvas is not None]
+        if canvases:
+            height, width = canvases[0].pixels.shape[:2]
 
-            def draw() -> Iterator[np.ndarray]:
-                return map(paste, draw_portrait())
+            def draw() -> FrameStream:
+                return pasted(canvases, [frames() for frames in drawn])
 
         return Animation(
             width=width,
             height=height,
-            frame_count=video_frames(inputs.sample_count, fps, as_reference=options.as_reference),
+            frame_count=video_frames(first.sample_count, fps, as_reference=options.as_reference),
             fps=fps,
-            seed=decoding.seed,
-            sound_path=inputs.sound_path,
-            sound_choice=inputs.sound_choice,
+            seed=options.fixed_seed,
+            sound=partial(
+                mixed, [partial(stream_sound, one.sound_path, choice=one.sound_choice) for one in speakers]
+            ),
             interpolation=self.components.codec.interpolation(fps),
             draw=draw,
         )

@@ -22,6 +22,11 @@ def no_progress(stage: str, done: int, total: int) -> None:
     """The default of functions that report their progress: does nothing."""
 
 
+def part_of(progress: Progress, place: int, parts: int) -> Progress:
+    """The progress of one of several equal parts that follow one another, as a callback for that part."""
+    return lambda stage, done, total: progress(stage, place * total + done, parts * total)
+
+
 FrameStream = Iterator[np.ndarray]
 """Frames one by one, each uint8 RGB (h, w, 3)."""
 

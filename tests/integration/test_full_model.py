@@ -73,6 +73,20 @@ def test_a_video_of_the_right_form(
     assert tags_of(tmp_path / "a.mp4")["synthetic_media"] == "true"
 
 
+def test_several_speakers_are_pasted_into_the_whole_picture(
+    model: Path, pair: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    speakers = ("--speaker", f"1={words}", "--speaker", f"2={words}")
+    assert animate(pair, *speakers, "-o", tmp_path / "a.mp4", "--model", model, *QUICK) == 0
+    account = json.loads(capsys.readouterr().out)
+    assert (account["width"], account["height"], account["frames"]) == (400, 240, 32)
+    picture, frame = read_image(pair).astype(int), next(read_frames(tmp_path / "a.mp4")).astype(int)
+    changed = np.abs(frame - picture).mean(2) > 40
+    assert changed[:, 60:140].mean() > 0.3
+    assert changed[:, 260:340].mean() > 0.3
+    assert not changed[:, :10].any()
+
+
 def test_without_rife_optical_flow_is_named(
     model: Path, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

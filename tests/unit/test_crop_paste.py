@@ -12,7 +12,16 @@ from PIL import Image
 
 from sonimate.codecs.mesh.codec import MOTION, Motion
 from sonimate.errors import FaceTooSmall, NoFaceFound, OptionOutOfRange
-from sonimate.face.crop import FEATHER, Canvas, PasteBack, crop_box, move_face, reference_crop
+from sonimate.face.crop import (
+    FEATHER,
+    Canvas,
+    PasteBack,
+    crop_box,
+    move_face,
+    pasted,
+    reference_crop,
+    share_among,
+)
 from sonimate.face.geometry import process_bbox
 from sonimate.face.mesh import face_size
 from sonimate.inputs import read_inputs, read_portrait
@@ -260,3 +269,35 @@ def test_a_moving_head_leaves_the_border_of_its_crop_still():
     assert change[y0:y1, x0:x1].max() > 50
     change[y0 + 2 : y1 - 2, x0 + 2 : x1 - 2] = 0
     assert change.max() <= 3
+
+
+FACES = [(20.0, 40.0, 60.0, 90.0), (90.0, 50.0, 130.0, 100.0), (170.0, 10.0, 260.0, 130.0)]
+"""Boxes of two faces of equal size and a larger one, in a picture of 320 x 240 px."""
+WHOLE = (0, 0, 320, 240)
+
+
+def test_each_pixel_belongs_to_the_nearest_face_and_large_ones_reach_farther():
+    shares = [share_among(face, FACES[:n] + FACES[n + 1 :], WHOLE) for n, face in enumerate(FACES)]
+    for own, (x0, y0, x1, y1) in zip(shares, FACES, strict=True):
+        assert own[int(y0) : int(y1), int(x0) + 4 : int(x1) - 4].min() == 1
+    two = share_among(FACES[0], FACES[1:2], WHOLE) + share_among(FACES[1], FACES[:1], WHOLE)
+    np.testing.assert_allclose(two, 1, atol=1e-6)
+    between = [share[69:71, 74:76].mean() for share in shares]  # in the middle between the two of equal size
+    np.testing.assert_allclose(between, [0.5, 0.5, 0], atol=0.01)
+    assert shares[2][75, 150] > shares[1][75, 150]  # as far from both boxes, nearer in sizes to the larger
+    part = share_among(FACES[0], FACES[1:], (30, 20, 120, 200))
+    np.testing.assert_array_equal(part, shares[0][20:200, 30:120])
+
+
+def test_streams_are_pasted_one_after_another_each_into_its_share():
+    still = grain(240, 320)
+    canvases = [
+        Canvas(still, WHOLE, share_among(face, FACES[:place], WHOLE)) for place, face in enumerate(FACES)
+    ]
+    streams = [iter(np.full((2, 240, 320, 3), value, np.uint8)) for value in (50, 100, 150)]
+    for whole in pasted(canvases, streams):
+        for (x0, y0, x1, y1), value in zip(FACES, (50, 100, 150), strict=True):
+            middle = whole[int(y0 + y1) // 2, int(x0 + x1) // 2]
+            np.testing.assert_array_equal(middle, [value] * 3)
+        assert whole.min() >= 50
+        assert whole.max() <= 150

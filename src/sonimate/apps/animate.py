@@ -7,7 +7,9 @@ import ctypes
 import json
 import os
 from argparse import Namespace
-from dataclasses import asdict, fields, replace
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import fields, replace
 from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
@@ -15,7 +17,9 @@ from threading import Thread
 from typing import TYPE_CHECKING, Any, get_args
 
 from sonimate import importing
+from sonimate.apps.animate_report import plan_text, summary_text, video_report
 from sonimate.apps.arguments import (
+    SoundOfFace,
     Subparsers,
     add_arguments,
     face_box,
@@ -24,10 +28,11 @@ from sonimate.apps.arguments import (
     interval,
     mask_box,
     number,
+    speaker,
     whole,
 )
 from sonimate.apps.outputs import check_output
-from sonimate.apps.progress import Watch, memory_text
+from sonimate.apps.progress import Watch
 from sonimate.apps.streams import publish
 from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.configs import (
@@ -43,10 +48,9 @@ from sonimate.configs import (
     Precision,
     SamplingOptions,
 )
-from sonimate.errors import OptionOutOfRange
+from sonimate.errors import OptionOutOfRange, WrongUsage
 
 if TYPE_CHECKING:
-    from sonimate.apps.forecast import PlannedVideo
     from sonimate.inputs import Inputs
 
 MAX_SOUND_SECONDS = 1e6
@@ -63,9 +67,11 @@ FACE = """
 --face N                the Nth face from the left (default: the largest)
 --face-box X0,Y0,X1,Y1  the face in this box, in pixels of the picture as it is shown upright
 """
+SPEAKER = """
+--speaker N=SOUND       in place of AUDIO: the sound of the Nth face from the left (see sonimate faces);
+                        once for each face that speaks; the others stay as they are
+"""
 OPTIONS = f"""
-PORTRAIT      a picture with a face: jpg, png, webp, ...
-AUDIO         a recording, or a video with sound; 0.2 s or longer; - reads it from a pipe
 picture:
 --size PX     compact model: limit of the longer side (default: 1024); a picture whose face would become too
               small is cropped; full model: approximate shorter side, both sides in multiples of 64
@@ -140,12 +146,27 @@ def add_parser(commands: Subparsers) -> None:
         description="Animate the face in PORTRAIT to the sound of AUDIO.",
         argument_default=argparse.SUPPRESS,
     )
+    parser.add_argument("portrait", metavar="PORTRAIT", help="a picture with a face: jpg, png, webp, ...")
+    audio = parser.add_argument(
+        "audio",
+        metavar="AUDIO",
+        help="a recording, or a video with sound; 0.2 s or longer; - reads it from a pipe",
+    )
     scale = COMPACT.dynamic_scale
     parser.set_defaults(
-        size=None, fps=25.0, model="compact", dynamic_scale=scale, device="auto", dtype="auto"
+        audio=None,
+        speaker=None,
+        size=None,
+        fps=25.0,
+        model="compact",
+        dynamic_scale=scale,
+        device="auto",
+        dtype="auto",
     )
     one_of = parser.add_argument_group("face").add_mutually_exclusive_group()
     add_arguments(one_of, FACE, face=whole(1, 10_000), face_box=face_box)
+    sound_of_face = {"type": speaker, "action": SoundOfFace, "sound_of_one": audio}
+    add_arguments(one_of, SPEAKER, speaker=sound_of_face)
     add_arguments(
         parser,
         OPTIONS,
@@ -176,38 +197,46 @@ def add_parser(commands: Subparsers) -> None:
 def run(args: Namespace) -> None:
     """Run a parsed command line. Raises SonimateError."""
     from sonimate.face.mesh import FaceMesh
-    from sonimate.inputs import DEFAULT_SIZE_PX, read_inputs, with_seed
+    from sonimate.inputs import DEFAULT_SIZE_PX, read_conversation, read_inputs, with_seed
     from sonimate.media.audio import SoundChoice
     from sonimate.media.files import kept_from_pipe
 
-    check_output(args.output, args.portrait, args.audio, overwrite=args.overwrite, ask=not args.dry_run)
+    sounds: dict[int, str] = args.speaker or {1: args.audio}
+    inputs_given = (args.portrait, *sounds.values())
+    check_output(args.output, *inputs_given, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
     full = is_full(folder)
     if "decode_chunk" in args and not full:
         raise OptionOutOfRange(
             "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
         )
+    if args.speaker:
+        check_speakers(args)
     if full and ("blinks" in args or "gaze" in args):
         raise OptionOutOfRange(
             "--blinks and --gaze are for the compact model; the full one moves the eyes by itself. "
             "Leave them out."
         )
     mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
-    with Watch(args.started) as watch, kept_from_pipe(args.audio) as audio:
+    with Watch(args.started) as watch, ExitStack() as pipes:
         watch("read", 0, 1)
-        inputs = read_inputs(
-            args.portrait,
-            audio,
-            **given(args, "face", "face_box", "mask_box", "crop", "paste_back", "force"),
-            size=None if full else args.size or DEFAULT_SIZE_PX,
-            mesh=mesh,
-            sound_choice=SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
-            forecast=args.dry_run,
-        )
+        kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds.items()}
+        shared: dict[str, Any] = {
+            **given(args, "paste_back", "force"),
+            "size": None if full else args.size or DEFAULT_SIZE_PX,
+            "mesh": mesh,
+            "sound_choice": SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
+            "forecast": args.dry_run,
+        }
+        if args.speaker:
+            inputs = read_conversation(args.portrait, kept, **shared)
+        else:
+            one = given(args, "face", "face_box", "mask_box", "crop")
+            inputs = [read_inputs(args.portrait, kept[1], **one, **shared)]
         watch("read", 1, 1)
         changes = given(args, *(field.name for field in fields(SamplingOptions)))
         sampling = replace(FULL if full else COMPACT, batch_branches=not args.sequential_guidance, **changes)
-        sampling = with_seed(sampling, inputs.portrait, inputs.waveform)
+        sampling = with_seed(sampling, inputs[0].portrait, inputs[0].waveform)
         if not args.dry_run:
             watch("load", 0, 1)
         prepare_threads()
@@ -226,7 +255,22 @@ def run(args: Namespace) -> None:
     publish(json.dumps(report) if args.json else text(report))
 
 
-def animate(args: Namespace, inputs: Inputs, sampling: SamplingOptions, watch: Watch) -> dict[str, Any]:
+def check_speakers(args: Namespace) -> None:
+    """Raise WrongUsage for what several speakers do not go with."""
+    wrong = [
+        (args.audio is not None, "AUDIO: each face has its own sound"),
+        (args.crop, "--crop: the whole picture is shown"),
+        ("mask_box" in args, "--mask-box: it is the box of one face"),
+        (list(args.speaker.values()).count("-") > 1, "- more than once: a pipe has one sound"),
+    ]
+    for given_too, what in wrong:
+        if given_too:
+            raise WrongUsage(f"--speaker does not go with {what}. Leave one of them out.")
+
+
+def animate(
+    args: Namespace, inputs: Sequence[Inputs], sampling: SamplingOptions, watch: Watch
+) -> dict[str, Any]:
     """Write the video. Returns the part of the report that only the pipeline knows."""
     with importing():
         from sonimate.pipeline import SonicPipeline
@@ -267,45 +311,3 @@ def start_loading_torch() -> None:
 def given(args: Namespace, *names: str) -> dict[str, Any]:
     """Those of the options that the command line gives."""
     return {name: value for name, value in vars(args).items() if name in names}
-
-
-def video_report(
-    args: Namespace, video: PlannedVideo, inputs: Inputs, sampling: SamplingOptions
-) -> dict[str, Any]:
-    """The video and the options, ready for JSON."""
-    elsewhere = {"command", "portrait", "audio", "output", "overwrite", "model", "json", "dry_run", "started"}
-    options = {name: value for name, value in vars(args).items() if name not in elsewhere}
-    return {
-        "output": str(Path(args.output).absolute()),
-        "seconds": video.frames / args.fps,
-        **asdict(video),
-        "face_box": [round(side, 1) for side in inputs.face_box],
-        "model": args.model,
-        "seed": sampling.seed,
-        "options": options | asdict(sampling),
-    }
-
-
-def plan_text(report: dict[str, Any]) -> str:
-    """The report of a dry run."""
-    options = report["options"]
-    box = ", ".join(f"{side:.0f}" for side in report["face_box"])
-    return (
-        f"{report['output']} would hold {report['seconds']:.2f} s: {report['frames']} frames of "
-        f"{report['width']} x {report['height']} px at {options['fps']:g} fps.\n"
-        f"Model {report['model']} on {report['device']}, windows: {report['windows']}, steps: "
-        f"{options['steps']}, seed: {report['seed']}, face at {box} in the picture.\n"
-        f"It would take about {report['predicted_seconds']:.0f} s and {report['predicted_memory_mb']} MB."
-    )
-
-
-def summary_text(report: dict[str, Any]) -> str:
-    """The report of a run, one line."""
-    memory = memory_text(report["peak_memory_mb"])
-    between = f" (interpolated frames by {report['interpolation']})" if report["interpolation"] else ""
-    stages = ", ".join(f"{stage} {seconds:.1f} s" for stage, seconds in report["stages"].items())
-    return (
-        f"{report['output']}: {report['seconds']:.2f} s of {report['width']} x {report['height']} px"
-        f"{between} in {report['wall_seconds']:.1f} s, {report['realtime_factor']:.2f} x real time{memory} "
-        f"({stages}); seed {report['seed']}"
-    )

@@ -127,6 +127,31 @@ def gaze(text: str) -> Gaze:
         ) from None
 
 
+def speaker(text: str) -> tuple[int, str]:
+    """An argparse type: the number of a face, "=", and a sound."""
+    number, _, sound = text.partition("=")
+    if not sound or not number.isdecimal() or int(number) == 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not N=SOUND with the number of a face, as in 1=a.wav")
+    return int(number), sound
+
+
+class SoundOfFace(argparse.Action):
+    """Collects values of `speaker` in a dict. The sound of only one speaker, an argument, is then not
+    required."""
+
+    def __init__(self, *args: Any, sound_of_one: argparse.Action, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self._sound_of_one = sound_of_one
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: Any = None) -> None:
+        number, sound = values
+        sounds: dict[int, str] = getattr(namespace, self.dest) or {}
+        if number in sounds:
+            raise argparse.ArgumentError(self, f"face {number} has two sounds: {sounds[number]} and {sound}")
+        setattr(namespace, self.dest, {**sounds, number: sound})
+        self._sound_of_one.required = False
+
+
 def _with_limits(parse: Callable[[str], Any], limits: str) -> Callable[[str], Any]:
     """The type, with its limits for the help."""
     setattr(parse, "limits", limits)  # noqa: B010

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from argparse import Namespace
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,8 @@ PRODUCT_SECONDS = 0.3
 
 @dataclass(frozen=True)
 class PlannedVideo:
-    """frames: of width x height px. windows: number of them, which the UNet computes in each step."""
+    """frames: of width x height px. windows: number of them, of all speakers, which the UNet computes in
+    each step."""
 
     frames: int
     width: int
@@ -42,19 +44,22 @@ class PlannedVideo:
     windows: int
 
 
-def plan_video(args: Namespace, inputs: Inputs, sampling: SamplingOptions, full: bool) -> PlannedVideo:
+def plan_video(
+    args: Namespace, inputs: Sequence[Inputs], sampling: SamplingOptions, full: bool
+) -> PlannedVideo:
     """The video that the run would write."""
-    samples = inputs.sample_count
-    if inputs.canvas is None:
-        width, height = drawn_size(args, inputs, full)
+    samples, canvas = inputs[0].sample_count, inputs[0].canvas
+    if canvas is None:
+        width, height = drawn_size(args, inputs[0], full)
     else:
-        height, width = inputs.canvas.pixels.shape[:2]
+        height, width = canvas.pixels.shape[:2]
     if sampling.as_reference:
         latents = frame_count(samples, LATENT_FPS)
     else:
         latents = window_count(samples, LATENT_FPS, sampling.window_frames) * sampling.window_frames
     frames = video_frames(samples, args.fps, as_reference=sampling.as_reference)
-    return PlannedVideo(frames, width, height, windows=len(step_plan(sampling, latents, 0)))
+    windows = len(inputs) * len(step_plan(sampling, latents, 0))
+    return PlannedVideo(frames, width, height, windows)
 
 
 def drawn_size(args: Namespace, inputs: Inputs, full: bool) -> tuple[int, int]:
@@ -64,34 +69,39 @@ def drawn_size(args: Namespace, inputs: Inputs, full: bool) -> tuple[int, int]:
 
 
 def forecast(
-    args: Namespace, folder: Path, inputs: Inputs, sampling: SamplingOptions, video: PlannedVideo, full: bool
+    args: Namespace,
+    folder: Path,
+    inputs: Sequence[Inputs],
+    sampling: SamplingOptions,
+    video: PlannedVideo,
+    full: bool,
 ) -> dict[str, Any]:
     """Predicted peak memory and wall time, ready for JSON. Raises NotEnoughMemory, OptionOutOfRange."""
     device = choose_device(args.device)
     dtype = choose_dtype(args.dtype, device, full=full)
-    width, height = drawn_size(args, inputs, full)
+    pixels = [width * height for width, height in (drawn_size(args, speaker, full) for speaker in inputs)]
     built_in = read_config(folder / "unet").get("audio_guidance", 1.0)
     steps = denoising_steps(sampling, sampling_sigmas(sampling), built_in=built_in)
     predictions, reusing = predictions_per_window(steps, sampling.reuse)
     branches = max(len(step.weights) for step in steps)
     decoding = sampling.decoding
-    latents = latents_shown(inputs.sample_count, as_reference=sampling.as_reference)
+    latents = latents_shown(inputs[0].sample_count, as_reference=sampling.as_reference)
     decoded = latents * decoding.chunk_frames / (decoding.chunk_frames - decoding.overlap_frames)
     work = Workload(
         window_frames=sampling.window_frames,
-        positions=width * height // LATENT_PX**2 if full else COMPACT_POSITIONS,
+        positions=max(pixels) // LATENT_PX**2 if full else COMPACT_POSITIONS,
         predictions=predictions * video.windows,
         reusing_predictions=reusing * video.windows,
         predictions_at_once=sampling.windows_per_batch * (branches if sampling.batch_branches else 1),
         drawn_frames=round(decoded) if full else video.frames,
-        frame_pixels=width * height,
+        frame_pixels=sum(pixels),
         chunk_frames=decoding.chunk_frames if full else 1,
         frames_between=video.frames - latents if full else 0,
         bytes_per_number=dtype.itemsize,
         # A CPU converts halves to compute with them, and offloads to the memory that it computes in.
         bytes_per_activation=FLOAT32_BYTES if device.type == "cpu" else dtype.itemsize,
         offload=args.offload and device.type == "cuda",
-        sound_seconds=inputs.sample_count / SAMPLE_RATE_HZ,
+        sound_seconds=inputs[0].sample_count / SAMPLE_RATE_HZ,
     )
     parameters = {part.name: part.parameters for part in describe(folder)}
     costs = FULL_COSTS if full else COMPACT_COSTS

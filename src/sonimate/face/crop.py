@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import cast
 
 import cv2
 import numpy as np
 
-from sonimate.face.geometry import PixelBox, expanded_box, process_bbox
+from sonimate.face.geometry import PixelBox, expanded_box, process_bbox, smoothstep
 from sonimate.face.mesh import landmark_box
-from sonimate.types import Box, Face
+from sonimate.face.person import person_roi
+from sonimate.types import Box, Face, FrameStream
 
 REFERENCE_RATIO = 0.5
 """The crop reaches this share of the face's width and height beyond it (NOTES 2.4)."""
@@ -25,14 +28,20 @@ the border too."""
 FEATHER = 0.1
 """Share of the crop's side over which frames fade into the picture."""
 
+BORDER = 0.2
+"""Difference of distances, in face sizes, over which one person's pixels pass into another's: a tenth of a
+face. A wider border shows both movements at once, a narrower one as a line."""
+
 
 @dataclass(frozen=True)
 class Canvas:
     """The picture into which frames are pasted. pixels: uint8 (h, w, 3), the whole picture, with even sides.
-    box: the part that the frames show, px."""
+    box: the part that the frames show, px. share: float32 (box's h, w), how much of each pixel is theirs;
+    None: all."""
 
     pixels: np.ndarray
     box: PixelBox
+    share: np.ndarray | None = None
 
 
 def crop_box(face: Box, *, width: int, height: int) -> PixelBox:
@@ -66,8 +75,8 @@ def move_face(face: Face, box: PixelBox, *, width: int, height: int) -> Face:
 class PasteBack:
     """Pastes frames into a still picture: `map(PasteBack(canvas), frames)` streams whole pictures.
 
-    At sides of the box that lie inside the picture the frame fades into the picture along a cosine. Pixels
-    outside the box do not change.
+    At sides of the box that lie inside the picture the frame fades into the picture along a cosine, and
+    elsewhere as the canvas's share says. Pixels outside the box do not change.
     """
 
     def __init__(self, canvas: Canvas):
@@ -77,22 +86,63 @@ class PasteBack:
         rows = _fade(y1 - y0, from_start=y0 > 0, to_end=y1 < height)
         columns = _fade(x1 - x0, from_start=x0 > 0, to_end=x1 < width)
         self._weight = np.outer(rows, columns)
+        if canvas.share is not None:
+            self._weight *= canvas.share
         self._rest = 1 - self._weight
         self._fades = bool(self._rest.any())
 
-    def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """uint8 frame (any h, any w, 3) -> a new uint8 array of the canvas's shape."""
+    def __call__(self, frame: np.ndarray, picture: np.ndarray | None = None) -> np.ndarray:
+        """uint8 frame (any h, any w, 3) -> a new uint8 array of the canvas's shape. picture: of the same
+        shape, into which the frame is pasted in place of the canvas's own."""
         height, width = self._weight.shape
         if frame.shape[:2] != (height, width):
             shrinks = frame.shape[0] * frame.shape[1] > height * width
             method = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
             frame = cv2.resize(frame, (width, height), interpolation=method)
         x0, y0, x1, y1 = self._canvas.box
-        whole = self._canvas.pixels.copy()
+        whole = (self._canvas.pixels if picture is None else picture).copy()
         if self._fades:
             frame = cv2.blendLinear(frame, whole[y0:y1, x0:x1], self._weight, self._rest)
         whole[y0:y1, x0:x1] = frame
         return whole
+
+
+def pasted(canvases: Sequence[Canvas], streams: Sequence[FrameStream]) -> FrameStream:
+    """Pictures in which several parts move: frames of each stream, pasted one after another."""
+    pastes = [PasteBack(canvas) for canvas in canvases]
+    for frames in zip(*streams, strict=False):
+        picture = None
+        for paste, frame in zip(pastes, frames, strict=True):
+            picture = paste(frame, picture)
+        yield cast(np.ndarray, picture)
+
+
+def person_box(face: Face, *, width: int, height: int) -> PixelBox:
+    """The part of an image (height, width) that moves with a face: the square of `person_roi`, and so much
+    around it that `PasteBack` fades frames outside that square, where nothing moves."""
+    roi = person_roi(face.landmarks)
+    half = roi.size / 2 / (1 - 2 * FEATHER)
+    x0, y0 = max(math.floor(roi.x - half), 0), max(math.floor(roi.y - half), 0)
+    return x0, y0, min(math.ceil(roi.x + half), width), min(math.ceil(roi.y + half), height)
+
+
+def share_among(face: Box, others: Sequence[Box], box: PixelBox) -> np.ndarray:
+    """How much of each pixel of `box` belongs to a face, float32 (h, w): 1 where it is nearer than `others`,
+    0 where one of those is, with a soft BORDER between. Large faces reach farther: distances from a face are
+    counted in its own size."""
+    own = _distances(face, box)
+    share = np.ones(own.shape, np.float32)
+    for other in others:
+        share = np.minimum(share, smoothstep((_distances(other, box) - own) / BORDER + 0.5))
+    return share.astype(np.float32)
+
+
+def _distances(face: Box, box: PixelBox) -> np.ndarray:
+    """Distance of the pixels of `box` from a face's middle, in sizes of the face."""
+    (x0, y0, x1, y1), (left, top, right, bottom) = face, box
+    across = np.arange(left, right) + 0.5 - (x0 + x1) / 2
+    down = np.arange(top, bottom) + 0.5 - (y0 + y1) / 2
+    return np.hypot(across, down[:, None]) / max(x1 - x0, y1 - y0)
 
 
 def _has_room(face: Sequence[float], crop: Sequence[int], image_end: int) -> bool:

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import logging
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from sonimate.configs import MAX_SIZE_PX
 from sonimate.errors import FaceTooSmall
-from sonimate.face.crop import Canvas, crop_box, move_face, reference_crop
+from sonimate.face.crop import Canvas, crop_box, move_face, person_box, reference_crop, share_among
 from sonimate.face.geometry import MaskBox, PixelBox, moved_box, scaled_box
 from sonimate.face.mesh import MIN_FACE_PX, FaceMesh, face_size, select_face
 from sonimate.media.image import even_size, resize_longer_side
@@ -74,12 +75,8 @@ def frame_face(picture: np.ndarray, choice: Choice, *, name: str, mesh: FaceMesh
     messages.
     Raises NoFaceFound, FaceTooSmall.
     """
+    _require_room(picture, name)
     height, width = picture.shape[:2]
-    if min(height, width) < MIN_FACE_PX:
-        raise FaceTooSmall(
-            f"{name} is {width} x {height} pixels: it has no room for a face of {MIN_FACE_PX} pixels. "
-            "Use a larger picture."
-        )
     # A number or a box may mean a face that is small beside the largest one.
     is_chosen = choice.face is not None or choice.face_box is not None
     faces = find_faces(picture, mesh, every_size=is_chosen)
@@ -91,20 +88,79 @@ def frame_face(picture: np.ndarray, choice: Choice, *, name: str, mesh: FaceMesh
         picture = np.ascontiguousarray(even_size(shrunk))
         height, width = picture.shape[:2]
     box = _shown(choice, face, mask_box, width, height)
+    portrait = _cut(picture, box, face, mask_box, choice.size, name)
+    if choice.paste_back:
+        return Framed(portrait, chosen, Canvas(picture, box))
+    if choice.size is not None:
+        portrait = replace(portrait, pixels=np.ascontiguousarray(even_size(portrait.pixels)))
+    return Framed(portrait, chosen, None)
+
+
+def frame_speakers(
+    picture: np.ndarray, numbers: Sequence[int], choice: Choice, *, name: str, mesh: FaceMesh
+) -> list[Framed]:
+    """Several faces of one picture, all to be pasted into it, each with its own share of the pixels.
+
+    numbers: of the faces, counted from the left, 1 first. choice: its size, and whether the picture keeps its
+    own size, at most MAX_SIZE_PX: with paste_back, and for the full model. All faces of MIN_FACE_PX and more
+    have their share, so that those who do not speak stay as they are.
+    Raises NoFaceFound, FaceTooSmall.
+    """
+    _require_room(picture, name)
+    height, width = picture.shape[:2]
+    found = find_faces(picture, mesh, every_size=True)
+    speaking = [select_face(found, index=number) for number in numbers]
+    limit = choice.size if choice.size and not choice.paste_back else MAX_SIZE_PX
+    shrunk = resize_longer_side(picture, limit)
+    canvas = np.ascontiguousarray(even_size(shrunk))
+    whole = (0, 0, width, height)
+    silent = [face for face in found if all(face is not one for one in speaking)]
+    others = [_moved(face, None, whole, shrunk)[0] for face in silent if face_size(face) >= MIN_FACE_PX]
+    height, width = canvas.shape[:2]
+    framed: list[Framed] = []
+    for chosen in speaking:
+        face, _ = _moved(chosen, None, whole, shrunk)
+        _require_size(face, name, _least_size(chosen, whole))
+        if choice.size is None:
+            box = reference_crop(face.box, width=width, height=height)
+        else:
+            box = person_box(face, width=width, height=height)
+        share = share_among(face.box, [other.box for other in others], box)
+        portrait = _cut(canvas, box, face, None, choice.size, name)
+        framed.append(Framed(portrait, chosen, Canvas(canvas, box, share)))
+        others.append(face)
+    return framed
+
+
+def _cut(
+    picture: np.ndarray, box: PixelBox, face: Face, mask_box: Box | None, size: int | None, name: str
+) -> Portrait:
+    """The part of a picture in `box`, shrunk to a longer side of `size` px. Raises FaceTooSmall."""
     x0, y0, x1, y1 = box
     pixels = picture[y0:y1, x0:x1]
-    if choice.size is not None:
-        pixels = resize_longer_side(pixels, choice.size)
+    if size is not None:
+        pixels = resize_longer_side(pixels, size)
     moved, mask_box = _moved(face, mask_box, box, pixels)
-    if face_size(moved) < MIN_FACE_PX:
+    _require_size(moved, name, _least_size(face, box))
+    return Portrait(np.ascontiguousarray(pixels), moved, mask_box)
+
+
+def _require_room(picture: np.ndarray, name: str) -> None:
+    height, width = picture.shape[:2]
+    if min(height, width) < MIN_FACE_PX:
         raise FaceTooSmall(
-            f"The face in {name} would be {face_size(moved):.0f} pixels high in the video, but at least "
-            f"{MIN_FACE_PX} are needed. Use a larger size: --size {_least_size(face, box)} or more."
+            f"{name} is {width} x {height} pixels: it has no room for a face of {MIN_FACE_PX} pixels. "
+            "Use a larger picture."
         )
-    if choice.size is not None and not choice.paste_back:
-        pixels = even_size(pixels)
-    portrait = Portrait(np.ascontiguousarray(pixels), moved, mask_box)
-    return Framed(portrait, chosen, Canvas(picture, box) if choice.paste_back else None)
+
+
+def _require_size(face: Face, name: str, least_size: int) -> None:
+    """Raises FaceTooSmall, naming the --size that a face of this size in the video would need."""
+    if face_size(face) < MIN_FACE_PX:
+        raise FaceTooSmall(
+            f"The face in {name} would be {face_size(face):.0f} pixels high in the video, but at least "
+            f"{MIN_FACE_PX} are needed. Use a larger size: --size {least_size} or more."
+        )
 
 
 def _shown(choice: Choice, face: Face, mask_box: Box | None, width: int, height: int) -> PixelBox:

@@ -1,8 +1,11 @@
-"""Boxes around a face as the released model expects them (NOTES 2.3-2.5), (x0, y0, x1, y1) in pixels."""
+"""Boxes around a face as the released model expects them (NOTES 2.3-2.5), (x0, y0, x1, y1) in pixels; and
+the smooth step of all soft edges."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+import numpy as np
 
 from sonimate.types import Box
 
@@ -23,6 +26,12 @@ def rounded_size(width: int, height: int, image_size: int) -> tuple[int, int]:
     scale = image_size / min(width, height)
     columns, rows = round(width * scale / SIZE_UNIT_PX), round(height * scale / SIZE_UNIT_PX)
     return columns * SIZE_UNIT_PX, rows * SIZE_UNIT_PX
+
+
+def smoothstep(x: np.ndarray) -> np.ndarray:
+    """0 up to 0, 1 from 1 on, and 3 x^2 - 2 x^3 between: no corner at either end."""
+    x = np.clip(x, 0, 1)
+    return x * x * (3 - 2 * x)
 
 
 def scaled_box(box: Box, scale: float) -> Box:

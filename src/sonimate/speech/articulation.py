@@ -19,6 +19,7 @@ import numpy as np
 from scipy.ndimage import gaussian_filter1d
 
 from sonimate.clock import VIDEO_FPS
+from sonimate.face.geometry import smoothstep
 from sonimate.speech.effort import OPENNESS_PER_EFFORT
 from sonimate.speech.phones import SILENCE, Phone
 
@@ -256,7 +257,7 @@ def _contacts(
             start, end = 0.0, max(end, 1.01 * frame_seconds)
         ramp = np.clip((start - frame_times) / _CLOSING_SECONDS, 0, 1)
         ramp += np.clip((frame_times - end) / _OPENING_SECONDS, 0, 1)
-        touch = 1 - ramp * ramp * (3 - 2 * ramp)
+        touch = 1 - smoothstep(ramp)
         gap = np.minimum(gap, 1 - (1 - open_gap) * touch)
         tuck = np.maximum(tuck, tucked * touch)
         press = np.maximum(press, pressed * touch)

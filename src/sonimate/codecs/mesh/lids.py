@@ -15,6 +15,7 @@ from sonimate.codecs.mesh.matte import smooth_fill
 from sonimate.codecs.mesh.motion import smooth, upper_and_lower
 from sonimate.codecs.mesh.raster import sample_at, window_around
 from sonimate.codecs.mesh.refine import contour_matrix
+from sonimate.face.geometry import smoothstep
 from sonimate.face.regions import LEFT_LID_FOLD, RIGHT_EYE, RIGHT_LID_FOLD
 
 COLUMNS = 48
@@ -86,7 +87,9 @@ class EyeLids:
         )
         light = picture.mean(2) / max(float(under), 1.0)
         low, high = DARK_ABOVE
-        known = (~hole * np.where(v < bottom, _ramp((light - low) / (high - low)), 1.0)).astype(np.float32)
+        known = (~hole * np.where(v < bottom, smoothstep((light - low) / (high - low)), 1.0)).astype(
+            np.float32
+        )
         sigma = SMOOTH_SKIN / CELL
         weight = cv2.GaussianBlur(known, (0, 0), sigma)
         skin = (
@@ -107,7 +110,7 @@ class EyeLids:
         """Paint the lid over uint8 `frame` (h, w, 3). moved: (478, 3) px, landmarks in the frame. closure: 0
         for a lid as open as in the portrait, 1 for a shut one."""
         low, high = FADES_IN
-        shown = float(_ramp(np.array((closure - low) / (high - low))))
+        shown = float(smoothstep(np.array((closure - low) / (high - low))))
         if shown == 0:
             return
         height, width = frame.shape[:2]
@@ -117,7 +120,7 @@ class EyeLids:
         if x0 == x1 or y0 == y1:
             return
         along, across = eye.coordinates(x0, y0, x1, y1)
-        ends = _ramp(along / TAPER) * _ramp((1 - along) / TAPER)
+        ends = smoothstep(along / TAPER) * smoothstep((1 - along) / TAPER)
         edge = eye.edge(along) + OVERLAP * closure * np.sin(np.pi * np.clip(along, 0, 1))
         pixel = 1 / eye.width
         places = np.dstack([(along - ALONG[0]) / CELL, (across - ACROSS[0]) / CELL]).astype(np.float32)
@@ -203,9 +206,3 @@ def _read(pixels: np.ndarray, frame: _EyeFrame, along: np.ndarray, across: np.nd
 def _smooth_along(colours: np.ndarray) -> np.ndarray:
     """Colours (n, 3) that change slowly from one place to the next."""
     return smooth(colours, SMOOTH_COLUMNS)
-
-
-def _ramp(values: np.ndarray) -> np.ndarray:
-    """A smooth step from 0 at 0 to 1 at 1."""
-    inside = np.clip(values, 0, 1)
-    return inside * inside * (3 - 2 * inside)

@@ -14,6 +14,7 @@ from sonimate.codecs.mesh.mouth_colours import MouthColours
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import polygon_mask, sample_at, window_around
 from sonimate.codecs.mesh.teeth import Teeth
+from sonimate.face.geometry import smoothstep
 from sonimate.face.regions import (
     CHIN,
     FOREHEAD,
@@ -177,8 +178,7 @@ def _shows_teeth(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
 
 def _edge(distance: np.ndarray, width: float) -> np.ndarray:
     """A soft step: 0 at -width/2, 1 at +width/2."""
-    x = np.clip(distance / width + 0.5, 0, 1)
-    return x * x * (3 - 2 * x)
+    return smoothstep(distance / width + 0.5)
 
 
 def _mix(below: np.ndarray, above: np.ndarray, alpha: np.ndarray) -> np.ndarray:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from sonimate.face.detect import Roi
+from sonimate.face.geometry import smoothstep
 
 RING_COUNT = 10
 REACH = 2.2
@@ -78,8 +79,8 @@ def build_rings(oval: np.ndarray, up: np.ndarray, width: int, height: int) -> Ri
     hold = np.minimum(hold, 0.4 * reach)
 
     distance, points = _ring_points(oval, directions, reach)
-    follow = 1 - _smoothstep((distance - hold) / (reach - hold))
-    stretch = 1 - _smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
+    follow = 1 - smoothstep((distance - hold) / (reach - hold))
+    stretch = 1 - smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
     return Rings(
         points.reshape(-1, 2),
         follow.ravel(),
@@ -116,8 +117,8 @@ def build_body_rings(oval: np.ndarray, up: np.ndarray, roi: Roi, height: int) ->
     chin = oval[np.argmin(oval @ up)]
     neck = np.clip((height - 1 - chin[1]) / radius, MIN_REACH, NECK_REACH)
     to_border = np.abs(points - [roi.x, roi.y]).max(2) / half
-    follow = (1 - _smoothstep(body / neck)) * (1 - _smoothstep((to_border - HEAD_SHARE) / (1 - HEAD_SHARE)))
-    stretch = 1 - _smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
+    follow = (1 - smoothstep(body / neck)) * (1 - smoothstep((to_border - HEAD_SHARE) / (1 - HEAD_SHARE)))
+    stretch = 1 - smoothstep(distance / np.minimum(JAW_REACH * radius, reach))
     return Rings(
         points.reshape(-1, 2),
         follow.ravel(),
@@ -148,11 +149,6 @@ def _smooth_circular(values: np.ndarray, *, limit: np.ndarray) -> np.ndarray:
         values = (np.roll(values, 1) + 2 * values + np.roll(values, -1)) / 4
         values = np.minimum(values, limit)
     return values
-
-
-def _smoothstep(x: np.ndarray) -> np.ndarray:
-    x = np.clip(x, 0, 1)
-    return x * x * (3 - 2 * x)
 
 
 def _ring_triangles(spokes: int) -> np.ndarray:
