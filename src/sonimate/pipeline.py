@@ -47,8 +47,7 @@ class Animation:
     """A portrait whose motion is generated: its frames can be drawn more than once.
 
     width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound:
-    opens what `save` puts into the video. interpolation: the method that makes frames
-    between latents, or None.
+    opens what `save` puts into the video. interpolation: what makes frames between latents, or None.
     """
 
     width: int
@@ -188,22 +187,14 @@ class SonicPipeline:
         if size is not None:
             require_size(size)
         limit = None if self.components.full else size or DEFAULT_SIZE_PX
+        shared: dict[str, Any] = {"size": limit, "paste_back": paste_back, "force": force}
         if isinstance(audio, Mapping):
             if crop or any(option is not None for option in (face, face_box, mask_box)):
                 raise OptionOutOfRange("face, face_box, crop and mask_box are for one speaker.")
-            inputs = read_conversation(portrait, audio, size=limit, paste_back=paste_back, force=force)
+            inputs = read_conversation(portrait, audio, **shared)
         else:
-            inputs = read_inputs(
-                portrait,
-                audio,
-                face=face,
-                face_box=face_box,
-                size=limit,
-                crop=crop,
-                paste_back=paste_back,
-                mask_box=mask_box,
-                force=force,
-            )
+            one: dict[str, Any] = {"face": face, "face_box": face_box, "crop": crop, "mask_box": mask_box}
+            inputs = read_inputs(portrait, audio, **one, **shared)
         return self.animate_inputs(
             inputs, sampling=sampling, motion=motion, size=size, fps=fps, progress=progress
         )
@@ -227,13 +218,9 @@ class SonicPipeline:
         width = height = 0
         for place, speaker in enumerate(speakers):
             own = replace(options, seed=options.fixed_seed + place)
+            part: dict[str, Any] = {"size": size, "progress": part_of(progress, place, len(speakers))}
             latents, reference = self.generate(
-                speaker.portrait,
-                speaker.waveform,
-                sampling=own,
-                motion=motion,
-                size=size,
-                progress=part_of(progress, place, len(speakers)),
+                speaker.portrait, speaker.waveform, sampling=own, motion=motion, **part
             )
             decoding = replace(own.decoding, fps=fps, eyes=motion.eyes)
             drawn.append(partial(self.decode, latents, reference, decoding))
