@@ -35,6 +35,7 @@ SHOWN = (
     "opening_r_led",
     "width_r",
     "lag_ms",
+    "delay_ms",
     "opening_amplitude",
     "width_amplitude",
     "dimensions_ratio",

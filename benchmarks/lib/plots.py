@@ -7,18 +7,19 @@ from pathlib import Path
 
 Series = Mapping[str, tuple[Sequence[float], Sequence[float]]]
 """Label -> (x, y)."""
+PANELS_A_ROW = 4
 
 
 def plot_panels(path: Path, panels: Mapping[str, Series], *, x_label: str) -> Path:
-    """One panel per title side by side, each with its labelled lines over a common x axis; returns `path`."""
+    """One panel per title, four a row, each with its labelled lines over a common x axis; returns `path`."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(4.2 * len(panels), 3.4), layout="constrained")
+    rows, columns = -(-len(panels) // PANELS_A_ROW), min(len(panels), PANELS_A_ROW)
+    figure = Figure(figsize=(4.2 * columns, 3.4 * rows), layout="constrained")
     FigureCanvasAgg(figure)
-    for axes, (title, lines) in zip(
-        figure.subplots(1, len(panels), squeeze=False)[0], panels.items(), strict=True
-    ):
+    for place, (title, lines) in enumerate(panels.items(), start=1):
+        axes = figure.add_subplot(rows, columns, place)
         for label, (x, y) in lines.items():
             axes.plot(x, y, marker="o", markersize=3, label=label)
         axes.set_title(title)

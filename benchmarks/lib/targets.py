@@ -119,7 +119,7 @@ def held_out_checks(scores: Sequence[HeldOutScore]) -> tuple[list[Check], dict[s
     texts: dict[str, str] = {}
     for name in names:
         clips: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-        for score in certain if name in ("lag_ms", "raw_lag_ms") else scores:
+        for score in certain if name in ("lag_ms", "raw_lag_ms", "delay_ms") else scores:
             clips[score.group][score.clip].append(getattr(score, name))
         groups = {group: [sum(seeds) / len(seeds) for seeds in of.values()] for group, of in clips.items()}
         means[name] = group_mean(groups)

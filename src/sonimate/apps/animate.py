@@ -7,7 +7,7 @@ import ctypes
 import json
 import os
 from argparse import Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from functools import cache
@@ -31,7 +31,7 @@ from sonimate.apps.arguments import (
     speaker,
     whole,
 )
-from sonimate.apps.outputs import check_output, default_output
+from sonimate.apps.outputs import check_output
 from sonimate.apps.progress import Watch
 from sonimate.apps.streams import publish
 from sonimate.checkpoints.registry import is_full, model_folder
@@ -51,15 +51,10 @@ from sonimate.configs import (
 from sonimate.errors import OptionOutOfRange, WrongUsage
 
 if TYPE_CHECKING:
-    from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import Inputs
-    from sonimate.pipeline import SonicPipeline
 
 MAX_SOUND_SECONDS = 1e6
 """Eleven days: more than any file that is read."""
-
-PIPELINE_OPTIONS = ("model", "device", "dtype", "offload", "compile")
-"""What `load_pipeline` takes: runs that agree in these can share one pipeline."""
 
 
 def _both(name: str) -> str:
@@ -95,8 +90,7 @@ sound:
               use no more of the sound (default: all)
 output:
 -o, --output OUT.mp4
-              the video to write (default: PORTRAIT-AUDIO.mp4 beside the sound; of a pipe, in the current
-              folder)
+              the video to write
 -y, --overwrite
               replace a video of that name; else a terminal is asked, and elsewhere the run is refused
 --fps FPS     25 (default), or 12.5 without interpolated frames
@@ -112,9 +106,8 @@ model and sampling:
 --audio-guidance X
               guidance scale of the voice; higher values open the mouth wider ({_both("audio_guidance")})
 --guidance-interval LOW,HIGH
-              guidance only at noise levels between these: faster, but the video differs; noise falls to 0
-              from {COMPACT.sigma_max:g}, full model {FULL.sigma_max:g} (default: at all noise levels)
-              [0 to {FULL.sigma_max:g}]
+              guidance only at noise levels between these: faster, but the video differs (default: at all
+              noise levels)
 --shift N     frames by which the windows move from step to step ({_both("shift_offset")})
 --reuse N     compute the deep layers only in every Nth step: faster, but the video differs (default: 1)
 --as-reference
@@ -162,7 +155,6 @@ def add_parser(commands: Subparsers) -> None:
     scale = COMPACT.dynamic_scale
     parser.set_defaults(
         audio=None,
-        output=None,
         speaker=None,
         size=None,
         fps=25.0,
@@ -183,6 +175,7 @@ def add_parser(commands: Subparsers) -> None:
         track=whole(1, 1000),
         start={"type": number(0, MAX_SOUND_SECONDS), "dest": "start_seconds"},
         duration={"type": number(0.2, MAX_SOUND_SECONDS), "dest": "duration_seconds"},
+        output={"required": True},
         fps=frame_rate,
         seed=whole(0, 2**63 - 1),
         steps=whole(1, 1000),
@@ -203,45 +196,14 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Run a parsed command line. Raises SonimateError."""
-    inputs = (args.portrait, *(args.speaker or {1: args.audio}).values())
-    args.output = args.output or default_output(*inputs[:2])
-    check_output(args.output, *inputs, overwrite=args.overwrite, ask=not args.dry_run)
-    with Watch(args.started) as watch:
-        report = make_video(args, watch)
-    text = plan_text if args.dry_run else summary_text
-    publish(json.dumps(report) if args.json else text(report))
-
-
-def load_pipeline(
-    *, model: str, device: str, dtype: Precision, offload: bool, compile: bool
-) -> SonicPipeline:
-    """The pipeline of these options of the command line."""
-    with importing():
-        from sonimate.pipeline import SonicPipeline
-
-        return SonicPipeline.from_pretrained(
-            model, device=device, dtype=dtype, offload=offload, compile_unet=compile
-        )
-
-
-def make_video(
-    args: Namespace,
-    watch: Watch,
-    *,
-    load: Callable[..., SonicPipeline] = load_pipeline,
-    mesh: FaceMesh | None = None,
-) -> dict[str, Any]:
-    """Write the video of a parsed command line, or only predict it, and return the report of the run.
-
-    load: `load_pipeline`, or what keeps the pipelines that it loaded. mesh: a face mesh that is already
-    loaded. Raises SonimateError.
-    """
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import DEFAULT_SIZE_PX, read_conversation, read_inputs, with_seed
     from sonimate.media.audio import SoundChoice
     from sonimate.media.files import kept_from_pipe
 
     sounds: dict[int, str] = args.speaker or {1: args.audio}
+    inputs_given = (args.portrait, *sounds.values())
+    check_output(args.output, *inputs_given, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
     full = is_full(folder)
     if "decode_chunk" in args and not full:
@@ -255,13 +217,14 @@ def make_video(
             "--blinks and --gaze are for the compact model; the full one moves the eyes by itself. "
             "Leave them out."
         )
-    with ExitStack() as pipes:
+    mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
+    with Watch(args.started) as watch, ExitStack() as pipes:
         watch("read", 0, 1)
         kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds.items()}
         shared: dict[str, Any] = {
             **given(args, "paste_back", "force"),
             "size": None if full else args.size or DEFAULT_SIZE_PX,
-            "mesh": mesh or FaceMesh(num_threads=1, on_likely_face=start_loading_torch),
+            "mesh": mesh,
             "sound_choice": SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
             "forecast": args.dry_run,
         }
@@ -285,10 +248,11 @@ def make_video(
         if args.dry_run:
             report |= forecast(args, folder, inputs, sampling, planned, full)
         else:
-            report |= animate(args, inputs, sampling, watch, load) | watch.measurements()
+            report |= animate(args, inputs, sampling, watch) | watch.measurements()
             report["realtime_factor"] = round(report["wall_seconds"] / report["seconds"], 3)
     report["warnings"] = watch.warnings
-    return report
+    text = plan_text if args.dry_run else summary_text
+    publish(json.dumps(report) if args.json else text(report))
 
 
 def check_speakers(args: Namespace) -> None:
@@ -305,14 +269,14 @@ def check_speakers(args: Namespace) -> None:
 
 
 def animate(
-    args: Namespace,
-    inputs: Sequence[Inputs],
-    sampling: SamplingOptions,
-    watch: Watch,
-    load: Callable[..., SonicPipeline],
+    args: Namespace, inputs: Sequence[Inputs], sampling: SamplingOptions, watch: Watch
 ) -> dict[str, Any]:
     """Write the video. Returns the part of the report that only the pipeline knows."""
-    pipeline = load(**{name: getattr(args, name) for name in PIPELINE_OPTIONS})
+    with importing():
+        from sonimate.pipeline import SonicPipeline
+
+        machine = {"device": args.device, "dtype": args.dtype, "offload": args.offload}
+        pipeline = SonicPipeline.from_pretrained(args.model, **machine, compile_unet=args.compile)
     watch("load", 1, 1)
     eyes = EyeOptions(**given(args, "blinks", "gaze"))
     motion = MotionOptions(**given(args, "head_motion", "expression"), eyes=eyes)

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeAlias
 
-from sonimate.configs import FRAME_RATES, FULL, GAZE_LIMITS, EyeOptions, Gaze
+from sonimate.configs import FRAME_RATES, GAZE_LIMITS, EyeOptions, Gaze
 from sonimate.errors import OptionOutOfRange
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
@@ -67,7 +67,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return value
 
-    return _with_limits(parse, f"{low} to {high}", {"type": "integer", "minimum": low, "maximum": high})
+    return _with_limits(parse, f"{low} to {high}")
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
@@ -79,7 +79,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a finite number from {low:g} to {high:g}")
         return value
 
-    return _with_limits(parse, f"{low:g} to {high:g}", {"type": "number", "minimum": low, "maximum": high})
+    return _with_limits(parse, f"{low:g} to {high:g}")
 
 
 def frame_rate(text: str) -> float:
@@ -108,12 +108,10 @@ def mask_box(text: str) -> float | tuple[float, float, float, float]:
 
 
 def interval(text: str) -> tuple[float, float]:
-    """An argparse type: low,high with 0 <= low < high <= the highest noise level."""
+    """An argparse type: low,high with 0 <= low < high."""
     values = [_float(part) for part in text.split(",")]
-    if len(values) != 2 or not 0 <= values[0] < values[1] <= FULL.sigma_max:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not LOW,HIGH with 0 <= LOW < HIGH <= {FULL.sigma_max:g}"
-        )
+    if len(values) != 2 or not 0 <= values[0] < values[1]:
+        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH with 0 <= LOW < HIGH")
     return values[0], values[1]
 
 
@@ -154,10 +152,9 @@ class SoundOfFace(argparse.Action):
         self._sound_of_one.required = False
 
 
-def _with_limits(parse: Callable[[str], Any], limits: str, schema: dict[str, Any]) -> Callable[[str], Any]:
-    """The type, with its limits for the help and as a JSON schema."""
+def _with_limits(parse: Callable[[str], Any], limits: str) -> Callable[[str], Any]:
+    """The type, with its limits for the help."""
     setattr(parse, "limits", limits)  # noqa: B010
-    setattr(parse, "schema", schema)  # noqa: B010
     return parse
 
 

@@ -69,6 +69,7 @@ REFERENCE_ENCODER = _ours(
 VOICE_DETECTOR = _ours(
     "voice_detector", "models.voice_detector", "VoiceDetector", "VoiceDetectorConfig", optional=True
 )
+SYNC_NETWORK = _ours("sync_m", "models.sync_network", "SyncNetwork", "SyncNetworkConfig")
 MESH_CODEC = _ours("codec", "codecs.mesh.codec", "MeshCodec")
 INTERPOLATOR = _ours("interpolator", "models.rife", "IFNet", "IFNetConfig", optional=True)
 CLIP = Component(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -54,7 +55,11 @@ def best_lag(generated: np.ndarray, real: np.ndarray, max_frames: int = MAX_LAG_
     Of equal correlations the shorter delay wins. Raises ValueError if the curves have fewer than two frames
     in common.
     """
-    r = correlations_by_delay(generated, real, max_frames)
+    return best_of(correlations_by_delay(generated, real, max_frames))
+
+
+def best_of(r: Mapping[int, float]) -> Lag:
+    """The best of the agreements found at some delays, in frames. Of equal ones the shorter delay wins."""
     best = max(r, key=lambda late: (r[late], -abs(late)))
     return Lag(best + _top(r, best), r[best], r[best] - float(np.median(list(r.values()))))
 
@@ -77,7 +82,7 @@ def correlations_by_delay(generated: np.ndarray, real: np.ndarray, max_frames: i
     }
 
 
-def _top(r: dict[int, float], best: int) -> float:
+def _top(r: Mapping[int, float], best: int) -> float:
     """Where the parabola through the correlations around `best` has its top: [-0.5, 0.5] frames from it, and
     0 at the ends of the range."""
     before, after = r.get(best - 1), r.get(best + 1)

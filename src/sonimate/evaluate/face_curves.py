@@ -99,7 +99,7 @@ class ShapeCurves:
     def __len__(self) -> int:
         return len(self.opening)
 
-    def __getitem__(self, frames: slice) -> ShapeCurves:
+    def __getitem__(self, frames: slice | np.ndarray) -> ShapeCurves:
         return ShapeCurves(**{field.name: getattr(self, field.name)[frames] for field in fields(self)})
 
 

@@ -15,23 +15,11 @@ import cv2
 import numpy as np
 
 from sonimate.errors import MouthNotVisible
-from sonimate.face.detect import BundledNetwork, task_network
+from sonimate.face.blendshapes import EYE_BLINKS, JAW_OPEN, BlendshapeNetwork
 from sonimate.face.mesh import CROP_PX, roi_from_landmarks
 from sonimate.face.regions import LIPS_INNER, LIPS_OUTER, NOSE_TIP, mouth_opening
 from sonimate.types import Portrait
 
-BLENDSHAPE_LANDMARKS = (
-    *(0, 1, 4, 5, 6, 7, 8, 10, 13, 14, 17, 21, 33, 37, 39, 40, 46, 52, 53, 54, 55, 58, 61, 63, 65, 66, 67),
-    *(70, 78, 80, 81, 82, 84, 87, 88, 91, 93, 95, 103, 105, 107, 109, 127, 132, 133, 136, 144, 145, 146, 148),
-    *(149, 150, 152, 153, 154, 155, 157, 158, 159, 160, 161, 162, 163, 168, 172, 173, 176, 178, 181, 185),
-    *(191, 195, 197, 234, 246, 249, 251, 263, 267, 269, 270, 276, 282, 283, 284, 285, 288, 291, 293, 295),
-    *(296, 297, 300, 308, 310, 311, 312, 314, 317, 318, 321, 323, 324, 332, 334, 336, 338, 356, 361, 362),
-    *(365, 373, 374, 375, 377, 378, 379, 380, 381, 382, 384, 385, 386, 387, 388, 389, 390, 397, 398, 400),
-    *(402, 405, 409, 415, 454, 466, 468, 469, 470, 471, 472, 473, 474, 475, 476, 477),
-)
-"""Landmarks that the network of blendshapes reads, in its order (MediaPipe's face_blendshapes_graph)."""
-EYE_BLINKS, JAW_OPEN = (9, 10), 25
-"""Places of its scores, each in [0, 1]: both eyes closed, jaw open."""
 CLOSED_EYES = 0.5
 """Score of the more open eye from which the eyes are closed; open ones had at most 0.23."""
 WIDE_OPEN, WIDE_OPEN_JAW = 0.11, 0.3
@@ -133,8 +121,7 @@ def require_visible(portrait: Portrait, *, name: str, force: bool = False) -> No
 def visibility(portrait: Portrait) -> Visibility:
     """Measure a portrait."""
     landmarks = portrait.face.landmarks.astype(np.float64)
-    network = BundledNetwork(task_network("face_blendshapes.tflite"), ["StatefulPartitionedCall:0"], 1)
-    (scores,) = network(portrait.face.landmarks[list(BLENDSHAPE_LANDMARKS), :2])
+    (scores,) = BlendshapeNetwork()(portrait.face.landmarks[None])
     roi = roi_from_landmarks(portrait.face.landmarks)
     crop = roi.crop(portrait.pixels, CROP_PX)
     inverse = cv2.invertAffineTransform(roi.to_image(CROP_PX))

@@ -67,13 +67,13 @@ class FlowMiddle:
     """The frame between two by optical flow, on the CPU: both are warped halfway, and averaged.
 
     Pixels that no motion reaches stay as they are. Where one frame hides what the other shows, they blend.
-    reason: why RIFE is not used, for the warning that comes with the first frame.
+    reason: why RIFE is not used, for the warning that comes with the first frame; None for no warning.
     """
 
     name = "optical flow (DIS)"
 
-    def __init__(self, reason: str = "The model has no RIFE weights") -> None:
-        self._reason: str | None = reason
+    def __init__(self, reason: str | None = "The model has no RIFE weights") -> None:
+        self._reason = reason
 
     def __call__(self, first: Tensor, second: Tensor) -> Tensor:
         """As `Middle`."""
