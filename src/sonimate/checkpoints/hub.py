@@ -75,7 +75,7 @@ def push_model(
     with tempfile.TemporaryDirectory() as folder, explained(repo_id, api):
         save(Path(folder))
         Path(folder, "README.md").write_text(str(model_card(repo_id, card)), encoding="utf-8")
-        source = Path(__file__).parents[1].joinpath("hub_pipeline.py").read_text(encoding="utf-8")
+        source = Path(__file__).parents[1].joinpath("apps", "hub_pipeline.py").read_text(encoding="utf-8")
         Path(folder, PIPELINE_FILE).write_text(source, encoding="utf-8")
         write_component_files(Path(folder))
         api.create_repo(repo_id, private=private, exist_ok=True)
