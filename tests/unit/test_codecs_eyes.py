@@ -198,6 +198,21 @@ def test_nothing_of_the_eye_and_no_smear_shows_when_shut(name):
         assert shut[mask].mean() > 0.6 * np.median(skin.mean(1))
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_a_shut_eye_has_no_edge_but_its_lashes(name):
+    """Beside and above the eye the skin goes on without steps: no horns of squeezed lashes."""
+    portrait = example(name, 768)
+    (shut,) = posed(PortraitWarp(portrait), closing(1))
+    lightness = shut.mean(2)
+    for contour in (RIGHT_EYE, LEFT_EYE):
+        points = portrait.face.landmarks[list(contour), :2]
+        width = np.ptp(points[:, 0])
+        upper, _ = upper_and_lower(contour)
+        x, y = portrait.face.landmarks[upper, :2].mean(0)
+        across = lightness[round(y), round(x - 0.3 * width) : round(x + 0.3 * width)]
+        assert np.abs(np.diff(across)).max() < 0.08 * np.median(across)
+
+
 def test_an_open_lid_is_not_painted():
     portrait = example("obama")
     lids = EyeLids(portrait.pixels, portrait.face.landmarks.astype(float), RIGHT_EYE)

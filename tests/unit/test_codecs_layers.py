@@ -173,3 +173,15 @@ def test_the_hair_moves_as_far_as_the_face():
         shifts.append(columns[1] - columns[0])
     assert shifts[0] > 3
     assert shifts[1] == pytest.approx(shifts[0], rel=0.1)
+
+
+def test_deep_behind_the_person_the_background_is_smooth():
+    """Stripes go on a little way behind the person; in its middle no mirrors meet in shards."""
+    _, share = disc()
+    stripes = np.where(np.arange(SIDE) // 4 % 2, 200, 60).astype(np.uint8)
+    picture = np.tile(stripes[:, None, None], (1, SIDE, 3))
+    plate = background_plate(picture, share, SIDE).astype(int)
+    middle = plate[SIDE // 2 - 20 : SIDE // 2 + 20, SIDE // 2 - 20 : SIDE // 2 + 20]
+    assert np.abs(np.diff(middle, axis=0)).max() < 12
+    beside = plate[SIDE // 2 - 20 : SIDE // 2 + 20, SIDE // 2 + RADIUS]
+    assert np.ptp(beside) > 60

@@ -25,6 +25,9 @@ HOLE_MARGIN, PLAIN_MARGIN = 1 / 300, 1 / 100
 """Shares of the square. The background is filled in up to the first beyond the mask. Where it is plain, up to
 the second: there one would see hair that the mask lacks, and what differs from the filling moves with the
 person."""
+MIRRORED = 0.03
+"""Of the square: over this depth behind the person the mirrored background passes into a smooth one. Farther
+in, mirrors of different sides meet in shards."""
 PLAIN_DEVIATION = 12.0
 """A background is plain if its colours deviate by less than this much, of 255, from their mean around."""
 
@@ -132,17 +135,18 @@ def background_plate(picture: np.ndarray, matte: np.ndarray, roi_px: float) -> n
     plain = filled[..., 3] - (smooth**2).sum(2) < PLAIN_DEVIATION**2
     hole = cv2.dilate(person, _disc(HOLE_MARGIN * roi_px))
     hole |= margin & cv2.resize(plain.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
-    beside, known = _mirrored(picture, _all_zero(hole, small) > 0)
+    beside, known = _mirrored(picture, _all_zero(hole, small) > 0, MIRRORED * roi_px * scale)
     smooth = cv2.resize(smooth, size)
     plate = smooth + known * (beside - smooth)
     return np.where(hole[..., None] > 0, np.clip(plate + 0.5, 0, 255).astype(np.uint8), picture)
 
 
-def _mirrored(picture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _mirrored(picture: np.ndarray, known: np.ndarray, fades_px: float) -> tuple[np.ndarray, np.ndarray]:
     """Where `known` (bool, coarse) is false, the picture mirrored at the nearest known place: float32
-    (h, w, 3); and weights (h, w, 1), 1 where mirrored places are known and 0 where they are not."""
+    (h, w, 3); and weights (h, w, 1), 1 where mirrored places are known and 0 where they are not, falling over
+    `fades_px` coarse px."""
     size, small = picture.shape[1::-1], known.shape[::-1]
-    _, labels = cv2.distanceTransformWithLabels(
+    depth, labels = cv2.distanceTransformWithLabels(
         1 - known.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5, labelType=cv2.DIST_LABEL_PIXEL
     )
     labels = labels.astype(np.int32)
@@ -150,9 +154,10 @@ def _mirrored(picture: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.nd
     nearest = np.zeros((labels.max() + 1, 2), np.float32)
     nearest[labels[rows, columns]] = np.column_stack([columns, rows])
     here = _places(small)
-    shift = cv2.GaussianBlur(2 * (nearest[labels] - here), (0, 0), 2.0)
+    shift = cv2.GaussianBlur(2 * (nearest[labels] - here), (0, 0), 4.0)
     found = sample_at(known.astype(np.uint8), here + shift, cv2.INTER_NEAREST, cv2.BORDER_CONSTANT)
-    weight = cv2.GaussianBlur(cv2.erode(found, np.ones((3, 3))).astype(np.float32), (0, 0), 2.0)
+    found = cv2.erode(found, np.ones((3, 3))) * np.exp(-np.square(depth / fades_px))
+    weight = cv2.GaussianBlur(found.astype(np.float32), (0, 0), 2.0)
     places = _places(size) + cv2.resize(shift * (np.array(size) / small).astype(np.float32), size)
     return sample_at(picture, places, cv2.INTER_LINEAR).astype(np.float32), cv2.resize(weight, size)[
         ..., None
