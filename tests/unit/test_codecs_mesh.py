@@ -6,7 +6,7 @@ import torch
 from faces import NAMES, canonical_landmarks, codec, encode, example, poses
 
 from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
-from sonimate.codecs.mesh.codec import fit_codec
+from sonimate.codecs.mesh.codec import FARTHEST_CM, fit_codec
 from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, layout_mask, vertices_to_grid
 from sonimate.codecs.mesh.motion import Motion
 from sonimate.configs import DecodeOptions
@@ -138,6 +138,23 @@ def test_reference_latents_do_not_tell_how_far_a_mouth_is_open():
         for change in opened
     )
     torch.testing.assert_close(rest, wider, atol=2e-3, rtol=0)
+
+
+def test_the_network_sees_no_face_stranger_than_those_of_its_training():
+    """Twice as far from the canonical face as FARTHEST_CM, a face looks to the network like one at it."""
+    pose = poses(1, np.random.default_rng(2))
+    direction = np.eye(len(codec().basis))[3]
+    far, near, beyond = (
+        codec().reference_latents(
+            to_image((canonical_vertices() + codec().displacement(norm * direction[None]))[:1], pose)[0]
+        )
+        for norm in (FARTHEST_CM - 1, 1.0, 2 * FARTHEST_CM)
+    )
+    norms = [
+        np.linalg.norm(codec().from_latents(latents[None]).expression[0]) for latents in (near, far, beyond)
+    ]
+    assert norms[0] < norms[1] < norms[2] * 1.02
+    assert norms[2] == pytest.approx(FARTHEST_CM, rel=0.05)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -56,6 +56,10 @@ EASY_OPENING, WIDEST_OPENING = 0.065, 0.11
 """Gaps of the inner lips, in face heights (12 and 20 mm of a face 18 cm high). Above the first the mouth
 opens ever less than the network asks, and never beyond the second: real speech reaches 17 mm in one frame of
 twenty."""
+FARTHEST_CM = 9.0
+"""A reference differs by at most this norm of coefficients from the canonical face with its mouth closed. So
+do 43 of 45 GRID clips, on whose talkers the network was trained. Drawn children differ twice as much: their
+mouths hardly opened."""
 LOWER_FACE_CM = (2.0, -1.0)
 """Canonical heights between which the upper face passes into the lower one: below the lids, and below the
 nose."""
@@ -163,10 +167,14 @@ class MeshCodec:
 
     def reference_latents(self, landmarks: np.ndarray) -> Tensor:
         """Landmarks (478, 3) px of the reference -> (36, 8, 8): how its expression, with the mouth closed,
-        differs from the canonical face's, within the basis; the head planes are zero."""
+        differs from the canonical face's, within the basis, by at most FARTHEST_CM; the head planes are zero.
+        """
         vertices = to_canonical(landmarks[None], fit_pose(landmarks[None]))
         expression = self.project(canonical_expression(vertices)) + self._closing(vertices[0])
-        return self.still_latents(expression)[0]
+        closed = self._closing(canonical_vertices())
+        own = expression - closed
+        own *= min(FARTHEST_CM / max(float(np.linalg.norm(own)), 1e-6), 1.0)
+        return self.still_latents(closed + own)[0]
 
     def interpolation(self, fps: float) -> None:
         """None: frames are drawn from interpolated motion at any rate, none is made from two others."""
