@@ -10,6 +10,8 @@ BIN := .venv/bin
 PYTHON := $(shell command -v python3.11 || command -v python3)
 TORCH := torch==2.13.0
 DEMO := out/demo.mp4
+# Tests compare networks with these. They declare torchvision, which would replace our torch, so it stays out.
+COMPARED := pytorch-fid==0.3.0 syncnet-python==0.2.3 torch-fidelity==0.4.0
 
 demo: .venv/.lean
 	@mkdir -p $(dir $(DEMO))
@@ -51,6 +53,7 @@ clean:
 .venv/.full: pyproject.toml | $(BIN)/python
 	@echo "Installing $(TORCH) and the packages of all extras into .venv, once: some minutes, by your connection."
 	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,ray,train,eval,dev]'
+	$(BIN)/python -m pip install --quiet --no-deps $(COMPARED)
 	@touch .venv/.lean $@
 
 $(BIN)/python:

@@ -119,6 +119,14 @@ class DownloadCorrupted(SonimateError):
     """A downloaded file differs from the published one."""
 
 
+class NetworkFileMissing(SonimateError):
+    """A measure needs the published weights of a standard network, which the user has not downloaded."""
+
+
+class WrongNetworkFile(SonimateError):
+    """A file of a standard network is not the published one."""
+
+
 # This machine and its installation.
 class ExtraMissing(SonimateError):
     """A command needs packages of an extra that is not installed."""
