@@ -3,6 +3,8 @@ with: those of python_speech_features, which gives the same numbers."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from sonimate.types import Waveform
@@ -42,7 +44,7 @@ def _positive(values: np.ndarray) -> np.ndarray:
 
 def _mel_filters() -> np.ndarray:
     """Triangles (26, 257) whose corners lie at equal steps of mel."""
-    mel: np.ndarray = np.linspace(0, 2595 * np.log10(1 + RATE_HZ / 2 / 700), FILTERS + 2)
+    mel = np.linspace(0, 2595 * math.log10(1 + RATE_HZ / 2 / 700), FILTERS + 2)
     corners = np.floor((FFT + 1) * 700 * (10 ** (mel / 2595) - 1) / RATE_HZ)
     bins = np.arange(FFT // 2 + 1)
     filters = np.zeros((FILTERS, len(bins)))

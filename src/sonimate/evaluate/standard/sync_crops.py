@@ -93,8 +93,8 @@ def longest_track(found: Sequence[np.ndarray], min_frames: int = MIN_TRACK_FRAME
     if len(longest) < min_frames:
         raise UnusableClip(f"the longest face is seen in {len(longest)} frames; SyncNet needs {min_frames}")
     seen, boxes = np.array(list(longest)), np.array(list(longest.values()))
-    between: np.ndarray = np.arange(seen[0], seen[-1] + 1)
-    return Track(int(seen[0]), np.stack([np.interp(between, seen, side) for side in boxes.T], 1))
+    between = np.array(range(min(longest), max(longest) + 1))
+    return Track(min(longest), np.stack([np.interp(between, seen, side) for side in boxes.T], 1))
 
 
 def _continues(track: dict[int, np.ndarray], frame: int, box: np.ndarray) -> bool:
