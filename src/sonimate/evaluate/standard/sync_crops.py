@@ -94,7 +94,9 @@ def longest_track(found: Sequence[np.ndarray], min_frames: int = MIN_TRACK_FRAME
         raise UnusableClip(f"the longest face is seen in {len(longest)} frames; SyncNet needs {min_frames}")
     seen, boxes = np.array(list(longest)), np.array(list(longest.values()))
     between = np.array(range(min(longest), max(longest) + 1))
-    return Track(min(longest), np.stack([np.interp(between, seen, side) for side in boxes.T], 1))
+    return Track(
+        min(longest), np.column_stack([np.interp(between, seen, boxes[:, side]) for side in range(4)])
+    )
 
 
 def _continues(track: dict[int, np.ndarray], frame: int, box: np.ndarray) -> bool:
