@@ -210,6 +210,12 @@ class LibraryFailed(SonimateError):
         self.reason = f"{type(error).__module__}.{type(error).__qualname__}".removeprefix("builtins.")
 
 
+class ClipsSkipped(SonimateError):
+    """An evaluation is written, without some videos that could not be measured."""
+
+    exit_code = 1
+
+
 # Synthetic speech.
 class RecordingsMissing(SonimateError):
     """Recordings of people, from which synthetic speech takes phrases, are not installed."""

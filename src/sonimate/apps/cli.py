@@ -23,14 +23,14 @@ from sonimate.apps.streams import drop_unwritten, prepare_streams, publish, say
 from sonimate.errors import SonimateError, WrongUsage
 
 USING = ("animate", "faces", "models", "doctor")
-TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds")
+TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds", "evaluate")
 VERBS = USING + TRAINING
 """The verbs in the order of the help: each is a module sonimate.apps.VERB."""
 
 BROKEN_PIPE = 128 + 13
 EXIT_CODES = """exit codes:
   0    done
-  1    a defect of sonimate: please report the traceback
+  1    a defect of sonimate: please report the traceback; of evaluate without one: videos were skipped
   2    an error that you can fix: the message says how; --json prints {"error": {"code": ..., "message": ...}}
   130  stopped by Ctrl-C
   141  the reader of the output closed it

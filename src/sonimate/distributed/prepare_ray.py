@@ -43,7 +43,7 @@ def run_on_ray(
     workers: processes with one CPU each, by default as many as the cluster has CPUs.
     Raises ClusterUnreachable.
     """
-    _connect(address, workers)
+    connect(address, workers)
     try:
         limit = min(workers or int(ray.cluster_resources().get("CPU", 1)), len(tasks))
         rows = [
@@ -62,7 +62,9 @@ def run_on_ray(
         ray.shutdown()
 
 
-def _connect(address: str, workers: int | None) -> None:
+def connect(address: str, workers: int | None) -> None:
+    """Join the cluster at `address`; "local" starts one here with `workers` CPUs. Raises
+    ClusterUnreachable."""
     ray.data.DataContext.get_current().enable_progress_bars = False
     started_here = {"num_cpus": workers, "include_dashboard": False} if address == LOCAL else {}
     quiet = {"log_to_driver": False, "logging_level": logging.WARNING}
