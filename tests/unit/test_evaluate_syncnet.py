@@ -11,7 +11,7 @@ from sonimate.evaluate.standard.mfcc import mfcc
 from sonimate.evaluate.standard.s3fd import FaceBoxes, FaceBoxNetwork
 from sonimate.evaluate.standard.standard_files import S3FD, SYNCNET
 from sonimate.evaluate.standard.sync_crops import LipSync, Track, crop_track, longest_track
-from sonimate.evaluate.standard.syncnet import SyncNetwork, clip_vectors, sync_score
+from sonimate.evaluate.standard.syncnet import SyncNetV2, clip_vectors, sync_score
 from sonimate.types import Waveform
 
 
@@ -31,7 +31,7 @@ def test_coefficients_equal_those_of_python_speech_features() -> None:
 
 def test_vectors_and_score_equal_those_of_syncnet_python_on_equal_random_weights() -> None:
     """The last layers are scaled so that the vectors are as large as trained ones, about 1."""
-    ours = randomised(SyncNetwork())
+    ours = randomised(SyncNetV2())
     for head in (ours.netfclip, ours.netfcaud):
         head.get_parameter("3.weight").data *= 1e-3
     theirs = module_of("syncnet_python", "SyncNetModel").S().eval()
@@ -115,7 +115,7 @@ def test_a_face_is_followed_over_gaps_and_cropped_like_the_pipeline() -> None:
 def test_clips_become_scores_with_random_weights(tmp_path: Path) -> None:
     """From the two files to Sync-C and Sync-D; the track is given, as random weights find none."""
     files = {
-        "syncnet": published(SYNCNET, tmp_path, randomised(SyncNetwork()).state_dict()),
+        "syncnet": published(SYNCNET, tmp_path, randomised(SyncNetV2()).state_dict()),
         "s3fd": published(S3FD, tmp_path, randomised(FaceBoxNetwork()).state_dict()),
     }
     measure = LipSync(tmp_path, **files)

@@ -18,7 +18,7 @@ from sonimate.errors import NoFaceFound, UnusableClip
 from sonimate.evaluate.standard.mfcc import RATE_HZ, mfcc
 from sonimate.evaluate.standard.s3fd import FaceBoxes
 from sonimate.evaluate.standard.standard_files import S3FD, SYNCNET, StandardFile, find_standard
-from sonimate.evaluate.standard.syncnet import FRAMES, SyncNetwork, SyncScore, clip_vectors, sync_score
+from sonimate.evaluate.standard.syncnet import FRAMES, SyncNetV2, SyncScore, clip_vectors, sync_score
 from sonimate.evaluate.standard.weights import filled, published_tensors
 from sonimate.face.detect import overlap
 from sonimate.media.audio import resample
@@ -52,7 +52,7 @@ class LipSync:
     ) -> None:
         self._find = FaceBoxes(folder, file=s3fd)
         path = find_standard(syncnet, folder)
-        self._network = filled(SyncNetwork(), published_tensors(path), path)
+        self._network = filled(SyncNetV2(), published_tensors(path), path)
 
     def __call__(self, frames: Sequence[np.ndarray], sound: Waveform) -> SyncScore:
         """Score of the face that is seen longest in frames uint8 RGB (h, w, 3) at 25 frames a second.

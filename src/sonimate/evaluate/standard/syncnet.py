@@ -39,7 +39,7 @@ def _head() -> nn.Sequential:
     return nn.Sequential(nn.Linear(512, 512), nn.BatchNorm1d(512), nn.ReLU(), nn.Linear(512, 1024))
 
 
-class SyncNetwork(nn.Module):
+class SyncNetV2(nn.Module):
     """Windows of faces, and of sound, to vectors of 1024."""
 
     def __init__(self) -> None:
@@ -89,7 +89,7 @@ class SyncScore:
 
 
 @torch.inference_mode()
-def clip_vectors(network: SyncNetwork, faces: np.ndarray, mfcc: np.ndarray) -> tuple[Tensor, Tensor]:
+def clip_vectors(network: SyncNetV2, faces: np.ndarray, mfcc: np.ndarray) -> tuple[Tensor, Tensor]:
     """Vectors (n, 1024) of faces and of sound for each window of a clip.
 
     faces: uint8 RGB (f, 224, 224, 3) at 25 frames a second. mfcc: (rows, 13), 100 rows a second. As in VGG's
