@@ -187,6 +187,10 @@ def test_a_full_disk(
         (("--gaze=-13,0",), "--gaze: '-13,0' is not"),
         (("--gaze", "1,nan"), "--gaze: '1,nan' is not"),
         (("--shift", "-1"), "--shift: '-1' is not"),
+        (
+            ("--guidance-interval", "1,701"),
+            "--guidance-interval: '1,701' is not LOW,HIGH with 0 <= LOW < HIGH <= 700",
+        ),
         (("--size", "63"), "--size: '63' is not a whole number from 64 to 8192"),
         (("--fps", "30"), "--fps: '30' is not 25 or 12.5"),
         (("--face", "0"), "--face: '0' is not"),

@@ -1,7 +1,9 @@
 """Where the video and the words about it go: names, links, existing files, and streams in any state."""
 
+import json
 import os
 import shlex
+import shutil
 import subprocess
 import sys
 from io import StringIO
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from command import PORTRAIT, QUICK, animate
 
+from sonimate.apps.outputs import default_output
 from sonimate.media.files import replacing, require_writable
 from sonimate.media.video import read_frames
 
@@ -116,6 +119,31 @@ def test_an_existing_video_is_kept_unless_the_user_says_otherwise(
     video.write_bytes(b"precious")
     assert animate(*arguments, "-y") == 0
     assert len(list(read_frames(video))) == 32
+
+
+def test_without_a_name_the_video_goes_beside_the_sound(
+    words: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The plan names it, an existing one is kept, and a sound that is missing or a pipe has no folder."""
+    (tmp_path / "sounds").mkdir()
+    (tmp_path / "here").mkdir()
+    sound = Path(shutil.copy(words, tmp_path / "sounds/a b.wav"))
+    monkeypatch.chdir(tmp_path / "here")
+    video = tmp_path / "sounds/obama-a b.mp4"
+    assert animate(PORTRAIT, sound, *QUICK, "--dry-run", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["output"] == str(video)
+    assert animate(PORTRAIT, sound, *QUICK) == 0
+    assert len(list(read_frames(video))) == 32
+    for more in ([], ["--dry-run"]):
+        assert animate(PORTRAIT, sound, *QUICK, *more) == 2
+        assert "obama-a b.mp4 exists already. Give --overwrite (or -y)" in capsys.readouterr().err
+    assert animate(PORTRAIT, "/nowhere/a.wav") == 2
+    assert "/nowhere/a.wav does not exist" in capsys.readouterr().err
+    assert not list(Path().iterdir())
+    assert default_output("x/p.jpg", "-") == "p-stdin.mp4"
+    long = default_output("测" * 80 + ".jpg", str(sound.with_name("音" * 80 + ".wav")))
+    assert 240 < len(os.fsencode(long)) <= 255
+    assert require_writable(long)
 
 
 def test_a_link_stays_and_its_target_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

@@ -5,12 +5,12 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import pytest
 from command import PORTRAIT, SPEECH, animate
+from ordinary_user import an_ordinary_user
 from PIL import Image
 
 from sonimate import errors
@@ -19,21 +19,6 @@ from sonimate.errors import FileNotReadable, SonimateError
 from sonimate.media.audio import read_audio
 from sonimate.media.files import require_folder
 from sonimate.media.image import read_image
-
-NOBODY = 65_534
-
-
-@contextmanager
-def an_ordinary_user() -> Iterator[None]:
-    """Root may read everything: within the block, this process has another user's rights."""
-    root = os.geteuid() == 0
-    if root:
-        os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        if root:
-            os.seteuid(0)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """Training of the compact model: its samples, its validation, the model it saves; and recipes."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
@@ -15,7 +15,7 @@ from sonimate.errors import FileMissing, InvalidRecipe, OptionOutOfRange
 from sonimate.footage.clip_id import ClipId
 from sonimate.models.unet import FIXED_BUCKET
 from sonimate.train.compact_task import CompactTask
-from sonimate.train.config import CompactConfig, FullConfig, read_changes, read_recipe
+from sonimate.train.config import RANGES, CompactConfig, FullConfig, read_changes, read_recipe
 from sonimate.train.recipes import find_recipe
 from sonimate.train.validation import animate_sample, component_gains, lip_gap_cm, lip_scores
 
@@ -136,11 +136,15 @@ def test_recipes_are_read_and_changed():
         ("sampling: {steps: 0}", "sampling = {'steps': 0}: Out of range among steps = 0"),
         ("sampling: {steps: many}", "sampling = {'steps': 'many'}"),
         ("sampling: 3", "sampling = 3; give a value of type dict"),
-        ("checkpoint_every: 0", "checkpoint_every = 0; give 1 or more"),
-        ("validate_every: 0", "validate_every = 0; give 1 or more"),
+        ("checkpoint_every: 0", "checkpoint_every = 0; give a number from 1 to 10000000"),
+        ("validate_every: 0", "validate_every = 0; give a number from 1"),
         ("learning_rate: .nan", "learning_rate = nan; give a finite number"),
         ("mixed_precision: bf8", "mixed_precision = 'bf8'; choose one of no, bf16, fp16"),
-        ("real_share: 2", "real_share = 2.0; give a share from 0 to 1"),
+        ("real_share: 2", "real_share = 2.0; give a number from 0 to 1"),
+        ("learning_rate: 1e9", "learning_rate = 1000000000.0; give a number from 0 to 1"),
+        ("batch_size: 100000", "batch_size = 100000; give a number from 1 to 65536"),
+        ("adam_beta2: 1", "adam_beta2 = 1.0; give a number from 0 to 0.999999"),
+        ("sigma_mean: -11", "sigma_mean = -11.0; give a number from -10 to 10"),
     ],
 )
 def test_wrong_recipes_are_refused_naming_the_key(line, message, tmp_path):
@@ -152,6 +156,12 @@ def test_wrong_recipes_are_refused_naming_the_key(line, message, tmp_path):
         read_recipe(recipe)
     with pytest.raises(FileMissing, match="absent"):
         read_recipe(tmp_path / "absent.yaml")
+
+
+@pytest.mark.parametrize("size", [CompactConfig, FullConfig])
+def test_every_number_of_a_recipe_has_a_range(size):
+    numbers = {spec.name for spec in fields(size) if spec.type in ("int", "float")}
+    assert numbers <= set(RANGES)
 
 
 def test_settings_of_the_command_line_are_converted():

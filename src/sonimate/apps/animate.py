@@ -31,7 +31,7 @@ from sonimate.apps.arguments import (
     speaker,
     whole,
 )
-from sonimate.apps.outputs import check_output
+from sonimate.apps.outputs import check_output, default_output
 from sonimate.apps.progress import Watch
 from sonimate.apps.streams import publish
 from sonimate.checkpoints.registry import is_full, model_folder
@@ -90,7 +90,8 @@ sound:
               use no more of the sound (default: all)
 output:
 -o, --output OUT.mp4
-              the video to write
+              the video to write (default: PORTRAIT-AUDIO.mp4 beside the sound; of a pipe, in the current
+              folder)
 -y, --overwrite
               replace a video of that name; else a terminal is asked, and elsewhere the run is refused
 --fps FPS     25 (default), or 12.5 without interpolated frames
@@ -106,8 +107,9 @@ model and sampling:
 --audio-guidance X
               guidance scale of the voice; higher values open the mouth wider ({_both("audio_guidance")})
 --guidance-interval LOW,HIGH
-              guidance only at noise levels between these: faster, but the video differs (default: at all
-              noise levels)
+              guidance only at noise levels between these: faster, but the video differs; noise falls to 0
+              from {COMPACT.sigma_max:g}, full model {FULL.sigma_max:g} (default: at all noise levels)
+              [0 to {FULL.sigma_max:g}]
 --shift N     frames by which the windows move from step to step ({_both("shift_offset")})
 --reuse N     compute the deep layers only in every Nth step: faster, but the video differs (default: 1)
 --as-reference
@@ -155,6 +157,7 @@ def add_parser(commands: Subparsers) -> None:
     scale = COMPACT.dynamic_scale
     parser.set_defaults(
         audio=None,
+        output=None,
         speaker=None,
         size=None,
         fps=25.0,
@@ -175,7 +178,6 @@ def add_parser(commands: Subparsers) -> None:
         track=whole(1, 1000),
         start={"type": number(0, MAX_SOUND_SECONDS), "dest": "start_seconds"},
         duration={"type": number(0.2, MAX_SOUND_SECONDS), "dest": "duration_seconds"},
-        output={"required": True},
         fps=frame_rate,
         seed=whole(0, 2**63 - 1),
         steps=whole(1, 1000),
@@ -203,6 +205,7 @@ def run(args: Namespace) -> None:
 
     sounds: dict[int, str] = args.speaker or {1: args.audio}
     inputs_given = (args.portrait, *sounds.values())
+    args.output = args.output or default_output(*inputs_given[:2])
     check_output(args.output, *inputs_given, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
     full = is_full(folder)

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeAlias
 
-from sonimate.configs import FRAME_RATES, GAZE_LIMITS, EyeOptions, Gaze
+from sonimate.configs import FRAME_RATES, FULL, GAZE_LIMITS, EyeOptions, Gaze
 from sonimate.errors import OptionOutOfRange
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
@@ -108,10 +108,12 @@ def mask_box(text: str) -> float | tuple[float, float, float, float]:
 
 
 def interval(text: str) -> tuple[float, float]:
-    """An argparse type: low,high with 0 <= low < high."""
+    """An argparse type: low,high with 0 <= low < high <= the highest noise level."""
     values = [_float(part) for part in text.split(",")]
-    if len(values) != 2 or not 0 <= values[0] < values[1]:
-        raise argparse.ArgumentTypeError(f"{text!r} is not LOW,HIGH with 0 <= LOW < HIGH")
+    if len(values) != 2 or not 0 <= values[0] < values[1] <= FULL.sigma_max:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not LOW,HIGH with 0 <= LOW < HIGH <= {FULL.sigma_max:g}"
+        )
     return values[0], values[1]
 
 

@@ -4,8 +4,23 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 
 from sonimate.errors import OutputNotWritable
+
+NAME_BYTES = 255
+"""That a name of a file may have on all common systems."""
+
+
+def default_output(portrait: str, audio: str) -> str:
+    """PORTRAIT-AUDIO.mp4 in the folder of the sound; in the current one where the sound is no file, as a pipe
+    is. Names that are together too long for a file are cut."""
+    folder = Path(audio).parent if os.path.isfile(audio) else Path()
+    names = [Path(portrait).stem, "stdin" if audio == "-" else Path(audio).stem]
+    room = NAME_BYTES - len("-.mp4")
+    if sum(len(os.fsencode(name)) for name in names) > room:
+        names = [os.fsencode(name)[: room // 2].decode(errors="ignore") for name in names]
+    return str(folder / f"{'-'.join(names)}.mp4")
 
 
 def check_output(output: str, *inputs: str, overwrite: bool, ask: bool) -> None:
@@ -21,15 +36,15 @@ def check_output(output: str, *inputs: str, overwrite: bool, ask: bool) -> None:
         return
     for name in inputs:
         if os.path.exists(name) and os.path.samefile(file, name):
-            raise OutputNotWritable(f"{output} is the input {name}. Choose another name for the video.")
+            raise OutputNotWritable(f"{output} is the input {name}. Choose another name for the video by -o.")
     if overwrite or not file.stat().st_size:
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise OutputNotWritable(
-            f"{output} exists already. Give --overwrite (or -y) to replace it, or choose another name."
+            f"{output} exists already. Give --overwrite (or -y) to replace it, or choose another name by -o."
         )
     if ask and not agreed(f"{output} exists already. Replace it? [y/N] "):
-        raise OutputNotWritable(f"{output} stays as it is. Choose another name for the video.")
+        raise OutputNotWritable(f"{output} stays as it is. Choose another name for the video by -o.")
 
 
 def agreed(question: str) -> bool:
