@@ -172,6 +172,33 @@ class ClusterUnreachable(SonimateError):
     """No Ray cluster answers at the address."""
 
 
+# Jobs: animations that worker processes make.
+class InvalidJob(SonimateError):
+    """A job lacks a part, or has an option that `sonimate animate` does not take or refuses."""
+
+
+class JobCancelled(SonimateError):
+    """The job was cancelled before its video was done."""
+
+
+class TimeLimitReached(SonimateError):
+    """The job took longer than its limit."""
+
+
+class MemoryLimitReached(SonimateError):
+    """The worker process of the job held more memory than its limit."""
+
+
+class WorkerDied(SonimateError):
+    """The worker process of the job ended: killed, or crashed."""
+
+
+class JobsFailed(SonimateError):
+    """Some jobs of a list failed; the report has the reasons."""
+
+    exit_code = 1
+
+
 # Computing and training.
 class NonFiniteOutput(SonimateError):
     """A network computed NaN or infinity; such a result is never written to a video."""

@@ -7,7 +7,7 @@ import ctypes
 import json
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
 from functools import cache
@@ -51,10 +51,15 @@ from sonimate.configs import (
 from sonimate.errors import OptionOutOfRange, WrongUsage
 
 if TYPE_CHECKING:
+    from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import Inputs
+    from sonimate.pipeline import SonicPipeline
 
 MAX_SOUND_SECONDS = 1e6
 """Eleven days: more than any file that is read."""
+
+PIPELINE_OPTIONS = ("model", "device", "dtype", "offload", "compile")
+"""What `load_pipeline` takes: runs that agree in these can share one pipeline."""
 
 
 def _both(name: str) -> str:
@@ -198,15 +203,45 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Run a parsed command line. Raises SonimateError."""
+    inputs = (args.portrait, *(args.speaker or {1: args.audio}).values())
+    args.output = args.output or default_output(*inputs[:2])
+    check_output(args.output, *inputs, overwrite=args.overwrite, ask=not args.dry_run)
+    with Watch(args.started) as watch:
+        report = make_video(args, watch)
+    text = plan_text if args.dry_run else summary_text
+    publish(json.dumps(report) if args.json else text(report))
+
+
+def load_pipeline(
+    *, model: str, device: str, dtype: Precision, offload: bool, compile: bool
+) -> SonicPipeline:
+    """The pipeline of these options of the command line."""
+    with importing():
+        from sonimate.pipeline import SonicPipeline
+
+        return SonicPipeline.from_pretrained(
+            model, device=device, dtype=dtype, offload=offload, compile_unet=compile
+        )
+
+
+def make_video(
+    args: Namespace,
+    watch: Watch,
+    *,
+    load: Callable[..., SonicPipeline] = load_pipeline,
+    mesh: FaceMesh | None = None,
+) -> dict[str, Any]:
+    """Write the video of a parsed command line, or only predict it, and return the report of the run.
+
+    load: `load_pipeline`, or what keeps the pipelines that it loaded. mesh: a face mesh that is already
+    loaded. Raises SonimateError.
+    """
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import DEFAULT_SIZE_PX, read_conversation, read_inputs, with_seed
     from sonimate.media.audio import SoundChoice
     from sonimate.media.files import kept_from_pipe
 
     sounds: dict[int, str] = args.speaker or {1: args.audio}
-    inputs_given = (args.portrait, *sounds.values())
-    args.output = args.output or default_output(*inputs_given[:2])
-    check_output(args.output, *inputs_given, overwrite=args.overwrite, ask=not args.dry_run)
     folder = model_folder(args.model)
     full = is_full(folder)
     if "decode_chunk" in args and not full:
@@ -220,14 +255,13 @@ def run(args: Namespace) -> None:
             "--blinks and --gaze are for the compact model; the full one moves the eyes by itself. "
             "Leave them out."
         )
-    mesh = FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
-    with Watch(args.started) as watch, ExitStack() as pipes:
+    with ExitStack() as pipes:
         watch("read", 0, 1)
         kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds.items()}
         shared: dict[str, Any] = {
             **given(args, "paste_back", "force"),
             "size": None if full else args.size or DEFAULT_SIZE_PX,
-            "mesh": mesh,
+            "mesh": mesh or FaceMesh(num_threads=1, on_likely_face=start_loading_torch),
             "sound_choice": SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
             "forecast": args.dry_run,
         }
@@ -251,11 +285,10 @@ def run(args: Namespace) -> None:
         if args.dry_run:
             report |= forecast(args, folder, inputs, sampling, planned, full)
         else:
-            report |= animate(args, inputs, sampling, watch) | watch.measurements()
+            report |= animate(args, inputs, sampling, watch, load) | watch.measurements()
             report["realtime_factor"] = round(report["wall_seconds"] / report["seconds"], 3)
     report["warnings"] = watch.warnings
-    text = plan_text if args.dry_run else summary_text
-    publish(json.dumps(report) if args.json else text(report))
+    return report
 
 
 def check_speakers(args: Namespace) -> None:
@@ -272,14 +305,14 @@ def check_speakers(args: Namespace) -> None:
 
 
 def animate(
-    args: Namespace, inputs: Sequence[Inputs], sampling: SamplingOptions, watch: Watch
+    args: Namespace,
+    inputs: Sequence[Inputs],
+    sampling: SamplingOptions,
+    watch: Watch,
+    load: Callable[..., SonicPipeline],
 ) -> dict[str, Any]:
     """Write the video. Returns the part of the report that only the pipeline knows."""
-    with importing():
-        from sonimate.pipeline import SonicPipeline
-
-        machine = {"device": args.device, "dtype": args.dtype, "offload": args.offload}
-        pipeline = SonicPipeline.from_pretrained(args.model, **machine, compile_unet=args.compile)
+    pipeline = load(**{name: getattr(args, name) for name in PIPELINE_OPTIONS})
     watch("load", 1, 1)
     eyes = EyeOptions(**given(args, "blinks", "gaze"))
     motion = MotionOptions(**given(args, "head_motion", "expression"), eyes=eyes)

@@ -67,7 +67,7 @@ def whole(low: int, high: int) -> Callable[[str], int]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {low} to {high}")
         return value
 
-    return _with_limits(parse, f"{low} to {high}")
+    return _with_limits(parse, f"{low} to {high}", {"type": "integer", "minimum": low, "maximum": high})
 
 
 def number(low: float, high: float) -> Callable[[str], float]:
@@ -79,7 +79,7 @@ def number(low: float, high: float) -> Callable[[str], float]:
             raise argparse.ArgumentTypeError(f"{text!r} is not a finite number from {low:g} to {high:g}")
         return value
 
-    return _with_limits(parse, f"{low:g} to {high:g}")
+    return _with_limits(parse, f"{low:g} to {high:g}", {"type": "number", "minimum": low, "maximum": high})
 
 
 def frame_rate(text: str) -> float:
@@ -154,9 +154,10 @@ class SoundOfFace(argparse.Action):
         self._sound_of_one.required = False
 
 
-def _with_limits(parse: Callable[[str], Any], limits: str) -> Callable[[str], Any]:
-    """The type, with its limits for the help."""
+def _with_limits(parse: Callable[[str], Any], limits: str, schema: dict[str, Any]) -> Callable[[str], Any]:
+    """The type, with its limits for the help and as a JSON schema."""
     setattr(parse, "limits", limits)  # noqa: B010
+    setattr(parse, "schema", schema)  # noqa: B010
     return parse
 
 

@@ -88,15 +88,15 @@ class Watch(logging.Handler):
 
     seconds: of each stage, in order; the time between two calls belongs to the stage of the later one.
     warnings: messages of level WARNING and above, each once.
-    started: time.perf_counter() at the start of the command. silent: show nothing.
+    started: time.perf_counter() at the start of the command. silent: show nothing. view: show it there.
     """
 
-    def __init__(self, started: float, *, silent: bool = False) -> None:
+    def __init__(self, started: float, *, silent: bool = False, view: Lines | None = None) -> None:
         super().__init__(logging.INFO)
         self.seconds: dict[str, float] = {}
         self.warnings: list[str] = []
         self._started = self._last = started
-        self._view = Nothing() if silent else Bars() if sys.stderr.isatty() else Lines()
+        self._view = view or (Nothing() if silent else Bars() if sys.stderr.isatty() else Lines())
         self._logger = logging.getLogger("sonimate")
         self._level = self._logger.level
 

@@ -135,6 +135,12 @@ def _partial_beside(path: Path) -> Path:
     return path.with_name(f".{os.getpid()}-{os.urandom(4).hex()}.part")
 
 
+def remove_partials(folder: Path, pid: int) -> None:
+    """Remove what a process that was killed left unfinished in `folder`."""
+    for partial in folder.glob(f".{pid}-*.part"):
+        partial.unlink(missing_ok=True)
+
+
 @contextmanager
 def replacing(path: str | Path) -> Generator[Path, None, None]:
     """Yield a hidden path beside `path` to write to; rename it to `path` on success, delete it on failure.

@@ -1,0 +1,71 @@
+"""A job has the options of `sonimate animate`, from the same table."""
+
+import json
+
+import pytest
+
+from sonimate.apps.cli import parse
+from sonimate.apps.jobs.job_options import Job, job_arguments, job_of_line, not_for_clients, option_schema
+from sonimate.errors import InvalidJob
+
+
+def arguments(**options: object) -> dict[str, object]:
+    found = vars(job_arguments(Job(portrait="p", audio="a", output="o.mp4", options=options)))
+    return {name: value for name, value in found.items() if name != "started"}
+
+
+def test_a_job_means_what_the_command_line_means():
+    line = "animate p a -o o.mp4 -y --head-motion 64 --crop --face-box 1,2,3.5,4 --start 0.5 --gaze=-8,0"
+    options = {"head_motion": 64, "crop": True, "face_box": [1, 2, 3.5, 4], "start": 0.5, "gaze": [-8, 0]}
+    assert arguments(**options, force=False) == vars(parse(line.split()))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stepz": 3}, "stepz.*Choose from.*steps"),
+        ({"steps": "3"}, "steps.*wrong type"),
+        ({"steps": True}, "steps.*wrong type"),
+        ({"steps": 0}, "1 to 1000"),
+        ({"head_motion": float("nan")}, "wrong type"),
+        ({"output": "x.mp4"}, "output"),
+        ({"face": 1, "face_box": [0, 0, 9, 9]}, "not allowed with"),
+        ({"face_box": [0, 0, 9]}, "X0,Y0,X1,Y1"),
+        ({"dtype": "float64"}, "float64"),
+    ],
+)
+def test_wrong_options_are_refused(options, message):
+    with pytest.raises(InvalidJob, match=message):
+        arguments(**options)
+
+
+def test_clients_may_not_choose_the_machine():
+    job = Job(portrait="p", audio="a", output="o.mp4", options={"model": "/etc"})
+    with pytest.raises(InvalidJob, match="model"):
+        job_arguments(job, without=not_for_clients())
+    allowed = option_schema(not_for_clients())["properties"]
+    assert "steps" in allowed
+    assert "crop" in allowed
+    assert not {"model", "device", "speaker"} & set(allowed)
+
+
+def test_the_schema_has_types_limits_and_help():
+    options = json.loads(json.dumps(option_schema()))["properties"]
+    assert options["steps"] | {"description": ""} == {
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 1000,
+        "description": "",
+    }
+    assert options["crop"]["type"] == "boolean"
+    assert all(option["description"] for option in options.values())
+
+
+def test_a_line_without_a_portrait_is_refused():
+    with pytest.raises(InvalidJob, match="portrait"):
+        job_of_line({"audio": "a", "output": "o"}, folder=".")
+
+
+def test_files_whose_names_look_like_options_are_files():
+    args = job_arguments(Job(portrait="--crop", audio="-", output="-o"))
+    assert (args.portrait, args.audio, args.output) == ("--crop", "-", "-o")
