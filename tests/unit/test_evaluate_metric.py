@@ -33,7 +33,7 @@ class Levels:
             levels = np.array([frame.mean() for frame in clip.frames()])
             if levels[0] > 200:
                 raise UnusableClip("too bright")
-            return {"level": levels}
+            return {"level": levels, "mean": np.array(levels.mean())}
 
         return see
 
@@ -50,6 +50,7 @@ def test_a_video_is_seen_once_under_any_name(video, tmp_path):
     again = FeatureCache(tmp_path / "cache").features(SeenClip(copy, View()), levels.detector)
     assert levels.seen == 1
     np.testing.assert_array_equal(first["level"], again["level"])
+    assert first["mean"].shape == again["mean"].shape == ()
 
 
 @pytest.mark.parametrize("view", [View(fps=5.0), View(seconds=0.2), View(size_px=32), View(crop="centre")])

@@ -56,7 +56,7 @@ class FeatureCache:
             features = self._loaded[detector.name](clip)
         except UNUSABLE as error:
             return {REASON: np.frombuffer(str(error).encode(), np.uint8)}
-        return {name: np.ascontiguousarray(array) for name, array in features.items()}
+        return {name: np.asarray(array, order="C") for name, array in features.items()}
 
 
 def _read(path: Path) -> dict[str, np.ndarray] | None:
