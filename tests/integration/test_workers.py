@@ -23,7 +23,7 @@ def worker():
 
 def job(folder: Path, sound: Path, name: str = "out.mp4", **options: object) -> Job:
     return Job(
-        portrait=str(PORTRAIT), audio=str(sound), output=name, folder=str(folder), id=name,
+        portrait=str(PORTRAIT), audio=str(sound), output=name, folder=str(folder),
         options=QUICK | options,
     )  # fmt: skip
 

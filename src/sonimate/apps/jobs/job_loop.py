@@ -68,6 +68,7 @@ class Loop:
     def _outcome(self, job: Job, number: int) -> dict[str, Any]:
         try:
             os.chdir(job.folder)
+            _print_to(job.log or os.devnull)
             args = job_arguments(job)
             check_output(args.output, args.portrait, args.audio, overwrite=True, ask=False)
             with Watch(args.started, view=Answers(self, number)) as watch:
@@ -95,6 +96,13 @@ class Answers(Lines):
 
     def say(self, text: str) -> None:
         say(text)
+
+
+def _print_to(path: str) -> None:
+    """Add what this process prints, in Python and in libraries, to a file."""
+    with open(path, "a") as file:
+        os.dup2(file.fileno(), 1)
+        os.dup2(file.fileno(), 2)
 
 
 if __name__ == "__main__":

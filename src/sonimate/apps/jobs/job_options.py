@@ -38,14 +38,14 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A video to make. folder: relative paths begin there, and messages name the files as they are given
-    here. options: names as in `option_schema`."""
+    here. options: names as in `option_schema`. log: a file to which what is printed meanwhile is added."""
 
     portrait: str
     audio: str
     output: str
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     folder: str = "."
-    id: str = ""
+    log: str = ""
 
     @property
     def output_path(self) -> Path:
@@ -153,10 +153,10 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def job_of_line(line: Mapping[str, Any], *, folder: str, id: str = "") -> Job:
+def job_of_line(line: Mapping[str, Any], *, folder: str) -> Job:
     """The job of an object with "portrait", "audio", "output" and options. Raises InvalidJob."""
     for name in FILES:
         if not isinstance(line.get(name), str) or not line[name] or "\0" in line[name]:
             raise InvalidJob(f'A job needs "{name}": the path of a file.')
     options = {name: value for name, value in line.items() if name not in FILES}
-    return Job(**{name: line[name] for name in FILES}, options=options, folder=folder, id=id)
+    return Job(**{name: line[name] for name in FILES}, options=options, folder=folder)

@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import IO, Any
 
@@ -64,12 +63,11 @@ class Outcome:
 class Worker:
     """A worker process, started with its first job and again whenever it has died. One job at a time.
 
-    threads: of the networks' arithmetic. log: what the process prints is added to this file; else it is
-    dropped.
+    threads: of the networks' arithmetic.
     """
 
-    def __init__(self, *, limits: Limits = Limits(), threads: int = 1, log: Path | None = None) -> None:
-        self.limits, self._threads, self._log = limits, threads, log
+    def __init__(self, *, limits: Limits = Limits(), threads: int = 1) -> None:
+        self.limits, self._threads = limits, threads
         self._number = 0
         self._process: subprocess.Popen[str] | None = None
         self._answers: SimpleQueue[dict[str, Any] | None] = SimpleQueue()
@@ -105,25 +103,23 @@ class Worker:
     def _send_job(self, job: Job) -> int:
         if not self.pid:
             self.close()
-            self._start()
+            self._start(job.log or os.devnull)
         self._number += 1
         self._send({"number": self._number, "job": asdict(job) | {"folder": os.path.abspath(job.folder)}})
         return self.pid
 
-    def _start(self) -> None:
-        log = self._log.open("a") if self._log else None
+    def _start(self, log_path: str) -> None:
         variables = {"OMP_NUM_THREADS": str(self._threads), "PYTHONPATH": os.pathsep.join(sys.path)}
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "sonimate.apps.jobs.job_loop"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=log or subprocess.DEVNULL,
-            encoding="utf-8",
-            env=os.environ | variables,
-            start_new_session=True,  # Ctrl-C on a terminal is for the owner alone
-        )
-        if log:
-            log.close()
+        with open(log_path, "a") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "sonimate.apps.jobs.job_loop"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                encoding="utf-8",
+                env=os.environ | variables,
+                start_new_session=True,  # Ctrl-C on a terminal is for the owner alone
+            )
         self._answers = SimpleQueue()
         threading.Thread(target=_collect, args=(self._process.stdout, self._answers), daemon=True).start()
 

@@ -1,0 +1,75 @@
+"""Runs the jobs of a list on workers of this machine or of a Ray cluster."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from queue import Empty, SimpleQueue
+
+from sonimate.apps.jobs.batch_list import Entry
+from sonimate.apps.jobs.job_options import Job
+from sonimate.apps.jobs.workers import Limits, Outcome, Worker
+
+JobRunner = Callable[[Job, threading.Event], Outcome]
+"""Makes the video of a job; the event cancels it. One job at a time."""
+
+
+@contextmanager
+def local_runners(count: int, limits: Limits, threads: int) -> Generator[list[JobRunner]]:
+    """Worker processes of this machine."""
+    workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
+
+    def runner(worker: Worker) -> JobRunner:
+        return lambda job, cancelled: worker.run(job, cancelled=cancelled)
+
+    try:
+        yield [runner(worker) for worker in workers]
+    finally:
+        for worker in workers:
+            worker.close()
+
+
+def run_entries(
+    entries: Sequence[Entry],
+    runners: Sequence[JobRunner],
+    done: Callable[[Entry, Outcome, int], None],
+    *,
+    retries: int,
+) -> None:
+    """Run all jobs, each by the first runner that is free, and call `done` with how it ended and the number
+    of attempts. A job whose worker died is tried again, `retries` times at most. One call at a time."""
+    waiting: SimpleQueue[Entry] = SimpleQueue()
+    for entry in entries:
+        waiting.put(entry)
+    cancelled, lock = threading.Event(), threading.Lock()
+
+    def work(runner: JobRunner) -> None:
+        while not cancelled.is_set():
+            try:
+                entry = waiting.get_nowait()
+            except Empty:
+                return
+            attempts, outcome = 1, _outcome(entry, runner, cancelled)
+            while outcome.worth_another_try and attempts <= retries:
+                attempts, outcome = attempts + 1, _outcome(entry, runner, cancelled)
+            if outcome.status != "cancelled":
+                with lock:
+                    done(entry, outcome, attempts)
+
+    with ThreadPoolExecutor(len(runners)) as pool:
+        futures = [pool.submit(work, runner) for runner in runners]
+        try:
+            for future in futures:
+                future.result()
+        except BaseException:
+            cancelled.set()
+            raise
+
+
+def _outcome(entry: Entry, runner: JobRunner, cancelled: threading.Event) -> Outcome:
+    if entry.job is None:
+        assert entry.reason is not None
+        return Outcome(error={"code": entry.reason.code, "message": str(entry.reason)})
+    return runner(entry.job, cancelled)
