@@ -23,6 +23,7 @@ from sonimate.checkpoints.store import load_audio_encoder, save_network
 from sonimate.clock import HIDDEN_STATE_HZ, SAMPLE_RATE_HZ, SAMPLES_PER_HIDDEN_STATE
 from sonimate.footage.mouth_reader import ENCODER
 from sonimate.media.audio import read_audio
+from sonimate.media.wav import from_pcm16
 from sonimate.models.voice_detector import VoiceDetector, VoiceDetectorConfig
 from sonimate.speech.augment import degrade
 from sonimate.speech.effort import whisper
@@ -121,7 +122,7 @@ def without_voice(count: int) -> Iterator[Sound]:
 def read_speech(path: Path) -> Speech:
     """An utterance of `sonimate speech`."""
     with np.load(path) as file:
-        sound = Waveform(file["samples"].astype(np.float32) / 32768, SAMPLE_RATE_HZ)
+        sound = Waveform(from_pcm16(file["samples"]), SAMPLE_RATE_HZ)
         labels = zip(file["phone_symbols"], file["phone_starts"], file["phone_ends"], strict=True)
         return sound, [Phone(str(symbol), float(start), float(end)) for symbol, start, end in labels]
 

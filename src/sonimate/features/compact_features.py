@@ -31,6 +31,7 @@ from sonimate.footage.shards import ShardClip, read_shards
 from sonimate.media.audio import resample
 from sonimate.media.files import replacing
 from sonimate.media.folders import locked
+from sonimate.media.wav import from_pcm16
 from sonimate.speech.augment import degrade
 from sonimate.speech.utterances import find_utterances
 from sonimate.types import Progress, Waveform, no_progress
@@ -204,5 +205,5 @@ def _read_utterance(path: Path) -> dict[str, np.ndarray]:
     """The arrays of one synthetic utterance, its samples as float32."""
     with np.load(path) as stored:
         utterance = dict(stored)
-    utterance["samples"] = utterance["samples"].astype(np.float32) / 32768
+    utterance["samples"] = from_pcm16(utterance["samples"])
     return utterance

@@ -12,6 +12,16 @@ from sonimate.media.files import replacing, write_errors
 from sonimate.types import Waveform
 
 
+def to_pcm16(samples: np.ndarray) -> np.ndarray:
+    """Samples in [-1, 1], clipped to it -> int16."""
+    return np.round(np.clip(samples, -1, 1) * 32767).astype(np.int16)
+
+
+def from_pcm16(samples: np.ndarray) -> np.ndarray:
+    """int16 -> float32 in [-1, 1)."""
+    return samples.astype(np.float32) / 32768
+
+
 def read_wav(file: str | Path | BinaryIO) -> Waveform:
     """Read a 16-bit mono wav file, or an open binary file, that `write_wav` or a speech engine wrote.
 
@@ -23,7 +33,7 @@ def read_wav(file: str | Path | BinaryIO) -> Waveform:
                 f"expected 16-bit mono, got {8 * reader.getsampwidth()}-bit x {reader.getnchannels()}"
             )
         samples = np.frombuffer(reader.readframes(reader.getnframes()), "<i2")
-        return Waveform(samples.astype(np.float32) / 32768, reader.getframerate())
+        return Waveform(from_pcm16(samples), reader.getframerate())
 
 
 def write_wav(path: Path, waveform: Waveform) -> Path:
@@ -31,7 +41,7 @@ def write_wav(path: Path, waveform: Waveform) -> Path:
 
     Raises OutputNotWritable.
     """
-    samples = np.round(waveform.samples.clip(-1, 1) * 32767).astype("<i2")
+    samples = to_pcm16(waveform.samples).astype("<i2")
     with replacing(path) as partial, write_errors(path), wave.open(str(partial), "wb") as writer:
         writer.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
         writer.setsampwidth(2)

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from sonimate.errors import SynthesisFailed
+from sonimate.media.wav import from_pcm16
 from sonimate.speech.phones import SILENCE, Phone, Speech, from_ipa
 from sonimate.types import Waveform
 
@@ -97,7 +98,7 @@ def speak(text: str, voice: str, *, words_per_minute: int, pitch: int) -> Speech
         command = [sys.executable, "-m", __spec__.name, voice, str(words_per_minute), str(pitch), str(path)]
         run_engine(f"espeak-ng voice {voice}", command, text)
         with np.load(path) as file:
-            waveform = Waveform(file["samples"].astype(np.float32) / 32768.0, int(file["rate_hz"]))
+            waveform = Waveform(from_pcm16(file["samples"]), int(file["rate_hz"]))
             events = list(zip(file["times"].tolist(), file["names"].tolist(), strict=True))
     return waveform, _phones(events, waveform.seconds)
 

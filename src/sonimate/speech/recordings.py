@@ -22,6 +22,7 @@ from pocketsphinx import Decoder
 
 from sonimate.errors import RecordingsMissing, UnusableClip
 from sonimate.media.container import open_container
+from sonimate.media.wav import to_pcm16
 from sonimate.speech.espeak import pronounce
 from sonimate.speech.phones import (
     HOP_SECONDS,
@@ -225,7 +226,7 @@ def _padded_pcm(waveform: Waveform, padding_seconds: float) -> bytes:
     rng = np.random.default_rng(0)
     margins = rng.normal(0, 1e-4, (2, round(padding_seconds * waveform.rate_hz)))
     samples = np.concatenate([margins[0], waveform.samples, margins[1]])
-    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+    return to_pcm16(samples).astype("<i2").tobytes()
 
 
 def check_alignment(phones: list[Phone], waveform: Waveform) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import FileMissing, SynthesisFailed, UnknownPhone
 from sonimate.media.files import replacing
+from sonimate.media.wav import from_pcm16, to_pcm16
 from sonimate.speech.articulation import activations, sample_style
 from sonimate.speech.augment import change_speaker, degrade
 from sonimate.speech.effort import draw_effort, with_effort
@@ -80,7 +81,7 @@ def move(phones: list[Phone], seconds: float) -> list[Phone]:
 
 def save_pool(phrases: list[Phrase], rejects: Counter[str], path: Path) -> None:
     """Write phrases, and how many recordings were rejected for which reason, to an npz file."""
-    pcm = [_pcm16(phrase.waveform) for phrase in phrases]
+    pcm = [to_pcm16(phrase.waveform.samples) for phrase in phrases]
     labels = [
         {
             "speaker": phrase.speaker,
@@ -106,7 +107,7 @@ def load_pool(path: Path) -> tuple[list[Phrase], dict[str, int]]:
         labels, rejects = json.loads(str(file["labels"])), json.loads(str(file["rejects"]))
     phrases = [
         Phrase(
-            Waveform(sound.astype(np.float32) / 32768.0, SAMPLE_RATE_HZ),
+            Waveform(from_pcm16(sound), SAMPLE_RATE_HZ),
             [Phone(*phone) for phone in label["phones"]],
             label["speaker"],
             label["language"],
@@ -248,7 +249,7 @@ def save(utterance: Utterance, path: Path) -> None:
     _write(
         path,
         **utterance.motion,
-        samples=_pcm16(utterance.waveform),
+        samples=to_pcm16(utterance.waveform.samples),
         phone_symbols=np.array([phone.symbol for phone in phones]),
         phone_starts=np.array([phone.start_seconds for phone in phones], np.float32),
         phone_ends=np.array([phone.end_seconds for phone in phones], np.float32),
@@ -256,10 +257,6 @@ def save(utterance: Utterance, path: Path) -> None:
         phone_loudness_db=utterance.loudness_db.astype(np.float32),
         facts=np.array(json.dumps(utterance.facts, ensure_ascii=False)),
     )
-
-
-def _pcm16(waveform: Waveform) -> np.ndarray:
-    return (np.clip(waveform.samples, -1, 1) * 32767).astype(np.int16)
 
 
 def _write(path: Path, **arrays: np.ndarray) -> None:

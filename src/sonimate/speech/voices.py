@@ -11,11 +11,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import soxr
-
 from sonimate.clock import SAMPLE_RATE_HZ
 from sonimate.errors import EngineMissing, SynthesisFailed
+from sonimate.media.audio import resample
 from sonimate.media.wav import read_wav
 from sonimate.speech.espeak import run_engine, speak
 from sonimate.speech.phones import Phone, Speech, fill_silences, from_radio, mark_stress, split_silences
@@ -78,10 +76,7 @@ def _nothing_spoken(text: str, voice: Voice) -> SynthesisFailed:
 
 def at_speech_rate(waveform: Waveform) -> Waveform:
     """The same sound at SAMPLE_RATE_HZ."""
-    samples = waveform.samples
-    if waveform.rate_hz != SAMPLE_RATE_HZ:
-        samples = soxr.resample(samples, waveform.rate_hz, SAMPLE_RATE_HZ)
-    return Waveform(samples.astype(np.float32), SAMPLE_RATE_HZ)
+    return Waveform(resample(waveform.samples, waveform.rate_hz, SAMPLE_RATE_HZ), SAMPLE_RATE_HZ)
 
 
 def _with_phones(waveform: Waveform, ends: Iterable[Sequence[str]]) -> Speech:
