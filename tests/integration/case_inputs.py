@@ -47,6 +47,8 @@ def make_inputs(folder: Path) -> None:
     write_wav(folder / "antiphase.wav", np.stack([speech, -speech], axis=1))
     write_wav(folder / "rate6000.wav", speech[:3_600], rate_hz=6_000)
     write_wav(folder / "1h.wav", speech, repeats=1800)
+    (folder / "closed").mkdir()
+    write_wav(folder / "closed/short.wav", speech[:8_000])
     (folder / "clips").mkdir()
     (folder / "clips/a.mp4").touch()
 

@@ -163,7 +163,7 @@ def test_a_full_disk(
     [
         (
             ("--model", "nonesuch"),
-            "There is no model 'nonesuch'. Give a folder with model_index.json, or one of:",
+            "There is no model 'nonesuch'. Give a folder with model_index.json, OWNER/NAME on the hub, or",
         ),
         (("--device", "quantum"), "device 'quantum' is not available; this machine has"),
         (("--decode-chunk", "0"), "--decode-chunk: '0' is not a whole number from 1 to 1000"),

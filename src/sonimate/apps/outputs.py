@@ -14,13 +14,22 @@ NAME_BYTES = 255
 
 def default_output(portrait: str, audio: str) -> str:
     """PORTRAIT-AUDIO.mp4 in the folder of the sound; in the current one where the sound is no file, as a pipe
-    is. Names that are together too long for a file are cut."""
+    is. Names that are together too long for a file are cut. Raises OutputNotWritable."""
+    from sonimate.media.files import require_writable
+
     folder = Path(audio).parent if os.path.isfile(audio) else Path()
     names = [Path(portrait).stem, "stdin" if audio == "-" else Path(audio).stem]
     room = NAME_BYTES - len("-.mp4")
     if sum(len(os.fsencode(name)) for name in names) > room:
         names = [os.fsencode(name)[: room // 2].decode(errors="ignore") for name in names]
-    return str(folder / f"{'-'.join(names)}.mp4")
+    output = str(folder / f"{'-'.join(names)}.mp4")
+    try:
+        require_writable(output)
+    except OutputNotWritable as error:
+        raise OutputNotWritable(
+            f"{error} Without -o, the video goes beside the sound: name another place by -o."
+        ) from error
+    return output
 
 
 def check_output(output: str, *inputs: str, overwrite: bool, ask: bool) -> None:
