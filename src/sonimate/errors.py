@@ -127,6 +127,10 @@ class WrongNetworkFile(SonimateError):
     """A file of a standard network is not the published one."""
 
 
+class CertificateRefused(SonimateError):
+    """The certificate or key for signing cannot be used."""
+
+
 # This machine and its installation.
 class ExtraMissing(SonimateError):
     """A command needs packages of an extra that is not installed."""

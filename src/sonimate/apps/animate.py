@@ -100,6 +100,8 @@ output:
 -y, --overwrite
               replace a video of that name; else a terminal is asked, and elsewhere the run is refused
 --fps FPS     25 (default), or 12.5 without interpolated frames
+--c2pa CERT KEY
+              sign a C2PA manifest that says how the video was made; CERT is a chain of certificates, both PEM
 --json        print one JSON object about the run to standard output
 --dry-run     check everything, print the plan with the predicted time and memory, write nothing
 model and sampling:
@@ -183,6 +185,7 @@ def add_parser(commands: Subparsers) -> None:
         track=whole(1, 1000),
         start={"type": number(0, MAX_SOUND_SECONDS), "dest": "start_seconds"},
         duration={"type": number(0.2, MAX_SOUND_SECONDS), "dest": "duration_seconds"},
+        c2pa={"nargs": 2},
         fps=frame_rate,
         seed=whole(0, 2**63 - 1),
         steps=whole(1, 1000),
@@ -240,6 +243,7 @@ def make_video(
     from sonimate.inputs import DEFAULT_SIZE_PX, read_conversation, read_inputs, with_seed
     from sonimate.media.audio import SoundChoice
     from sonimate.media.files import kept_from_pipe
+    from sonimate.media.provenance import read_signature, require_signable
 
     sounds: dict[int, str] = args.speaker or {1: args.audio}
     folder = model_folder(args.model)
@@ -255,6 +259,10 @@ def make_video(
             "--blinks and --gaze are for the compact model; the full one moves the eyes by itself. "
             "Leave them out."
         )
+    signature = None
+    if "c2pa" in args:
+        require_signable(args.output)
+        signature = read_signature(*args.c2pa)
     with ExitStack() as pipes:
         watch("read", 0, 1)
         kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds.items()}
@@ -285,7 +293,10 @@ def make_video(
         if args.dry_run:
             report |= forecast(args, folder, inputs, sampling, planned, full)
         else:
-            report |= animate(args, inputs, sampling, watch, load) | watch.measurements()
+            report |= animate(args, inputs, sampling, watch, load)
+            if signature is not None:
+                signature.sign(Path(args.output).resolve(), title=Path(args.output).name)
+            report |= watch.measurements()
             report["realtime_factor"] = round(report["wall_seconds"] / report["seconds"], 3)
     report["warnings"] = watch.warnings
     return report

@@ -39,12 +39,13 @@ def add_arguments(parser: Container, table: str, **settings: Setting) -> None:
         if not text:
             group = parser.add_argument_group(form.removesuffix(":"))
             continue
-        names = re.split(",? ", form) if form.startswith("-") else [form.lower(), form]
-        value = None if names[-1].startswith("-") else names.pop()
+        words = re.split(",? ", form) if form.startswith("-") else [form.lower(), form]
+        names = [word for word in words if word.startswith("-")] or words[:1]
+        values = words[len(names) :]
         setting = settings.pop(names[-1].lstrip("-").replace("-", "_"), {})
         keywords: dict[str, Any] = {"type": setting} if callable(setting) else {**setting}
-        if value:
-            keywords["metavar"] = value
+        if values:
+            keywords["metavar"] = tuple(values) if len(values) > 1 else values[0]
         elif not keywords:
             keywords = {"action": "store_true", "default": False}
         limits = getattr(keywords.get("type"), "limits", "")

@@ -36,7 +36,10 @@ def run(args: Namespace) -> None:
 
 
 def inspected(path: str) -> dict[str, Any]:
-    """What the file at `path` states, ready for JSON. Raises FileMissing, FileNotReadable, UnreadableVideo."""
+    """What the file at `path` states, ready for JSON.
+
+    Raises FileMissing, FileNotReadable, UnreadableVideo.
+    """
     from sonimate.media.container import file_account
     from sonimate.media.provenance import read_manifest
 
@@ -50,7 +53,9 @@ def inspected(path: str) -> dict[str, Any]:
 
 def text(account: dict[str, Any]) -> str:
     """The report as lines."""
-    lines = [f"{account['file']}: {account['format']}, {account['seconds']:.2f} s, {account['bytes']:,} bytes"]
+    lines = [
+        f"{account['file']}: {account['format']}, {account['seconds']:.2f} s, {account['bytes']:,} bytes"
+    ]
     lines += [f"  {stream}" for stream in account["streams"]]
     lines.append(
         "  states that it is synthetic" if account["synthetic"] else "  states nothing about being synthetic"
@@ -62,5 +67,5 @@ def text(account: dict[str, Any]) -> str:
     lines.append(f"  C2PA manifest: {manifest['state']}")
     shown = {name: value for name, value in manifest.items() if name != "state" and value}
     for name, value in shown.items():
-        lines.append(f"    {name}: {', '.join(value) if isinstance(value, list) else value}")
+        lines += [f"    {name}: {text}" for text in ([value] if isinstance(value, str) else value)]
     return "\n".join(lines)

@@ -18,7 +18,7 @@ from av.error import ArgumentError, FFmpegError, InvalidDataError
 from av.stream import Disposition
 from av.video.stream import VideoStream
 
-from sonimate.errors import SonimateError, UnreadableAudio
+from sonimate.errors import SonimateError, UnreadableAudio, UnreadableVideo
 from sonimate.media.files import not_readable, require_file
 
 log = logging.getLogger(__name__)
@@ -98,3 +98,32 @@ def decoded(container: InputContainer, stream: AudioStream | VideoStream, path: 
             damaged += 1
     if damaged:
         log.warning("%s: %d damaged packets of %s were skipped", path, damaged, stream.type)
+
+
+def file_account(path: str | Path) -> dict[str, Any]:
+    """What a media file states: `format`, `seconds`, `streams` (a line each), `metadata`, and `synthetic`,
+    whether its metadata says that it is. Raises FileMissing, FileNotReadable, UnreadableVideo."""
+    with open_container(path, unreadable=UnreadableVideo) as container:
+        streams = [_stream_text(stream) for stream in container.streams]
+        metadata = {**container.metadata, **{k: v for s in container.streams for k, v in s.metadata.items()}}
+        seconds = (container.duration or 0) / av.time_base
+        names = container.format.name
+    synthetic = metadata.get("synthetic_media", metadata.get("SYNTHETIC_MEDIA", "")) == "true"
+    return {
+        "format": names,
+        "seconds": seconds,
+        "streams": streams,
+        "metadata": metadata,
+        "synthetic": synthetic,
+    }
+
+
+def _stream_text(stream: Any) -> str:
+    """A stream in a few words."""
+    codec = stream.codec_context.name if stream.codec_context is not None else "unknown codec"
+    if isinstance(stream, VideoStream):
+        rate = float(stream.average_rate or 0)
+        return f"picture: {codec}, {stream.width} x {stream.height} px, {rate:g} fps, {stream.pix_fmt}"
+    if isinstance(stream, AudioStream):
+        return f"sound: {codec}, {stream.rate} Hz, {stream.channels} channels"
+    return f"{stream.type}: {codec}"

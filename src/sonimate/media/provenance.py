@@ -7,6 +7,7 @@ import json
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -26,40 +27,43 @@ SOURCE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlg
 
 @dataclass(frozen=True)
 class Signature:
-    """PEM texts of a certificate chain, the signer's own first, and of its private key; algorithm: C2PA's
-    name."""
+    """A certificate chain in PEM, the signer's own first, and its private key; algorithm: C2PA's name."""
 
-    certificates: str
-    key: str
+    certificates: bytes
+    key: bytes
     algorithm: str
 
     def sign(self, path: Path, *, title: str) -> None:
         """Put a signed manifest into the media file `path`, in place. Raises CertificateRefused, and
         OutputNotWritable."""
-        with replacing(path) as signed, write_errors(path):
-            with path.open("rb") as source, signed.open("w+b") as target:
-                self._sign(SIGNED_FORMATS[path.suffix.lower()], source, target, title)
+        mime = SIGNED_FORMATS[path.suffix.lower()]
+        with (
+            replacing(path) as signed,
+            write_errors(path),
+            path.open("rb") as source,
+            signed.open("w+b") as target,
+        ):
+            self.put_manifest(mime, source, target, title)
 
-    def _sign(self, mime: str, source: Any, target: Any, title: str) -> None:
-        import c2pa
-
-        import sonimate
+    def put_manifest(self, mime: str, source: Any, target: Any, title: str) -> None:
+        """Copy an open media file of this type with a signed manifest in it. Raises CertificateRefused."""
+        import c2pa  # pyright: ignore[reportMissingTypeStubs]
 
         created = {"action": "c2pa.created", "digitalSourceType": SOURCE}
         manifest = {
-            "claim_generator_info": [{"name": "sonimate", "version": sonimate.__version__}],
+            "claim_generator_info": [{"name": "sonimate", "version": version("sonimate")}],
             "title": title,
             "assertions": [{"label": "c2pa.actions.v2", "data": {"actions": [created]}}],
         }
-        info = c2pa.C2paSignerInfo(self.algorithm.lower(), self.certificates, self.key, None)
+        info = c2pa.C2paSignerInfo(c2pa.C2paSigningAlg[self.algorithm], self.certificates, self.key, None)
         try:
             with c2pa.Signer.from_info(info) as signer, c2pa.Builder(manifest) as builder:
                 builder.sign(signer, mime, source, target)
         except c2pa.C2paError as error:
             raise CertificateRefused(
-                f"C2PA does not take the certificate ({' '.join(str(error).split())}). It needs one for signing "
-                "documents or content, that is not expired, with its chain but without the root, and the key "
-                "of its first certificate."
+                f"C2PA does not take the certificate ({' '.join(str(error).split())}). It needs one for "
+                "signing documents or content, not expired, with its chain, and the key of the first "
+                "certificate."
             ) from error
 
 
@@ -69,16 +73,16 @@ def read_signature(certificates: str | Path, key: str | Path) -> Signature:
 
     Raises FileMissing, FileNotReadable, CertificateRefused, ExtraMissing.
     """
-    texts = [require_file(path).read_bytes() for path in (certificates, key)]
-    with extra_needed("c2pa"):
-        import c2pa  # noqa: F401
-    signature = Signature(texts[0].decode("ascii", "replace"), texts[1].decode("ascii", "replace"), _kind(key))
     from PIL import Image
 
+    chain, private = (require_file(path).read_bytes() for path in (certificates, key))
+    with extra_needed("c2pa"):
+        import c2pa  # noqa: F401  # pyright: ignore[reportMissingTypeStubs, reportUnusedImport]
+    signature = Signature(chain, private, _kind(key))
     picture, signed = io.BytesIO(), io.BytesIO()
     Image.fromarray(np.zeros((1, 1, 3), np.uint8)).save(picture, "png")
     picture.seek(0)
-    signature._sign("image/png", picture, signed, "test")
+    signature.put_manifest("image/png", picture, signed, "test")
     return signature
 
 
@@ -86,8 +90,8 @@ def require_signable(path: str | Path) -> None:
     """Raise OptionOutOfRange if a file of this name cannot hold a manifest."""
     if Path(path).suffix.lower() not in SIGNED_FORMATS:
         raise OptionOutOfRange(
-            f"{path} cannot hold a C2PA manifest. Give it a name that ends in {', '.join(SIGNED_FORMATS)}, or "
-            "leave out --c2pa."
+            f"{path} cannot hold a C2PA manifest. Give it a name that ends in {', '.join(SIGNED_FORMATS)}, "
+            "or leave out --c2pa."
         )
 
 
@@ -98,7 +102,7 @@ def read_manifest(path: str | Path) -> dict[str, Any] | None:
     `issuer`, `generator`, `title`, `actions`, `problems`. Raises ExtraMissing.
     """
     with extra_needed("c2pa"):
-        import c2pa
+        import c2pa  # pyright: ignore[reportMissingTypeStubs]
     try:
         reader = c2pa.Reader.try_create(str(path))
     except c2pa.C2paError as error:
@@ -136,10 +140,12 @@ def _kind(key: str | Path) -> str:
     if isinstance(loaded, ec.EllipticCurvePrivateKey) and loaded.curve.key_size in CURVES:
         return CURVES[loaded.curve.key_size]
     if isinstance(loaded, ed25519.Ed25519PrivateKey):
-        return "Ed25519"
+        return "ED25519"
     if isinstance(loaded, rsa.RSAPrivateKey):
         return "PS256"
-    raise CertificateRefused(f"{key} holds a key of a kind that C2PA does not take: use ES256, PS256 or Ed25519.")
+    raise CertificateRefused(
+        f"{key} holds a key of a kind that C2PA does not take: use ES256, PS256 or Ed25519."
+    )
 
 
 @contextmanager
