@@ -293,7 +293,7 @@ def test_help_and_version_load_nothing_heavy(argument: str) -> None:
 def test_torchs_library_loads_while_the_face_is_found() -> None:
     program = (
         "import sys, threading\n"
-        "from sonimate.apps.animate import start_loading_torch\n"
+        "from sonimate.apps.starting import start_loading_torch\n"
         "from sonimate.face.mesh import FaceMesh\n"
         "from sonimate.media.image import read_image\n"
         "assert FaceMesh(on_likely_face=start_loading_torch).find(read_image(sys.argv[1]))\n"

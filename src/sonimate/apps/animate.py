@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import ctypes
 import json
-import os
 from argparse import Namespace
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import fields, replace
-from functools import cache
-from importlib.util import find_spec
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Any, get_args
 
 from sonimate import importing
@@ -33,6 +28,7 @@ from sonimate.apps.arguments import (
 )
 from sonimate.apps.outputs import check_output, default_output
 from sonimate.apps.progress import Watch
+from sonimate.apps.starting import prepare_threads, start_loading_torch
 from sonimate.apps.streams import publish
 from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.configs import (
@@ -332,27 +328,6 @@ def animate(
     )
     animation.save(args.output, progress=watch)
     return {"device": str(pipeline.device), "interpolation": animation.interpolation}
-
-
-def prepare_threads() -> None:
-    """Make OpenMP's waiting threads spin for a short time, then sleep. By default they spin for long: with
-    other busy programs on the machine, the UNet then took 3 to 20 times as long. Without any spinning it
-    takes 1.5 times as long on an idle machine. OpenMP reads these variables once, when torch loads."""
-    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-    os.environ.setdefault("GOMP_SPINCOUNT", "1000")
-
-
-@cache
-def start_loading_torch() -> None:
-    """Load torch's largest library in a thread, while the face is found: torch's import then takes 0.14 s
-    less. The import itself would hold Python's lock while it loads the library; this call does not."""
-    prepare_threads()
-    torch = find_spec("torch")
-    for folder in (torch and torch.submodule_search_locations) or ():
-        library = Path(folder, "lib", "libtorch_cpu.so")
-        if library.exists():  # on Linux
-            load = ctypes.CDLL(None).dlopen
-            Thread(target=load, args=(os.fsencode(library), os.RTLD_NOW)).start()
 
 
 def given(args: Namespace, *names: str) -> dict[str, Any]:

@@ -12,7 +12,6 @@ from sonimate.apps.arguments import REQUIRED_PATH, Subparsers, add_arguments, wh
 from sonimate.apps.progress import Watch
 from sonimate.apps.streams import say
 from sonimate.errors import ClipsSkipped, FileMissing, InvalidManifest, OptionOutOfRange, extra_needed
-from sonimate.media.files import require_file
 
 if TYPE_CHECKING:
     from sonimate.evaluate.suite import Runner
@@ -127,6 +126,8 @@ def _names(folders: Sequence[Path], reserved: str) -> list[str]:
 
 
 def _run_times(path: Path) -> dict[str, float]:
+    from sonimate.media.files import require_file
+
     with require_file(path).open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     try:
