@@ -45,6 +45,11 @@ def test_a_list_is_made_once(words, tmp_path, capsys):
     assert sorted(written) == ["0.mp4", "1.mp4", "2.mp4"]
     assert "of 6 jobs failed" in capsys.readouterr().err
 
+    log = (tmp_path / "out/state.jsonl").read_text()
+    assert batch(tmp_path, [*good, bad, missing, outside]) == 1
+    assert (tmp_path / "out/state.jsonl").read_text() == log
+    assert report(tmp_path)["failed"] == 3
+
     (tmp_path / "out/1.mp4").unlink()
     assert batch(tmp_path, good) == 0
     assert report(tmp_path)["made_by_this_run"] == 1

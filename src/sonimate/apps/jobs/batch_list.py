@@ -20,6 +20,23 @@ STATE, REPORT_JSON, REPORT_TEXT, LOGS = "state.jsonl", "report.json", "report.tx
 KEPT_FROM_REPORT = ("seconds", "wall_seconds", "model_loads", "seed", "warnings")
 
 
+BAD_INPUT = frozenset(
+    {
+        "audio_too_short",
+        "face_too_small",
+        "file_missing",
+        "image_too_large",
+        "inputs_swapped",
+        "invalid_job",
+        "mouth_not_visible",
+        "no_face_found",
+        "unreadable_audio",
+        "unreadable_image",
+    }
+)
+"""Codes of errors that come again as long as the job and its files stay as they are."""
+
+
 @dataclass(frozen=True)
 class Entry:
     """A line of the list. name: for messages. key: changes with the job and with its files. reason: why it
@@ -104,10 +121,12 @@ class BatchState:
                     self.results[result["key"]] = result
 
     def is_done(self, entry: Entry) -> bool:
-        """Whether the entry's video was made and is still there as it was written."""
+        """Whether the entry's video was made and is still there as it was written, or its input is bad."""
         result = self.results.get(entry.key)
-        if entry.job is None or result is None or result["status"] != "succeeded":
+        if result is None:
             return False
+        if result["status"] != "succeeded" or entry.job is None:
+            return result["error"]["code"] in BAD_INPUT
         with suppress(OSError):
             return entry.job.output_path.stat().st_size == result["bytes"]
         return False
