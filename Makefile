@@ -52,7 +52,7 @@ clean:
 
 .venv/.full: pyproject.toml | $(BIN)/python
 	@echo "Installing $(TORCH) and the packages of all extras into .venv, once: some minutes, by your connection."
-	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,c2pa,ray,train,eval,dev]'
+	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,c2pa,ray,web,train,eval,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps $(COMPARED)
 	@touch .venv/.lean $@
 

@@ -1,0 +1,272 @@
+# pyright: basic
+"""The HTTP interface of the service, with its OpenAPI document at /openapi.json."""
+
+import asyncio
+import hashlib
+import hmac
+import json
+import shutil
+import time
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from fastapi import Depends, FastAPI, File, Form, Header, HTTPException, Request, Response, UploadFile
+from fastapi import Path as InPath
+from fastapi.concurrency import run_in_threadpool
+from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+from prometheus_client import CollectorRegistry, Gauge, generate_latest
+from pydantic import BaseModel
+
+import sonimate
+from sonimate.apps.jobs.job_options import Job, job_arguments, not_for_clients, option_schema
+from sonimate.apps.service.job_crew import AUDIO, PORTRAIT, VIDEO, JobCrew
+from sonimate.apps.service.job_store import ENDED, JobStore
+from sonimate.errors import InvalidJob
+
+SECONDS_BETWEEN_EVENTS = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceLimits:
+    """upload_mb: of a request. queue: jobs that wait. per_minute: new jobs of a client. seconds: of sound
+    that is used."""
+
+    upload_mb: float = 50.0
+    queue: int = 100
+    per_minute: int = 60
+    seconds: float = 60.0
+
+
+class JobProgressNow(BaseModel):
+    stage: str
+    done: int
+    total: int
+
+
+class JobError(BaseModel):
+    code: str
+    message: str
+
+
+class AnimationJob(BaseModel):
+    """A job of the service."""
+
+    id: str
+    status: Literal["queued", "running", "succeeded", "failed", "cancelled"]
+    progress: JobProgressNow
+    error: JobError | None = None
+    created: float
+
+
+class Problem(BaseModel):
+    """An answer to a request that cannot be done."""
+
+    detail: str | list[Any]
+
+
+JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]
+PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem} for code in (400, 401, 404, 409, 413, 422, 429)
+}
+
+
+@dataclass(eq=False)
+class Clients:
+    """Who may use the service, and how often. keys: secrets; without any, everyone is one client."""
+
+    keys: list[str]
+    per_minute: int
+    _recent: dict[str, deque] = field(default_factory=lambda: defaultdict(deque))
+
+    def __call__(self, x_api_key: Annotated[str | None, Header()] = None) -> str:
+        """The owner's name. Raises 401."""
+        if not self.keys:
+            return "everyone"
+        given = (x_api_key or "").encode()
+        if not any(hmac.compare_digest(given, key.encode()) for key in self.keys):
+            raise HTTPException(401, "Send your key in the header X-API-Key.")
+        return hashlib.sha256(given).hexdigest()
+
+    def count(self, owner: str) -> None:
+        """Raises 429 if the owner has made too many jobs in the last minute."""
+        recent, now = self._recent[owner], time.monotonic()
+        while recent and recent[0] < now - 60:
+            recent.popleft()
+        if len(recent) >= self.per_minute:
+            raise HTTPException(429, "Too many new jobs in a minute. Wait.", headers={"Retry-After": "60"})
+        recent.append(now)
+
+
+class SizeLimit:
+    """Middleware that answers 413 to larger requests, whatever their headers say."""
+
+    def __init__(self, app: Any, limit_bytes: float) -> None:
+        self._app, self._limit_bytes = app, limit_bytes
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        received = 0
+
+        async def counted() -> Any:
+            nonlocal received
+            message = await receive()
+            received += len(message.get("body", b""))
+            if received > self._limit_bytes:
+                raise HTTPException(413, "The request is larger than this service takes.")
+            return message
+
+        await self._app(scope, counted, send)
+
+
+def create_app(
+    store: JobStore, crew: JobCrew, folder: Path, limits: ServiceLimits, keys: list[str]
+) -> FastAPI:
+    """The application. folder: of the jobs."""
+
+    @asynccontextmanager
+    async def lifespan(_: FastAPI) -> AsyncIterator[None]:
+        await run_in_threadpool(crew.start)
+        yield
+        await run_in_threadpool(crew.stop)
+
+    app = FastAPI(title="sonimate", version=sonimate.__version__, lifespan=lifespan)
+    app.add_middleware(SizeLimit, limit_bytes=limits.upload_mb * 1e6)
+    clients = Clients(keys, limits.per_minute)
+    Owner = Annotated[str, Depends(clients)]
+
+    def shown(job: dict[str, Any]) -> AnimationJob:
+        status = "queued" if job["status"] == "waiting" else job["status"]
+        progress = JobProgressNow(stage=job["stage"], done=job["done"], total=job["total"])
+        error = JobError(**json.loads(job["error"])) if job["error"] else None
+        return AnimationJob(
+            id=job["id"], status=status, progress=progress, error=error, created=job["created"]
+        )
+
+    def found(job_id: str, owner: str) -> dict[str, Any]:
+        job = store.get(job_id, owner)
+        if job is None:
+            raise HTTPException(404, "There is no such job.")
+        return job
+
+    @app.post("/v1/animations", status_code=202, responses=PROBLEMS)
+    def create(
+        owner: Owner,
+        portrait: Annotated[UploadFile, File()],
+        audio: Annotated[UploadFile, File()],
+        options: Annotated[str, Form(description="JSON: see /v1/options")] = "{}",
+        idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+    ) -> AnimationJob:
+        """Queue a video."""
+        try:
+            given = json.loads(options)
+            if not isinstance(given, dict):
+                raise ValueError("not an object")
+            given["duration"] = min(given.get("duration", limits.seconds), limits.seconds)
+            job_arguments(
+                Job(portrait="p", audio="a", output="v.mp4", options=given), without=not_for_clients()
+            )
+        except InvalidJob as error:
+            raise HTTPException(422, str(error)) from error
+        except (ValueError, TypeError, RecursionError) as error:
+            raise HTTPException(422, f"options are no JSON object of options: {error}") from error
+        digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
+        for upload in (portrait, audio):
+            digest.update(hashlib.file_digest(upload.file, "sha256").digest())
+            upload.file.seek(0)
+        clients.count(owner)
+        if store.counts()["queued"] >= limits.queue:
+            raise HTTPException(429, "The queue is full. Wait.", headers={"Retry-After": "30"})
+        job, new = store.add(owner, given, digest.hexdigest(), idempotency_key)
+        if not new:
+            if job["request"] != digest.hexdigest():
+                raise HTTPException(409, "This Idempotency-Key was used for another request.")
+            return shown(job)
+        own = folder / job["id"]
+        own.mkdir()
+        for name, upload in ((PORTRAIT, portrait), (AUDIO, audio)):
+            with (own / name).open("wb") as file:
+                shutil.copyfileobj(upload.file, file)
+        store.change(job["id"], only_from=("waiting",), status="queued")
+        return shown(job)
+
+    @app.get("/v1/animations/{job_id}", responses=PROBLEMS)
+    def status(job_id: JobId, owner: Owner) -> AnimationJob:
+        """How far a job is."""
+        return shown(found(job_id, owner))
+
+    @app.delete("/v1/animations/{job_id}", status_code=204, responses=PROBLEMS)
+    def remove(job_id: JobId, owner: Owner) -> Response:
+        """Cancel a job that has not ended; remove one that has, with its video."""
+        found(job_id, owner)
+        open_ones = ("queued", "running", "waiting")
+        if store.change(job_id, only_from=open_ones, status="cancelled", ended=time.time()):
+            crew.cancel(job_id)
+        else:
+            store.remove(job_id)
+            shutil.rmtree(folder / job_id, ignore_errors=True)
+        return Response(status_code=204)
+
+    @app.get(
+        "/v1/animations/{job_id}/video",
+        responses={**PROBLEMS, 200: {"content": {"video/mp4": {}}}},
+        response_class=FileResponse,
+    )
+    def video(job_id: JobId, owner: Owner) -> FileResponse:
+        """The video of a job that succeeded; 409 before that."""
+        if found(job_id, owner)["status"] != "succeeded":
+            raise HTTPException(409, "The job has no video, or not yet.")
+        return FileResponse(folder / job_id / VIDEO, media_type="video/mp4")
+
+    @app.get(
+        "/v1/animations/{job_id}/events",
+        responses={**PROBLEMS, 200: {"content": {"text/event-stream": {}}}},
+        response_class=StreamingResponse,
+    )
+    def events(job_id: JobId, owner: Owner, request: Request) -> StreamingResponse:
+        """Server-sent events: the job whenever it changes, until it has ended."""
+        found(job_id, owner)
+
+        async def stream() -> AsyncIterator[str]:
+            last = ""
+            while not await request.is_disconnected():
+                job = await run_in_threadpool(store.get, job_id, owner)
+                if job is None:
+                    return
+                if (now := shown(job).model_dump_json()) != last:
+                    yield f"data: {now}\n\n"
+                    last = now
+                if job["status"] in ENDED:
+                    return
+                await asyncio.sleep(SECONDS_BETWEEN_EVENTS)
+
+        return StreamingResponse(stream(), media_type="text/event-stream")
+
+    @app.get("/v1/options")
+    def options() -> dict[str, Any]:
+        """The JSON schema of a job's options."""
+        return option_schema(not_for_clients())
+
+    @app.get("/healthz")
+    def healthz() -> dict[str, str]:
+        """The server answers."""
+        return {"status": "ok"}
+
+    @app.get("/readyz")
+    def readyz() -> dict[str, str]:
+        """The server reaches its database."""
+        store.counts()
+        return {"status": "ok"}
+
+    @app.get("/metrics", response_class=PlainTextResponse)
+    def metrics() -> Response:
+        """For Prometheus: jobs by status."""
+        registry = CollectorRegistry()
+        jobs = Gauge("sonimate_jobs", "Jobs by status", ["status"], registry=registry)
+        for name, count in store.counts().items():
+            jobs.labels(name).set(count)
+        return PlainTextResponse(generate_latest(registry))
+
+    return app

@@ -1,0 +1,107 @@
+# pyright: basic
+"""Threads that take jobs from the store, have a worker process make each video, and keep the folder clean."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+import threading
+import time
+from pathlib import Path
+
+from sonimate.apps.jobs.job_options import Job
+from sonimate.apps.jobs.workers import Limits, Worker
+from sonimate.apps.service.job_store import JobStore
+
+PORTRAIT, AUDIO, VIDEO = "portrait", "audio", "video.mp4"
+MAX_ATTEMPTS = 3
+SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_BETWEEN_UPDATES = 0.3
+SECONDS_BETWEEN_CLEANINGS = 30.0
+
+_log = logging.getLogger("sonimate.service")
+
+
+class JobCrew:
+    """`count` worker processes for the jobs of a store. Each job has a folder of its id in `folder`."""
+
+    def __init__(
+        self, store: JobStore, folder: Path, *, count: int, limits: Limits, threads: int, keep_seconds: float
+    ) -> None:
+        self._store, self._folder, self._keep_seconds = store, folder, keep_seconds
+        self._stopping = threading.Event()
+        self._cancelled: dict[str, threading.Event] = {}
+        self._workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
+        self._threads = [threading.Thread(target=self._work, args=(worker,)) for worker in self._workers]
+        self._threads.append(threading.Thread(target=self._clean))
+
+    def start(self) -> None:
+        self._store.recover()
+        for thread in self._threads:
+            thread.start()
+
+    def stop(self) -> None:
+        """Cancel what is running, which is queued again for the next start, and end the workers."""
+        self._stopping.set()
+        for event in list(self._cancelled.values()):
+            event.set()
+        for thread in self._threads:
+            thread.join()
+        for worker in self._workers:
+            worker.close()
+        self._store.close()
+
+    def cancel(self, job_id: str) -> None:
+        """Stop a job if it is running."""
+        if event := self._cancelled.get(job_id):
+            event.set()
+
+    def _work(self, worker: Worker) -> None:
+        while not self._stopping.is_set():
+            try:
+                if job := self._store.claim():
+                    self._make(worker, job)
+                    continue
+            except Exception:
+                _log.exception("the job store failed")
+            self._stopping.wait(SECONDS_BETWEEN_LOOKS)
+
+    def _make(self, worker: Worker, job: dict) -> None:
+        job_id, last = job["id"], [0.0]
+
+        def progress(stage: str, done: int, total: int) -> None:
+            if done == total or time.monotonic() - last[0] > SECONDS_BETWEEN_UPDATES:
+                last[0] = time.monotonic()
+                self._store.change(job_id, only_from=("running",), stage=stage, done=done, total=total)
+
+        cancelled = self._cancelled[job_id] = threading.Event()
+        if self._stopping.is_set() or (self._store.get(job_id) or job)["status"] != "running":
+            cancelled.set()
+        options = json.loads(job["options"])
+        order = Job(
+            portrait=PORTRAIT, audio=AUDIO, output=VIDEO, options=options, folder=str(self._folder / job_id)
+        )
+        outcome = worker.run(order, progress, cancelled)
+        self._cancelled.pop(job_id, None)
+        again = outcome.worth_another_try and job["attempts"] < MAX_ATTEMPTS
+        if again or (self._stopping.is_set() and outcome.status == "cancelled"):
+            self._store.change(job_id, only_from=("running",), status="queued")
+            return
+        error = json.dumps(outcome.error) if outcome.error else None
+        values = {"status": outcome.status, "error": error, "ended": time.time()}
+        self._store.change(job_id, only_from=("running",), **values)
+        for name in (PORTRAIT, AUDIO):
+            (self._folder / job_id / name).unlink(missing_ok=True)
+        _log.info(json.dumps({"event": "job ended", "id": job_id, "status": outcome.status}))
+
+    def _clean(self) -> None:
+        """Remove jobs and videos some time after their end, and folders without a job."""
+        while True:
+            for job_id in self._store.ended_before(time.time() - self._keep_seconds):
+                self._store.remove(job_id)
+            for folder in self._folder.iterdir():
+                if not self._store.get(folder.name):
+                    shutil.rmtree(folder, ignore_errors=True)
+            if self._stopping.wait(SECONDS_BETWEEN_CLEANINGS):
+                return

@@ -1,0 +1,85 @@
+"""The HTTP service: jobs are made once, survive a restart, and clients see only their own."""
+
+import json
+import time
+from pathlib import Path
+
+import pytest
+from command import PORTRAIT
+from fastapi.testclient import TestClient
+
+from sonimate.apps.jobs.workers import Limits
+from sonimate.apps.service.http_api import ServiceLimits, create_app
+from sonimate.apps.service.job_crew import JobCrew
+from sonimate.apps.service.job_store import JobStore
+
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+QUICK = {"size": 256, "steps": 2, "duration": 0.3}
+ANN, BOB = {"X-API-Key": "ann"}, {"X-API-Key": "bob"}
+
+
+def client(data: Path, **limits: float) -> TestClient:
+    store, folder = JobStore(f"sqlite:///{data / 'jobs.db'}"), data / "jobs"
+    folder.mkdir(exist_ok=True)
+    crew = JobCrew(store, folder, count=1, limits=Limits(), threads=1, keep_seconds=3600)
+    return TestClient(create_app(store, crew, folder, ServiceLimits(**limits), ["ann", "bob"]))
+
+
+def post(http: TestClient, sound: Path, portrait: bytes | None = None, key: str | None = None, **options):
+    files = {
+        "portrait": ("../../etc/passwd", portrait or PORTRAIT.read_bytes()),
+        "audio": ("a", sound.read_bytes()),
+    }
+    headers = ANN | ({"Idempotency-Key": key} if key else {})
+    return http.post(
+        "/v1/animations", files=files, data={"options": json.dumps(QUICK | options)}, headers=headers
+    )
+
+
+def wait(http: TestClient, job: dict) -> dict:
+    lines = http.get(f"/v1/animations/{job['id']}/events", headers=ANN).text.split("\n\n")
+    return json.loads(lines[-2].removeprefix("data: "))
+
+
+def test_a_job_is_made_once_and_only_its_owner_sees_it(words, tmp_path):
+    with client(tmp_path) as http:
+        answer = post(http, words, key="once")
+        job = answer.json()
+        assert (answer.status_code, job["status"]) == (202, "queued")
+        assert post(http, words, key="once").json()["id"] == job["id"]
+        assert post(http, words, key="once", seed=1).status_code == 409
+        assert wait(http, job)["status"] == "succeeded"
+        video = http.get(f"/v1/animations/{job['id']}/video", headers=ANN)
+        assert video.headers["content-type"] == "video/mp4"
+        assert video.content[4:8] == b"ftyp"
+        for headers, code in ((BOB, 404), ({}, 401), ({"X-API-Key": "ö".encode()}, 401)):
+            for path in ("", "/video", "/events"):
+                assert http.get(f"/v1/animations/{job['id']}{path}", headers=headers).status_code == code
+        assert 'sonimate_jobs{status="succeeded"} 1.0' in http.get("/metrics").text
+        assert [path.name for path in (tmp_path / "jobs" / job["id"]).iterdir()] == ["video.mp4"]
+        assert http.delete(f"/v1/animations/{job['id']}", headers=ANN).status_code == 204
+        assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_bad_uploads_fail_and_bad_requests_are_refused(words, tmp_path):
+    with client(tmp_path, upload_mb=1.0, queue=5) as http:
+        failed = wait(http, post(http, words, portrait=b"no picture").json())
+        assert (failed["status"], failed["error"]["code"]) == ("failed", "unreadable_image")
+        assert str(tmp_path) not in failed["error"]["message"]
+        for options in ({"steps": 0}, {"model": "/etc"}, {"device": "cpu"}, {"duration": "x"}):
+            assert post(http, words, **options).status_code == 422
+        assert post(http, words, portrait=bytes(2_000_000)).status_code == 413
+        assert http.get("/v1/animations/..%2f..%2fjobs.db", headers=ANN).status_code in (404, 422)
+        assert http.post("/v1/animations", content=b"--x", headers=ANN).status_code == 422
+
+
+def test_what_a_stop_interrupts_is_made_after_the_next_start(words, tmp_path):
+    with client(tmp_path) as http:
+        job = post(http, words, steps=1000, size=256).json()
+        while http.get(f"/v1/animations/{job['id']}", headers=ANN).json()["status"] != "running":
+            time.sleep(0.05)
+        other = post(http, words).json()
+    with client(tmp_path) as http:
+        assert http.delete(f"/v1/animations/{job['id']}", headers=ANN).status_code == 204
+        assert wait(http, other)["status"] == "succeeded"
+        assert http.get(f"/v1/animations/{job['id']}", headers=ANN).json()["status"] == "cancelled"
