@@ -19,7 +19,7 @@ from sonimate.configs import FRAME_RATES
 from sonimate.errors import InvalidJob, WrongUsage
 
 FILES = ("portrait", "audio", "output")
-NOT_FOR_JOBS = frozenset({"help", "overwrite", "json", "dry_run", "speaker", *FILES})
+NOT_FOR_JOBS = frozenset({"help", "overwrite", "json", "dry_run", "speaker", "c2pa", *FILES})
 MACHINE_OPTIONS = frozenset({*PIPELINE_OPTIONS, "sequential_guidance", "decode_chunk"})
 """For whoever owns the machine."""
 
