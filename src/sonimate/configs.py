@@ -19,8 +19,10 @@ MIN_SIZE_PX, MAX_SIZE_PX = 64, 8192
 """Range of a picture's size: the longer side for the compact model, the shorter side for the full one."""
 DEFAULT_IMAGE_SIZE_PX = 512
 """Shorter side of the full model's frames; the reference implementation's setting."""
-FRAME_RATES = (VIDEO_FPS, LATENT_FPS)
-"""Frames a second that a video may have."""
+FRAME_RATES = (LATENT_FPS, 24.0, VIDEO_FPS, 30.0, 50.0, 60.0)
+"""Frames a second that a video of the compact model may have."""
+FULL_FRAME_RATES = (LATENT_FPS, VIDEO_FPS)
+"""And one of the full model: its latents are pictures, with one more made between every two."""
 REFERENCE_SEED = 72_589
 """The reference implementation's default seed."""
 Precision = Literal["auto", "float32", "float16", "bfloat16"]
@@ -197,7 +199,7 @@ class DecodeOptions:
     """
 
     fps: float = VIDEO_FPS
-    """Frames a second: 25, or 12.5, one for each latent."""
+    """Frames a second, one of FRAME_RATES; 12.5 is one for each latent."""
     seed: int = 0
     """Of the compact model's blinks and glances."""
     eyes: EyeOptions = NATURAL_EYES
@@ -210,7 +212,7 @@ class DecodeOptions:
 
     def __post_init__(self) -> None:
         if self.fps not in FRAME_RATES:
-            raise OptionOutOfRange(f"fps = {self.fps}; choose 25 or 12.5.")
+            raise OptionOutOfRange(f"fps = {self.fps:g}; choose {rates_text(FRAME_RATES)}.")
         if not 0 <= self.overlap_frames < self.chunk_frames:
             raise OptionOutOfRange(
                 f"chunk_frames = {self.chunk_frames}, overlap_frames = {self.overlap_frames}; "
@@ -239,6 +241,21 @@ COMPACT = replace(
     sigma_max=80.0,  # Karras et al. 2022, table 1; with a lower one, mouths and heads move less
 )
 """The bundled model; `benchmarks/lip_sync.py` draws lip correlation and amplitude over guidance."""
+
+
+def rates_text(rates: tuple[float, ...]) -> str:
+    """Frame rates as words: "12.5, 24 or 25"."""
+    *most, last = (f"{rate:g}" for rate in rates)
+    return f"{', '.join(most)} or {last}"
+
+
+def require_frame_rate(fps: float, *, full: bool) -> None:
+    """Raise OptionOutOfRange for a rate at which the full model, if it is that, cannot make frames."""
+    if full and fps not in FULL_FRAME_RATES:
+        raise OptionOutOfRange(
+            f"fps = {fps:g} is for the compact model, which moves one picture; the full model's "
+            f"frames come at {rates_text(FULL_FRAME_RATES)}. Choose one of these."
+        )
 
 
 def require_size(size: int) -> int:

@@ -27,6 +27,7 @@ from sonimate.configs import (
     MotionOptions,
     Precision,
     SamplingOptions,
+    require_frame_rate,
     require_size,
 )
 from sonimate.devices import Stage, choose_device, choose_dtype, compile_network, wrap_compile_errors
@@ -181,7 +182,7 @@ class SonicPipeline:
         {1: "a.wav", 2: "b.wav"}; see `read_conversation`. They take no face, face_box, crop and mask_box.
         face, face_box, crop, paste_back, mask_box, force: as in `read_inputs`. size: px; the compact model
         shrinks a longer side to it (default 1024), the full one scales the shorter side to it (default 512).
-        fps: 25 or 12.5.
+        fps: 12.5 or 25; of the compact model also 24, 30, 50 or 60.
         Raises the media errors, NoFaceFound, FaceTooSmall, MouthNotVisible, AudioTooShort, OptionOutOfRange.
         """
         if size is not None:
@@ -219,10 +220,10 @@ class SonicPipeline:
         for place, speaker in enumerate(speakers):
             own = replace(options, seed=options.fixed_seed + place)
             part: dict[str, Any] = {"size": size, "progress": part_of(progress, place, len(speakers))}
+            decoding = self._decoding(own, motion, fps)
             latents, reference = self.generate(
                 speaker.portrait, speaker.waveform, sampling=own, motion=motion, **part
             )
-            decoding = replace(own.decoding, fps=fps, eyes=motion.eyes)
             drawn.append(partial(self.decode, latents, reference, decoding))
             width, height = reference.width, reference.height
         draw = drawn[0]
@@ -268,9 +269,14 @@ class SonicPipeline:
         options: `size` and `progress` of `generate`.
         """
         sampling = self.seeded(portrait, waveform, sampling)
+        decoding = self._decoding(sampling, motion, fps)
         latents, reference = self.generate(portrait, waveform, sampling=sampling, motion=motion, **options)
-        frames = self.decode(latents, reference, replace(sampling.decoding, fps=fps, eyes=motion.eyes))
-        return islice(frames, video_frames(len(waveform.samples), fps, as_reference=sampling.as_reference))
+        count = video_frames(len(waveform.samples), fps, as_reference=sampling.as_reference)
+        return islice(self.decode(latents, reference, decoding), count)
+
+    def _decoding(self, sampling: SamplingOptions, motion: MotionOptions, fps: float) -> DecodeOptions:
+        require_frame_rate(fps, full=self.components.full)
+        return replace(sampling.decoding, fps=fps, eyes=motion.eyes)
 
     def decode(
         self, latents: Tensor, reference: EncodedReference, decoding: DecodeOptions | None = None

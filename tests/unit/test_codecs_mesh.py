@@ -8,7 +8,7 @@ from faces import NAMES, canonical_landmarks, codec, encode, example, poses
 from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
 from sonimate.codecs.mesh.codec import FARTHEST_CM, fit_codec
 from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, layout_mask, vertices_to_grid
-from sonimate.codecs.mesh.motion import Motion
+from sonimate.codecs.mesh.motion import Motion, smooth
 from sonimate.configs import DecodeOptions
 from sonimate.evaluate.face_curves import shape_curves
 from sonimate.face.canonical import canonical_vertices
@@ -277,3 +277,31 @@ def test_fitting_finds_the_expressions_that_clips_show():
     rms = latents.unflatten(1, (-1, 1)).square().mean((0, 2, 3, 4)).sqrt()
     assert rms[EXPRESSION_CHANNELS:].median() == pytest.approx(1.4, abs=0.4)  # against a moving frame: sqrt 2
     assert 0.7 < rms[:EXPRESSION_CHANNELS].square().mean().sqrt() < 2.0
+
+
+@pytest.mark.parametrize("fps", [24.0, 30.0, 50.0, 60.0])
+def test_other_frame_rates_show_the_same_motion_without_cadence(fps):
+    """Blinks and the head's path are those of 25 fps, and odd frames move as even ones."""
+    encoded = codec().encode_reference(example("obama"))
+    generator = torch.Generator().manual_seed(0)
+    noise = torch.randn(100, *codec().latent_shape, generator=generator)
+    # As smooth as speech: up to about 4 Hz.
+    latents = codec().to_latents(Motion(*(smooth(part, 1.5) for part in _parts(codec().from_latents(noise)))))
+    known, shown = (
+        codec().motion(latents, encoded.context, DecodeOptions(seed=5, fps=rate)) for rate in (25.0, fps)
+    )
+    seconds = np.arange(len(shown.head)) / fps
+    inside = seconds <= (len(known.head) - 1) / 25
+    assert 0 <= len(shown.head) - 200 * fps / 25 <= 2
+    head = np.interp(seconds[inside], np.arange(len(known.head)) / 25, known.head[:, 1])
+    np.testing.assert_allclose(shown.head[inside, 1], head, atol=0.01 * np.ptp(head))
+    blinks = [np.flatnonzero(m.eyes.closure > 0.9) / rate for m, rate in ((known, 25.0), (shown, fps))]
+    assert len(blinks[0])
+    assert all(np.abs(blinks[0] - time).min() < 0.05 for time in blinks[1])
+    assert all(np.abs(blinks[1] - time).min() < 0.05 for time in blinks[0])
+    acceleration = np.linalg.norm(np.diff(shown.expression[inside], 2, axis=0), axis=1)
+    assert 0.9 < acceleration[1::2].mean() / acceleration[::2].mean() < 1.1
+
+
+def _parts(motion):
+    return motion.expression, motion.head

@@ -13,7 +13,13 @@ from torch import Tensor
 
 from sonimate.codecs.svd.autoencoder import ENCODE_FRAMES, SVDCodec, chunk_plan
 from sonimate.codecs.svd.interpolation import RifeMiddle
-from sonimate.configs import REFERENCE_DECODE, SEAMLESS_DECODE, DecodeOptions, SamplingOptions
+from sonimate.configs import (
+    REFERENCE_DECODE,
+    SEAMLESS_DECODE,
+    DecodeOptions,
+    SamplingOptions,
+    require_frame_rate,
+)
 from sonimate.errors import NonFiniteOutput, OptionOutOfRange
 from sonimate.models.rife import IFNet, IFNetConfig
 from sonimate.types import Face, Portrait
@@ -156,8 +162,10 @@ def test_values_beyond_black_and_white_are_clipped(bias, gray):
 
 
 def test_other_rates_are_refused():
-    with pytest.raises(OptionOutOfRange, match="25 or 12"):
-        DecodeOptions(fps=30.0)
+    with pytest.raises(OptionOutOfRange, match="50 or 60"):
+        DecodeOptions(fps=29.0)
+    with pytest.raises(OptionOutOfRange, match="or 25"):
+        require_frame_rate(30.0, full=True)
 
 
 def test_calls_leave_nothing_behind(portrait):

@@ -95,7 +95,7 @@ output:
               folder)
 -y, --overwrite
               replace a video of that name; else a terminal is asked, and elsewhere the run is refused
---fps FPS     25 (default), or 12.5 without interpolated frames
+--fps FPS     25 (default), 12.5; compact model: 24, 30, 50 or 60, too
 --c2pa CERT KEY
               sign a C2PA manifest that says how the video was made; CERT is a chain of certificates, both PEM
 --json        print one JSON object about the run to standard output

@@ -10,7 +10,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any, TypeAlias
 
-from sonimate.configs import FRAME_RATES, FULL, GAZE_LIMITS, EyeOptions, Gaze
+from sonimate.configs import FRAME_RATES, FULL, GAZE_LIMITS, EyeOptions, Gaze, rates_text
 from sonimate.errors import OptionOutOfRange
 
 Subparsers: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"  # pyright: ignore[reportPrivateUsage]
@@ -87,9 +87,7 @@ def frame_rate(text: str) -> float:
     """An argparse type: one of FRAME_RATES."""
     value = _float(text)
     if value not in FRAME_RATES:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not {' or '.join(f'{rate:g}' for rate in FRAME_RATES)}"
-        )
+        raise argparse.ArgumentTypeError(f"{text!r} is not {rates_text(FRAME_RATES)}")
     return value
 
 

@@ -16,7 +16,7 @@ from sonimate.audio.duration import latents_shown, video_frames, window_count
 from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.registry import describe, read_config
 from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ
-from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions
+from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions, require_frame_rate
 from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
 from sonimate.diffusion.guidance import Step, denoising_steps
@@ -47,7 +47,8 @@ class PlannedVideo:
 def plan_video(
     args: Namespace, inputs: Sequence[Inputs], sampling: SamplingOptions, full: bool
 ) -> PlannedVideo:
-    """The video that the run would write."""
+    """The video that the run would write. Raises OptionOutOfRange for a frame rate that the model lacks."""
+    require_frame_rate(args.fps, full=full)
     samples, canvas = inputs[0].sample_count, inputs[0].canvas
     if canvas is None:
         width, height = drawn_size(args, inputs[0], full)

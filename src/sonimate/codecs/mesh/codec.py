@@ -19,7 +19,7 @@ from sonimate.clock import LATENT_FPS, VIDEO_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
 from sonimate.codecs.mesh.face_map import GRID, layout_mask, layout_positions, vertices_to_grid
-from sonimate.codecs.mesh.motion import DrawnMotion, Motion, smooth
+from sonimate.codecs.mesh.motion import DrawnMotion, Motion, resampled, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
@@ -232,8 +232,10 @@ class MeshCodec:
         eyes = None
         if not eyes_closed(warp.vertices):
             rng = np.random.default_rng(decoding.seed)
-            eyes = eye_motion(self._mouth_gap(expression, warp), head, VIDEO_FPS, rng, decoding.eyes)
-        return Motion(expression, head, eyes)[:: round(VIDEO_FPS / decoding.fps)]
+            gap = self._mouth_gap(expression, warp)
+            eyes = eye_motion(gap, head, VIDEO_FPS, rng, decoding.eyes, shown_fps=decoding.fps)
+        expression, head = (resampled(values, VIDEO_FPS, decoding.fps) for values in (expression, head))
+        return Motion(expression, head, eyes)
 
     def _closing(self, vertices: np.ndarray) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the

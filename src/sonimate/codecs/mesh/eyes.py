@@ -7,9 +7,11 @@ they look elsewhere; the eyes stay on the viewer while the head moves, and leave
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
-from sonimate.codecs.mesh.motion import EyeMotion, upper_and_lower
+from sonimate.codecs.mesh.motion import EyeMotion, resampled, resampled_count, upper_and_lower
 from sonimate.configs import NATURAL_EYES, EyeOptions
 from sonimate.face.regions import (
     LEFT_EYE,
@@ -58,56 +60,79 @@ def eye_motion(
     fps: float,
     rng: np.random.Generator,
     options: EyeOptions = NATURAL_EYES,
+    *,
+    shown_fps: float | None = None,
 ) -> EyeMotion:
-    """Blinks and glances of n frames. mouth_opening: (n,) cm. head: (n, 6) as in `relative_motion`."""
+    """Blinks and glances of a motion of n frames at `fps`, as frames at `shown_fps` show them (default:
+    `fps`): at the same seconds, whatever that rate. mouth_opening: (n,) cm. head: (n, 6) as in
+    `relative_motion`."""
+    times = np.arange(len(mouth_opening)) / fps
+    shown = times if shown_fps is None else np.arange(resampled_count(len(times), fps, shown_fps)) / shown_fps
     if options.gaze == "natural":
-        gaze = glance_curve(len(mouth_opening), fps, rng)
+        glances = draw_glances(len(mouth_opening) / fps, rng)
     else:
         degrees = (0.0, 0.0) if isinstance(options.gaze, str) else options.gaze
-        gaze = np.tile(EYEBALL_CM * np.sin(np.radians(degrees)), (len(mouth_opening), 1))
-    closure = blink_curve(mouth_opening, gaze, fps, rng, options.blinks)
-    held = HELD * EYEBALL_CM * np.stack([-head[:, 1], head[:, 0]], axis=1)
-    return EyeMotion(closure, np.clip(gaze + held, GLANCE_LOW_CM, GLANCE_HIGH_CM))
+        glances = Glances(EYEBALL_CM * np.sin(np.radians(degrees)), [])
+    shut = draw_blinks(mouth_opening, glances.at(times), fps, rng, options.blinks)
+    turned = head if shown_fps is None else resampled(head, fps, shown_fps)
+    held = HELD * EYEBALL_CM * np.stack([-turned[:, 1], turned[:, 0]], axis=1)
+    return EyeMotion(
+        blink_curve(shut, shown), np.clip(glances.at(shown) + held, GLANCE_LOW_CM, GLANCE_HIGH_CM)
+    )
 
 
-def glance_curve(count: int, fps: float, rng: np.random.Generator) -> np.ndarray:
-    """Where the eyes look (n, 2) cm over `count` frames: rests and fast jumps between them."""
-    times = np.arange(count) / fps
-    gaze = np.zeros((count, 2))
+@dataclass(frozen=True)
+class Glances:
+    """Where eyes look. start: (2,) cm. jumps: second of each jump's middle, and its way (2,) cm."""
+
+    start: np.ndarray
+    jumps: list[tuple[float, np.ndarray]]
+
+    def at(self, times: np.ndarray) -> np.ndarray:
+        """Gaze (n, 2) cm at `times` (n,) in seconds: rests and fast jumps between them."""
+        gaze = np.tile(self.start, (len(times), 1))
+        for middle, way in self.jumps:
+            gaze += np.outer(np.clip((times - middle) / JUMP_SECONDS + 0.5, 0, 1), way)
+        return gaze
+
+
+def draw_glances(seconds: float, rng: np.random.Generator) -> Glances:
+    """Random glances over so many seconds."""
+    jumps: list[tuple[float, np.ndarray]] = []
     here, away, at = np.zeros(2), False, 0.0
     while True:
         rest = FIXATION_MEDIAN * np.exp(FIXATION_SPREAD * rng.normal())
         at += float(np.clip(rest, *FIXATION_SECONDS)) + JUMP_SECONDS
-        if at >= count / fps:
-            return gaze
+        if at >= seconds:
+            return Glances(np.zeros(2), jumps)
         away = bool(rng.random() < (1 - RETURNING if away else LEAVING))
         there = rng.normal(size=2) * GLANCE_SPREAD_CM * (1.0 if away else 0.15)
         there = np.clip(there, GLANCE_LOW_CM, GLANCE_HIGH_CM)
-        gaze += np.outer(np.clip((times - at) / JUMP_SECONDS + 0.5, 0, 1), there - here)
+        jumps.append((at, there - here))
         here = there
 
 
-def blink_curve(
+def draw_blinks(
     mouth_opening: np.ndarray,
     gaze: np.ndarray,
     fps: float,
     rng: np.random.Generator,
     per_minute: float = NATURAL_EYES.blinks,
-) -> np.ndarray:
-    """Lid closure (n,) in [0, 1] for n frames, from the mouth's opening (n,) and the gaze (n, 2), in cm.
+) -> list[float]:
+    """Seconds at which the lids have shut, from the mouth's opening (n,) and the gaze (n, 2), in cm.
 
     One blink anywhere in each period of 60 / `per_minute` seconds: with 16 a minute, clips of 10 s and more
     have 10 to 24, whatever the seed. People blink 4.5 times a minute when reading, 17 at rest, 26 in
     conversation (Bentivoglio et al. 1997).
     """
+    blinks: list[float] = []
     count = len(mouth_opening)
     if per_minute == 0:
-        return np.zeros(count)
+        return blinks
     blink_seconds = 60 / per_minute
     times = np.arange(count) / fps
     jump = np.linalg.norm(np.diff(gaze, axis=0, prepend=gaze[:1]), axis=1)
     last = (count - 1) / fps - SHUT_SECONDS - OPENING_SECONDS
-    closure = np.zeros(count)
     earliest = CLOSING_SECONDS
     for period in range(1 + int(count / fps / blink_seconds)):
         middle = blink_seconds * (period + rng.random())
@@ -121,8 +146,16 @@ def blink_curve(
             continue
         worth = mouth_opening + NEAR_CM * near / SEARCH_SECONDS - GLANCE_CM * jump
         shut = times[np.flatnonzero(allowed)[np.argmin(worth[allowed])]]
-        closure = np.maximum(closure, _profile(times - shut + CLOSING_SECONDS))
+        blinks.append(float(shut))
         earliest = shut + SHORTEST_SECONDS
+    return blinks
+
+
+def blink_curve(blinks: list[float], times: np.ndarray) -> np.ndarray:
+    """Lid closure (n,) in [0, 1] at `times` (n,), for lids that have shut at `blinks`, in seconds."""
+    closure = np.zeros(len(times))
+    for shut in blinks:
+        closure = np.maximum(closure, _profile(times - shut + CLOSING_SECONDS))
     return closure
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,6 +24,9 @@ height, slits would stay open between them."""
 LIPS_FOLLOW = ((LIPS_BETWEEN[0], 0.93), (LIPS_BETWEEN[1], 0.87), (LIPS_OUTER, 0.8))
 """Where lips would cross, their edges are moved apart, and the contours around them by this share of it: a
 pressed lip keeps most of its height."""
+
+SINC_REACH, KAISER_BETA = 12, 5.0
+"""Frames to each side, and the window's shape: passes motion up to 11.5 Hz of frames at 25 fps."""
 
 
 @dataclass(frozen=True)
@@ -108,3 +112,30 @@ def smooth(values: np.ndarray, sigma: float) -> np.ndarray:
     padded = np.pad(values, ((reach, reach), (0, 0)), mode="edge")
     columns = [np.convolve(column, kernel / kernel.sum(), mode="valid") for column in padded.T]
     return np.stack(columns, axis=1)
+
+
+def resampled_count(count: int, fps: float, shown_fps: float) -> int:
+    """Frames at `shown_fps` that `count` frames at `fps` become: as many as cover a sound that these cover.
+    Where the rate is not reduced to a whole part, one is spare: both counts are rounded."""
+    step = fps / shown_fps
+    return -(-count // round(step)) if step.is_integer() else math.ceil(count / step) + 1
+
+
+def resampled(values: np.ndarray, fps: float, shown_fps: float) -> np.ndarray:
+    """(n, d) at `fps` -> the same motion at `shown_fps`; the last value is held.
+
+    Band-limited: a sinc under a Kaiser window, so that frames on the old grid move no more sharply than
+    those between. Cubic splines flatten 6 Hz to 0.73 between frames of 25 fps, which shows as a cadence.
+    """
+    step = fps / shown_fps
+    if step.is_integer():
+        return values[:: round(step)]
+    wanted = np.minimum(step * np.arange(resampled_count(len(values), fps, shown_fps)), len(values) - 1)
+    padded = np.pad(values, ((SINC_REACH, SINC_REACH), (0, 0)), mode="reflect", reflect_type="odd")
+    first = np.floor(wanted).astype(int)
+    taps = np.arange(1 - SINC_REACH, SINC_REACH + 1)
+    distance = (wanted - first)[:, None] - taps
+    window = np.i0(KAISER_BETA * np.sqrt(np.maximum(1 - (distance / SINC_REACH) ** 2, 0)))
+    weights = np.sinc(distance) * window
+    weights /= weights.sum(1, keepdims=True)
+    return np.einsum("nt,ntd->nd", weights, padded[first[:, None] + taps + SINC_REACH])
