@@ -123,6 +123,10 @@ class NetworkFileMissing(SonimateError):
     """A measure needs the published weights of a standard network, which the user has not downloaded."""
 
 
+class MetricLeftOut(SonimateError):
+    """A figure of the field that this project does not compute; the message says why."""
+
+
 class WrongNetworkFile(SonimateError):
     """A file of a standard network is not the published one."""
 

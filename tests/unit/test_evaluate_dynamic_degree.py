@@ -5,6 +5,7 @@ import pytest
 import torch
 from random_networks import published, randomised
 
+from sonimate.errors import UnusableClip
 from sonimate.evaluate.standard import raft
 from sonimate.evaluate.standard.standard_files import RAFT_THINGS
 
@@ -50,6 +51,10 @@ def test_frames_become_speeds_with_random_weights(tmp_path: Path) -> None:
     speeds = measure.pair_speeds(frames, 25)
     assert len(speeds) == 2
     assert np.isfinite(speeds).all()
+    with pytest.raises(UnusableClip, match=r"0\.375 s"):
+        measure.pair_speeds(frames[:4], 25)
+    with pytest.raises(UnusableClip, match="128 px"):
+        measure.pair_speeds([frame[:100] for frame in frames], 25)
 
 
 def test_the_rule_is_that_of_vbench() -> None:

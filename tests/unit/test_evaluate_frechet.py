@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from sonimate.evaluate.frechet import FeatureMoments, frechet_distance
+from sonimate.evaluate.frechet import FeatureMoments, FeatureSet, frechet_distance
 
 scipy_linalg = pytest.importorskip("scipy.linalg")
 
@@ -88,3 +88,19 @@ def test_parts_merge_to_the_moments_of_the_whole_far_from_zero() -> None:
     assert moments.count == 300
     assert np.allclose(moments.mean, features.mean(0), rtol=1e-12)
     assert np.allclose(moments.covariance, np.cov(features, rowvar=False), atol=1e-9)
+
+
+@pytest.mark.parametrize("cuts", [[3], [3, 9], [3, 9, 14, 40], [30, 33]])
+def test_few_features_kept_as_they_are_give_the_figures_of_moments(cuts: list[int]) -> None:
+    """Below, at and above as many as dimensions, in parts of any size."""
+    rng = np.random.default_rng(0)
+    features = rng.normal(size=(50, 12)).astype(np.float32)
+    parts = [FeatureSet.of(part) for part in np.split(features, cuts)]
+    other = FeatureMoments.of(rng.normal(size=(60, 12)) + 1)
+    for count, stop in enumerate(cuts, start=1):
+        merged = parts[0]
+        for part in parts[1:count]:
+            merged = merged.merged(part)
+        expected = frechet_distance(FeatureMoments.of(features[:stop]), other)
+        assert frechet_distance(merged, other) == pytest.approx(expected, rel=1e-6)
+        assert len(merged.few) < 12

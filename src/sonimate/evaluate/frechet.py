@@ -4,6 +4,7 @@ float64."""
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property, reduce
 
 import numpy as np
 
@@ -39,21 +40,65 @@ class FeatureMoments:
         """Unbiased covariance (d, d). A single feature has none: zeros."""
         return self.scatter / max(self.count - 1, 1)
 
+    @property
+    def root(self) -> np.ndarray:
+        """R of covariance = R R^T, (d, rank); directions whose variance is rounding are left out."""
+        variances, directions = np.linalg.eigh(self.covariance)
+        kept = variances > np.finfo(np.float64).eps * len(variances) * max(variances[-1], 0)
+        return directions[:, kept] * np.sqrt(variances[kept])
 
-def frechet_distance(first: FeatureMoments, second: FeatureMoments) -> float:
+
+@dataclass(frozen=True)
+class FeatureSet:
+    """Features as they are, while they are fewer than their dimensions, and the moments of those before: in
+    many dimensions, less memory and time than moments of a few.
+
+    few: (n, d), n below d.
+    """
+
+    few: np.ndarray
+    many: FeatureMoments | None = None
+
+    @classmethod
+    def of(cls, features: np.ndarray) -> FeatureSet:
+        """Of features (n, d), n of at least 1."""
+        if len(features) < features.shape[1]:
+            return cls(features)
+        return cls(features[:0], FeatureMoments.of(features))
+
+    def merged(self, other: FeatureSet) -> FeatureSet:
+        """Both sets together."""
+        together = FeatureSet.of(np.concatenate([self.few, other.few]))
+        parts = [part for part in (self.many, other.many, together.many) if part]
+        return FeatureSet(together.few, reduce(FeatureMoments.merged, parts) if parts else None)
+
+    @property
+    def mean(self) -> np.ndarray:
+        """(d,)."""
+        return self._moments.mean if self.many else self.few.mean(0, dtype=np.float64)
+
+    @property
+    def root(self) -> np.ndarray:
+        """R of covariance = R R^T, (d, rank)."""
+        if self.many:
+            return self._moments.root
+        return (self.few - self.mean).T / np.sqrt(max(len(self.few) - 1, 1))
+
+    @cached_property
+    def _moments(self) -> FeatureMoments:
+        parts = [self.many] if self.many else []
+        if len(self.few):
+            parts.append(FeatureMoments.of(self.few))
+        return reduce(FeatureMoments.merged, parts)
+
+
+def frechet_distance(first: FeatureMoments | FeatureSet, second: FeatureMoments | FeatureSet) -> float:
     """|m1 - m2|^2 + tr(C1) + tr(C2) - 2 tr((C1 C2)^(1/2)) between Gaussians of the two sets' moments.
 
     With C = R R^T, tr((C1 C2)^(1/2)) is the sum of the singular values of R1^T R2. No root of a singular
     matrix is taken, so fewer features than dimensions need no regularisation.
     """
-    root, other_root = _root(first.covariance), _root(second.covariance)
+    root, other_root = first.root, second.root
     shared = np.linalg.svd(root.T @ other_root, compute_uv=False).sum()
     spread = np.square(root).sum() + np.square(other_root).sum() - 2 * shared
     return float(np.square(first.mean - second.mean).sum() + spread)
-
-
-def _root(covariance: np.ndarray) -> np.ndarray:
-    """R of covariance = R R^T, (d, rank); directions whose variance is rounding are left out."""
-    variances, directions = np.linalg.eigh(covariance)
-    kept = variances > np.finfo(np.float64).eps * len(variances) * max(variances[-1], 0)
-    return directions[:, kept] * np.sqrt(variances[kept])

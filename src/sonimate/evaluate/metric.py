@@ -14,15 +14,17 @@ To add metrics, write a module with a tuple METRICS and name it in `metric_table
 
 `load` returns the function that sees a `SeenClip`; each process loads one, at its first clip that is not in
 the cache. `require` is called once before: it looks for files and packages, loads nothing, and raises a
-SonimateError (NetworkFileMissing, ExtraMissing), which becomes the reason why the metric is absent.
-A detector that changes its features must change `version`; that of a network from a file holds its hash.
+SonimateError (NetworkFileMissing, ExtraMissing), which becomes the reason why the metric is absent. What it
+returns joins `version`: the hashes of the files of networks, else nothing.
+A detector that changes its features must change `version`. It goes to other processes, so its functions are
+named ones of a module, or `partial` of these.
 A clip that cannot be measured raises one of UNUSABLE; it is then named in the report and left out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Protocol, Self
 
 import numpy as np
@@ -55,8 +57,9 @@ UNUSABLE = (
 """Errors that belong to one clip: it is skipped, the others go on."""
 
 
-def nothing_required() -> None:
+def nothing_required() -> str:
     """`Detector.require` of what every installation has."""
+    return ""
 
 
 def as_stored(features: Features) -> Features:
@@ -75,8 +78,12 @@ class Detector:
     name: str
     version: str
     load: Callable[[], Detect]
-    require: Callable[[], object] = nothing_required
+    require: Callable[[], str] = nothing_required
     reading: Callable[[Features], Any] = as_stored
+
+    def required(self) -> Detector:
+        """This detector with the version of the files that it will load. Raises what `require` raises."""
+        return replace(self, version=f"{self.version} {self.require()}".strip())
 
 
 class Statistic(Protocol):

@@ -8,7 +8,11 @@ from importlib import import_module
 from sonimate.errors import OptionOutOfRange
 from sonimate.evaluate.metric import Metric
 
-MODULES = ("sonimate.evaluate.lip_metrics", "sonimate.evaluate.own_metrics")
+MODULES = (
+    "sonimate.evaluate.standard_metrics",
+    "sonimate.evaluate.lip_metrics",
+    "sonimate.evaluate.own_metrics",
+)
 """In the order of the report's columns."""
 
 

@@ -15,7 +15,7 @@ from sonimate.evaluate.curves import amplitude_ratio, best_lag
 from sonimate.evaluate.frechet import FeatureMoments, frechet_distance
 from sonimate.evaluate.held_out import upper_face
 from sonimate.evaluate.identity import FaceIdentity, models_folder
-from sonimate.evaluate.metric import Better, ClipMetric, Detect, Detector, SetMetric
+from sonimate.evaluate.metric import Better, ClipMetric, Detect, Detector, Features, SetMetric
 from sonimate.evaluate.statistics import (
     blink_depth,
     blinks_per_minute,
@@ -41,13 +41,24 @@ def load_recogniser() -> Detect:
     return lambda clip: {"descriptors": identity.of_video(clip.frames())}
 
 
+def require_recogniser() -> str:
+    """Raises ExtraMissing where dlib's models are not installed."""
+    models_folder()
+    return ""
+
+
+def descriptors(features: Features) -> np.ndarray:
+    """(m, 128)."""
+    return features["descriptors"]
+
+
 WATCHED = Detector(name="watched", version="1", load=load_watcher, reading=Watched.from_features)
 RECOGNISED = Detector(
     name="dlib",
     version="1",
     load=load_recogniser,
-    require=models_folder,
-    reading=lambda features: np.asarray(features["descriptors"]),
+    require=require_recogniser,
+    reading=descriptors,
 )
 
 

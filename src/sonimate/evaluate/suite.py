@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
@@ -107,10 +107,12 @@ def usable_metrics(metrics: Sequence[Metric], asked_for: bool) -> tuple[tuple[Me
     user has asked for the metrics by name."""
     there: list[Metric] = []
     absent: dict[str, str] = {}
+    ready: dict[str, Detector] = {}
     for metric in metrics:
+        name = metric.detector.name
         try:
-            metric.detector.require()
-            there.append(metric)
+            ready[name] = ready.get(name) or metric.detector.required()
+            there.append(replace(metric, detector=ready[name]))
         except SonimateError as error:
             if asked_for:
                 raise
@@ -177,6 +179,7 @@ class _Sums:
         self.metrics = metrics
         self.values: dict[str, dict[str, float]] = {metric.name: {} for metric in metrics}
         self.groups: dict[str, dict[int, tuple[Any, Any]]] = {metric.name: {} for metric in metrics}
+        self.scores: dict[tuple[str, tuple[int, ...]], float] = {}
 
     def add(self, clip: str, group: int, detector: Detector, seen: Any, truth: Any) -> None:
         for metric in self.metrics:
@@ -202,29 +205,33 @@ class _Sums:
 
     def difference(self, other: _Sums, metric: Metric) -> tuple[float, Interval]:
         if isinstance(metric, SetMetric):
-            return self._set(metric, other.groups[metric.name])
+            return self._set(metric, other)
         mine, theirs = self.values[metric.name], other.values[metric.name]
         values = _finite(mine[clip] - theirs[clip] for clip in mine if clip in theirs)
         return (float(values.mean()) if len(values) else math.nan), mean_interval(values)
 
-    def _set(self, metric: SetMetric, less: dict[int, tuple[Any, Any]] | None) -> tuple[float, Interval]:
+    def _set(self, metric: SetMetric, less: _Sums | None) -> tuple[float, Interval]:
         """The score, less that of another folder if it is given, over the groups that both have."""
         groups = self.groups[metric.name]
-        shared = [group for group in groups if less is None or group in less]
+        shared = [group for group in groups if less is None or group in less.groups[metric.name]]
         if not shared:
             return math.nan, (math.nan, math.nan)
 
         def without(left_out: int | None) -> float:
-            kept = [group for place, group in enumerate(shared) if place != left_out]
-            return _score(metric, groups, kept) - (_score(metric, less, kept) if less else 0.0)
+            kept = tuple(group for place, group in enumerate(shared) if place != left_out)
+            return self._score(metric, kept) - (less._score(metric, kept) if less else 0.0)
 
         value = without(None)
         return value, jackknife_interval(value, len(shared), without)
 
-
-def _score(metric: SetMetric, groups: Mapping[int, tuple[Any, Any]], kept: Sequence[int]) -> float:
-    generated, real = (merge_all([groups[group][side] for group in kept]) for side in (0, 1))
-    return float(metric.score(generated, real))
+    def _score(self, metric: SetMetric, kept: tuple[int, ...]) -> float:
+        """Of these groups together, once: a Fréchet distance of FID takes seconds."""
+        key = metric.name, kept
+        if key not in self.scores:
+            groups = self.groups[metric.name]
+            generated, real = (merge_all([groups[group][side] for group in kept]) for side in (0, 1))
+            self.scores[key] = float(metric.score(generated, real))
+        return self.scores[key]
 
 
 def _finite(values: Any) -> np.ndarray:

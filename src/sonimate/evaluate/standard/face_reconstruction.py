@@ -120,7 +120,7 @@ class ExpressionCoefficients:
 
 def mean_points(path: Path) -> np.ndarray:
     """The mean face's eyes, nose tip and corners of the mouth (5, 3), in the order of FIVE_POINTS."""
-    with extra_needed("train"):
+    with extra_needed("eval"):
         mat = import_module("scipy.io").loadmat(path)
     if np.shape(mat.get("lm")) != (68, 3):
         raise InvalidCheckpoint(f"{path} holds no 68 landmarks. Download it again.")

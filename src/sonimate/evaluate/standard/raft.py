@@ -5,8 +5,8 @@ Names of the tensors are those of the published file.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
+from itertools import islice, pairwise
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from sonimate.errors import UnusableClip
 from sonimate.evaluate.standard.standard_files import RAFT_THINGS, StandardFile, find_standard
 from sonimate.evaluate.standard.weights import filled, published_tensors
 
@@ -30,6 +31,10 @@ THRESHOLD_PX, THRESHOLD_SIDE_PX = 6.0, 256
 """A pair moves above 6 px, where the shorter side has 256 px."""
 MOVING_PAIRS = 4 / 16
 """Pairs that must move, as a share of the frames compared."""
+LEAST_PAIRS = 2
+"""Below, the rule asks for no pair that moves, and even a still picture would be dynamic."""
+LEAST_PX = 128
+"""The coarsest of the pyramid's levels then has two places a side."""
 
 Norm = Literal["instance", "batch"]
 
@@ -124,7 +129,7 @@ class _Update(nn.Module):
 
 
 class RaftNetwork(nn.Module):
-    """Pictures (n, 3, h, w) in [-1, 1], sides divisible by 8 and at least 128 -> flow (n, 2, h, w) in
+    """Pictures (n, 3, h, w) in [-1, 1], sides divisible by 8 and at least LEAST_PX -> flow (n, 2, h, w) in
     pixels."""
 
     def __init__(self) -> None:
@@ -202,10 +207,23 @@ class RaftFlow:
         flow = self._network(*(F.pad(picture, pads, mode="replicate") for picture in pair))[0]
         return flow[:, pads[2] : pads[2] + height, pads[0] : pads[0] + width].permute(1, 2, 0).numpy()
 
-    def pair_speeds(self, frames: Sequence[np.ndarray], fps: float) -> list[float]:
-        """`pair_speed` of frames an eighth of a second apart."""
-        compared = frames[:: max(round(fps / RATE_HZ), 1)]
-        return [pair_speed(self(first, second)) for first, second in pairwise(compared)]
+    def pair_speeds(self, frames: Iterable[np.ndarray], fps: float) -> list[float]:
+        """`pair_speed` of frames an eighth of a second apart, two of which are held at a time.
+
+        Raises UnusableClip for too few or too small frames.
+        """
+        compared = islice(frames, 0, None, max(round(fps / RATE_HZ), 1))
+        speeds = [pair_speed(self(*_large_enough(pair))) for pair in pairwise(compared)]
+        if len(speeds) < LEAST_PAIRS:
+            raise UnusableClip(f"dynamic degree needs {(LEAST_PAIRS + 1) / RATE_HZ} s. Choose a longer clip.")
+        return speeds
+
+
+def _large_enough(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    height, width = pair[0].shape[:2]
+    if min(height, width) < LEAST_PX:
+        raise UnusableClip(f"dynamic degree needs {LEAST_PX} px; the frames have {width} x {height}.")
+    return pair
 
 
 def pair_speed(flow: np.ndarray) -> float:

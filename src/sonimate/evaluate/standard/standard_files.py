@@ -126,6 +126,23 @@ def find_standard(file: StandardFile, folder: Path | None) -> Path:
     raise NetworkFileMissing(missing_text(file, place))
 
 
+def found_hashes(*files: StandardFile) -> str:
+    """The hashes of the user's files. Raises NetworkFileMissing, which names all that are missing, or
+    WrongNetworkFile."""
+    hashes: list[str] = []
+    missing: list[str] = []
+    for file in files:
+        try:
+            path = find_standard(file, None)
+        except NetworkFileMissing as error:
+            missing.append(str(error))
+        else:
+            hashes.append(file.sha256 or _recorded(path.parent)[path.name])
+    if missing:
+        raise NetworkFileMissing(" ".join(missing))
+    return " ".join(hashes)
+
+
 def missing_text(file: StandardFile, place: Path | None) -> str:
     """What a user must do to get the file."""
     where = (

@@ -6,8 +6,9 @@ The pipeline stores its frames as JPEG between the steps; here they stay as deco
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -54,14 +55,15 @@ class LipSync:
         path = find_standard(syncnet, folder)
         self._network = filled(SyncNetV2(), published_tensors(path), path)
 
-    def __call__(self, frames: Sequence[np.ndarray], sound: Waveform) -> SyncScore:
-        """Score of the face that is seen longest in frames uint8 RGB (h, w, 3) at 25 frames a second.
+    def __call__(self, frames: Callable[[], Iterable[np.ndarray]], sound: Waveform) -> SyncScore:
+        """Score of the face that is seen longest. frames: gives the frames, uint8 RGB (h, w, 3) at 25 frames
+        a second, from the start at each call; they are read twice, and only the crops of the face are held.
 
         Raises NoFaceFound, or UnusableClip where no face is seen for MIN_TRACK_FRAMES.
         """
-        return self.score_track(frames, longest_track([self._find(frame) for frame in frames]), sound)
+        return self.score_track(frames(), longest_track([self._find(frame) for frame in frames()]), sound)
 
-    def score_track(self, frames: Sequence[np.ndarray], track: Track, sound: Waveform) -> SyncScore:
+    def score_track(self, frames: Iterable[np.ndarray], track: Track, sound: Waveform) -> SyncScore:
         """Score of one face. Raises UnusableClip where its sound is too short for a single window."""
         crops = np.stack(list(crop_track(frames, track)))
         samples = resample(sound.samples, sound.rate_hz, RATE_HZ)
@@ -107,17 +109,16 @@ def _continues(track: dict[int, np.ndarray], frame: int, box: np.ndarray) -> boo
     )
 
 
-def crop_track(frames: Sequence[np.ndarray], track: Track) -> Iterator[np.ndarray]:
+def crop_track(frames: Iterable[np.ndarray], track: Track) -> Iterator[np.ndarray]:
     """Yield the face of each frame of a track, uint8 RGB (224, 224, 3)."""
     x0, y0, x1, y1 = track.boxes.T
     half = _median(np.maximum(x1 - x0, y1 - y0) / 2)
     centre_x, centre_y = _median((x0 + x1) / 2), _median((y0 + y1) / 2)
-    for place in range(len(track.boxes)):
+    last = track.start + len(track.boxes)
+    for place, whole in enumerate(islice(frames, track.start, last)):
         size = half[place]
         pad = int(size * (1 + 2 * CROP_MARGIN))
-        frame = cv2.copyMakeBorder(
-            frames[track.start + place], pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(BORDER_GREY,) * 3
-        )
+        frame = cv2.copyMakeBorder(whole, pad, pad, pad, pad, cv2.BORDER_CONSTANT, value=(BORDER_GREY,) * 3)
         x, y = centre_x[place] + pad, centre_y[place] + pad
         rows = slice(int(y - size), int(y + size * (1 + 2 * CROP_MARGIN)))
         columns = slice(int(x - size * (1 + CROP_MARGIN)), int(x + size * (1 + CROP_MARGIN)))
