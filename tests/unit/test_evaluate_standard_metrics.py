@@ -204,7 +204,8 @@ def test_a_report_names_every_missing_file_and_its_publisher(videos, tmp_path, m
         for text in (told, report):
             assert file.names[0] in text
             assert file.published in text
-    assert "smoothness: sonimate has no AMT-S" in report
+    assert "* smoothness: sonimate has no AMT-S" in report
+    assert "* Sync-C, Sync-D: The file syncnet_v2.model" in report
     assert main([*command, "--metrics", "F-SIM"]) == 2
     assert ARCFACE.published in capsys.readouterr().err
 

@@ -96,8 +96,8 @@ def run(args: Namespace) -> None:
     videos = {name: paired.generated for name, paired in folders.items()}
     write_evaluation(args.output, evaluation, facts=facts, run_times=run_times, videos=videos, view=view)
     print(f"{args.output / 'report.html'} and report.md have the figures")
-    for name, reason in evaluation.absent.items():
-        say(f"sonimate: {name} is absent: {reason}")
+    for line in evaluation.absences:
+        say(f"sonimate: absent: {line}")
     if evaluation.skipped:
         listed = "\n".join(f"  {name}: {reason}" for name, reason in evaluation.skipped.items())
         raise ClipsSkipped(f"The figures are written without {len(evaluation.skipped)} videos:\n{listed}")

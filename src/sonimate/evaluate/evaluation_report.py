@@ -96,11 +96,10 @@ def notes(evaluation: Evaluation) -> Iterator[tuple[str, list[str]]]:
     """Headings, each with what is to be said under it; none that says nothing."""
     sources = [f"{metric.name}: {metric.source}, {metric.better} is better" for metric in evaluation.metrics]
     yield "Metrics", sources
-    absent = [f"{name}: {reason}" for name, reason in evaluation.absent.items()]
     skipped = [f"{name}: {reason}" for name, reason in evaluation.skipped.items()]
     unpaired = [f"{folder}: {name}" for folder, names in evaluation.unpaired.items() for name in names]
     for head, lines in (
-        ("Absent metrics", absent),
+        ("Absent metrics", evaluation.absences),
         ("Skipped videos", skipped),
         ("Unpaired videos", unpaired),
     ):

@@ -101,6 +101,15 @@ class Evaluation:
     skipped: dict[str, str]
     unpaired: dict[str, tuple[str, ...]]
 
+    @property
+    def absences(self) -> list[str]:
+        """A line for each reason: the metrics that are absent for it, and the reason."""
+        reasons = dict.fromkeys(self.absent.values())
+        return [
+            f"{', '.join(name for name, why in self.absent.items() if why == reason)}: {reason}"
+            for reason in reasons
+        ]
+
 
 def usable_metrics(metrics: Sequence[Metric], asked_for: bool) -> tuple[tuple[Metric, ...], dict[str, str]]:
     """Those whose files and packages are there, and the reasons for the others. Raises a reason where the

@@ -145,13 +145,10 @@ def found_hashes(*files: StandardFile) -> str:
 
 def missing_text(file: StandardFile, place: Path | None) -> str:
     """What a user must do to get the file."""
-    where = (
-        f"put it in {place}" if place else f"put it in a folder, and give that by {FOLDER_VARIABLE}=FOLDER"
-    )
+    where = place or f"a folder, and give that by {FOLDER_VARIABLE}=FOLDER"
     return (
-        f"{file.measure} needs the file {' or '.join(file.names)}, which is not "
-        f"{'there' if place else 'given'}. Download it from {file.published}, and {where}. "
-        f"Licence: {file.licence}."
+        f"The file {' or '.join(file.names)}, for {file.measure}, is missing. Download it from "
+        f"{file.published}, and put it in {where}. Licence: {file.licence}."
     )
 
 
