@@ -77,6 +77,7 @@ def test_a_killed_worker_leaves_nothing_and_starts_again(worker, words, tmp_path
 def test_limits_end_a_job(words, tmp_path, limits, code):
     worker = Worker(limits=limits)
     outcome = worker.run(job(tmp_path, words))
+    assert outcome.error
     assert outcome.error["code"] == code
     assert not worker.pid
     assert os.listdir(tmp_path) == []

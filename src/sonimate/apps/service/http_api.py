@@ -12,7 +12,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, cast
 
 from fastapi import Depends, FastAPI, File, Form, Header, HTTPException, Request, Response, UploadFile
 from fastapi import Path as InPath
@@ -74,7 +74,7 @@ PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 
-@dataclass(eq=False)
+@dataclass
 class Clients:
     """Who may use the service, and how often. keys: secrets; without any, everyone is one client."""
 
@@ -82,7 +82,7 @@ class Clients:
     per_minute: int
     _recent: dict[str, deque] = field(default_factory=lambda: defaultdict(deque))
 
-    def __call__(self, x_api_key: Annotated[str | None, Header()] = None) -> str:
+    def owner(self, x_api_key: str | None) -> str:
         """The owner's name. Raises 401."""
         if not self.keys:
             return "everyone"
@@ -99,6 +99,14 @@ class Clients:
         if len(recent) >= self.per_minute:
             raise HTTPException(429, "Too many new jobs in a minute. Wait.", headers={"Retry-After": "60"})
         recent.append(now)
+
+
+def _owner(request: Request, x_api_key: Annotated[str | None, Header()] = None) -> str:
+    return request.app.state.clients.owner(x_api_key)
+
+
+Owner = Annotated[str, Depends(_owner)]
+"""Of the request, by its API key."""
 
 
 class SizeLimit:
@@ -135,7 +143,7 @@ def create_app(
     app = FastAPI(title="sonimate", version=sonimate.__version__, lifespan=lifespan)
     app.add_middleware(SizeLimit, limit_bytes=limits.upload_mb * 1e6)
     clients = Clients(keys, limits.per_minute)
-    Owner = Annotated[str, Depends(clients)]
+    app.state.clients = clients
 
     def shown(job: dict[str, Any]) -> AnimationJob:
         status = "queued" if job["status"] == "waiting" else job["status"]
@@ -174,7 +182,7 @@ def create_app(
             raise HTTPException(422, f"options are no JSON object of options: {error}") from error
         digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
         for upload in (portrait, audio):
-            digest.update(hashlib.file_digest(upload.file, "sha256").digest())
+            digest.update(hashlib.file_digest(cast(Any, upload.file), "sha256").digest())
             upload.file.seek(0)
         clients.count(owner)
         if store.counts()["queued"] >= limits.queue:
