@@ -17,10 +17,11 @@ from sonimate.face.crop import Canvas
 from sonimate.face.framing import Choice, Framed, frame_face, frame_speakers
 from sonimate.face.geometry import MaskBox
 from sonimate.face.mesh import FaceMesh
+from sonimate.face.picture import read_picture
 from sonimate.face.visibility import require_visible
 from sonimate.media.audio import WHOLE_SOUND, SoundChoice, is_silent, read_audio, sound_seconds
 from sonimate.media.container import is_sound
-from sonimate.media.image import is_image, read_image
+from sonimate.media.image import is_image
 from sonimate.types import Box, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
@@ -62,9 +63,12 @@ def read_inputs(
     force: bool = False,
     mesh: FaceMesh | None = None,
     sound_choice: SoundChoice = WHOLE_SOUND,
+    frame_seconds: float | None = None,
     forecast: bool = False,
 ) -> Inputs:
     """Read a sound file and a portrait file; the other options are those of `read_portrait`.
+
+    frame_seconds: of a video as portrait, the time of the frame to animate, as in `read_picture`.
 
     forecast: of a long sound, decode only what decides the seed; the length is then known within 0.1 s.
 
@@ -75,7 +79,8 @@ def read_inputs(
     Raises the errors of `read_audio` and `read_portrait`, and MouthNotVisible.
     """
     waveform, sample_count = _hear(audio, sound_choice, forecast=forecast)
-    framed = _frame(portrait, Choice(face, face_box, size, crop, paste_back, mask_box), mesh)
+    choice = Choice(face, face_box, size, crop, paste_back, mask_box)
+    framed = _frame(portrait, choice, mesh, frame_seconds)
     require_visible(framed.portrait, name=str(portrait), force=force)
     return Inputs(
         framed.portrait, waveform, sample_count, Path(audio), framed.face.box, sound_choice, framed.canvas
@@ -91,6 +96,7 @@ def read_conversation(
     force: bool = False,
     mesh: FaceMesh | None = None,
     sound_choice: SoundChoice = WHOLE_SOUND,
+    frame_seconds: float | None = None,
     forecast: bool = False,
 ) -> list[Inputs]:
     """Read a picture and a sound for each of several faces in it, which will speak in one video.
@@ -98,7 +104,7 @@ def read_conversation(
     sounds: by the number of a face, counted from the left, 1 first. All sounds begin with the video, which
     lasts as long as the longest; silence follows the others. Each of the returned inputs has that length.
     size, paste_back: the video shows the whole picture, at most `size` px, or with paste_back at its own
-    size. force, sound_choice, forecast: as in `read_inputs`.
+    size. force, sound_choice, frame_seconds, forecast: as in `read_inputs`.
     Raises the errors of `read_inputs`, and OptionOutOfRange for no sound.
     """
     _check_options(size, None)
@@ -108,9 +114,10 @@ def read_conversation(
     heard = [_hear(sounds[number], sound_choice, forecast=forecast) for number in numbers]
     longest = max(count for _, count in heard)
     decoded = min(longest, SEED_SAMPLES) if forecast else longest
-    pixels = _read_picture(picture)
+    mesh = mesh or FaceMesh()
+    pixels = _picture(picture, mesh, frame_seconds)
     choice = Choice(size=size, paste_back=paste_back)
-    framed = frame_speakers(pixels, numbers, choice, name=str(picture), mesh=mesh or FaceMesh())
+    framed = frame_speakers(pixels, numbers, choice, name=str(picture), mesh=mesh)
     speakers: list[Inputs] = []
     for number, one, (waveform, _) in zip(numbers, framed, heard, strict=True):
         require_visible(one.portrait, name=f"{picture} (face {number})", force=force)
@@ -160,7 +167,8 @@ def read_portrait(
     mask_box: MaskBox | None = None,
     mesh: FaceMesh | None = None,
 ) -> Portrait:
-    """Read a picture, find its face, and bring it to even sides with the longer one at most `size` px.
+    """Read a picture, or the best frame of a video, find its face, and bring it to even sides with the longer
+    one at most `size` px.
 
     The options are those of `Choice`; mask_box as a number is from 0.5 to 3. A picture in which the face
     would become too small is cropped (`frame_face`). mesh: a `FaceMesh` that is already loaded.
@@ -192,15 +200,18 @@ def _swapped(reason: str) -> InputsSwapped:
     )
 
 
-def _frame(path: str | Path, choice: Choice, mesh: FaceMesh | None) -> Framed:
+def _frame(
+    path: str | Path, choice: Choice, mesh: FaceMesh | None, frame_seconds: float | None = None
+) -> Framed:
     _check_options(choice.size, choice.mask_box)
-    return frame_face(_read_picture(path), choice, name=str(path), mesh=mesh or FaceMesh())
+    mesh = mesh or FaceMesh()
+    return frame_face(_picture(path, mesh, frame_seconds), choice, name=str(path), mesh=mesh)
 
 
-def _read_picture(path: str | Path) -> np.ndarray:
-    """`read_image`. Raises InputsSwapped for a sound."""
+def _picture(path: str | Path, mesh: FaceMesh, frame_seconds: float | None) -> np.ndarray:
+    """`read_picture`. Raises InputsSwapped for a sound."""
     try:
-        return read_image(path)
+        return read_picture(path, mesh, frame_seconds)
     except UnreadableImage as error:
         raise (_swapped(f"{path} is a sound, not a picture") if is_sound(path) else error) from error
 

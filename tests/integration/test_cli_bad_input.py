@@ -192,7 +192,7 @@ def test_a_full_disk(
             "--guidance-interval: '1,701' is not LOW,HIGH with 0 <= LOW < HIGH <= 700",
         ),
         (("--size", "63"), "--size: '63' is not a whole number from 64 to 8192"),
-        (("--fps", "30"), "--fps: '30' is not 25 or 12.5"),
+        (("--fps", "29"), "--fps: '29' is not 12.5, 24, 25, 30, 50 or 60"),
         (("--face", "0"), "--face: '0' is not"),
         (("--mask-box", "1,2,3"), "--mask-box: '1,2,3' is not X0,Y0,X1,Y1"),
         (("--mask-box", "4"), "--mask-box: '4' is not a finite number from 0.5 to 3"),

@@ -74,6 +74,8 @@ SPEAKER = """
 """
 OPTIONS = f"""
 picture:
+--frame SECONDS
+              of a video as PORTRAIT: the frame to animate (default: the first that shows a face well)
 --size PX     compact model: limit of the longer side (default: 1024); a picture whose face would become too
               small is cropped; full model: approximate shorter side, both sides in multiples of 64
               (default: 512)
@@ -177,6 +179,7 @@ def add_parser(commands: Subparsers) -> None:
         parser,
         OPTIONS,
         size=whole(MIN_SIZE_PX, MAX_SIZE_PX),
+        frame={"type": number(0, MAX_SOUND_SECONDS), "dest": "frame_seconds"},
         mask_box=mask_box,
         track=whole(1, 1000),
         start={"type": number(0, MAX_SOUND_SECONDS), "dest": "start_seconds"},
@@ -263,7 +266,7 @@ def make_video(
         watch("read", 0, 1)
         kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds.items()}
         shared: dict[str, Any] = {
-            **given(args, "paste_back", "force"),
+            **given(args, "paste_back", "force", "frame_seconds"),
             "size": None if full else args.size or DEFAULT_SIZE_PX,
             "mesh": mesh or FaceMesh(num_threads=1, on_likely_face=start_loading_torch),
             "sound_choice": SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),

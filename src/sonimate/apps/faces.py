@@ -47,12 +47,14 @@ def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate faces` command line. Raises SonimateError."""
     from sonimate.face.framing import find_faces
     from sonimate.face.mesh import FaceMesh, face_size, require_faces
-    from sonimate.media.image import read_image, write_png
+    from sonimate.face.picture import read_picture
+    from sonimate.media.image import write_png
 
     if args.output:
         check_copy(args.output, args.picture)
-    picture = read_image(args.picture)
-    faces = require_faces(find_faces(picture, FaceMesh(num_threads=1), every_size=True))
+    mesh = FaceMesh(num_threads=1)
+    picture = read_picture(args.picture, mesh)
+    faces = require_faces(find_faces(picture, mesh, every_size=True))
     if args.output:
         write_png(args.output, numbered(picture, faces))
     height, width = picture.shape[:2]

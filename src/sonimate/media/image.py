@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageCms, ImageSequence, UnidentifiedImageError
 
 from sonimate.errors import ImageTooLarge, SonimateError, UnreadableImage
 from sonimate.media.files import not_readable, replacing, require_file, write_errors
@@ -35,6 +35,9 @@ formats that Pillow hands to another program (EPS to Ghostscript), and container
 SEQUENCES = ("GIF", "PNG", "WEBP", "AVIF", "TIFF")
 """Formats whose files may hold several pictures of which a user knows: frames of an animation, or pages.
 Photographs of telephones hold others too, for depth or brightness."""
+
+ANIMATIONS = ("GIF", "PNG", "WEBP", "AVIF")
+"""Those of SEQUENCES whose pictures follow each other in time."""
 
 EXIF_TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -63,6 +66,24 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         if image.format in SEQUENCES and getattr(image, "is_animated", False):
             log.warning("%s holds several pictures: the first one is used.", path)
         return np.array(_opaque_srgb(_upright(image)))
+
+
+def animated_frames(path: str | Path) -> Generator[tuple[float, np.ndarray], None, None] | None:
+    """Begin times in seconds and frames, uint8 sRGB (h, w, 3), of an animated picture; None for a still one,
+    or one with pages. Raises the errors of `read_image`."""
+    with _decoding(path, MAX_PIXELS), _open(require_file(path)) as image:
+        moves = image.format in ANIMATIONS and getattr(image, "is_animated", False)
+    return _frames(path) if moves else None
+
+
+def _frames(path: str | Path) -> Generator[tuple[float, np.ndarray], None, None]:
+    with _decoding(path, MAX_PIXELS), _open(require_file(path)) as image:
+        seconds = 0.0
+        for frame in ImageSequence.Iterator(image):
+            if frame.width * frame.height > MAX_PIXELS:
+                raise _too_large(path, MAX_PIXELS)
+            yield seconds, np.array(_opaque_srgb(_upright(frame.copy())))
+            seconds += frame.info.get("duration", 100) / 1000
 
 
 def is_image(path: str | Path) -> bool:
