@@ -53,7 +53,7 @@ def test_exif_rotation_is_applied(orientation: int, tmp_path: Path) -> None:
 @pytest.mark.parametrize("mode", ["RGB", "RGBA", "P", "CMYK", "YCbCr"])
 def test_every_colour_mode_becomes_rgb(mode: str, tmp_path: Path) -> None:
     path = tmp_path / "a.tif"
-    Image.fromarray(corners()).convert(mode).save(path)
+    Image.fromarray(corners()).convert(mode).save(path, compression="tiff_lzw")
     pixels = read_image(path)
     assert pixels.dtype == np.uint8
     np.testing.assert_allclose(pixels.astype(int), corners(), atol=2)
