@@ -159,7 +159,7 @@ def test_the_table_of_known_votes():
     table = study_table(votes)
     assert "| one | 2.17 [2.00, " in table
     assert "| two | 4.17 [4.00, " in table
-    assert "alpha, ordinal)* | 0.9" in table
+    assert "alpha, ordinal)* | 0.87 |" in table
 
 
 def test_bad_folders_are_named(videos, tmp_path, capsys):
