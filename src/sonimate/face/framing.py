@@ -118,9 +118,10 @@ def frame_speakers(
     others = [_moved(face, None, whole, shrunk)[0] for face in silent if face_size(face) >= MIN_FACE_PX]
     height, width = canvas.shape[:2]
     framed: list[Framed] = []
+    least_size = max(_least_size(chosen, whole) for chosen in speaking)
     for chosen in speaking:
         face, _ = _moved(chosen, None, whole, shrunk)
-        _require_size(face, name, _least_size(chosen, whole))
+        _require_size(face, name, least_size)
         if choice.size is None:
             box = reference_crop(face.box, width=width, height=height)
         else:
