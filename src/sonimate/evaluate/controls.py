@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -86,7 +87,7 @@ def measure_control(
         )
 
 
-def _animate(pipeline: SonicPipeline, case: Case, seed: int, **control: float) -> tuple[FaceCurves, float]:
+def _animate(pipeline: SonicPipeline, case: Case, seed: int, **control: Any) -> tuple[FaceCurves, float]:
     sampling = replace(pipeline.sampling, seed=seed)
     motion = AUTOMATIC
     if "audio_guidance" in control:
