@@ -82,6 +82,8 @@ def test_two_people_rate_by_keyboard_alone_while_the_server_is_killed(browser, t
     with serving(videos, port=port) as (process, _):
         for page in pages:
             expect(page.locator("#saved")).to_have_text("saved")
+            page.wait_for_function(PLAYS)
+            expect(page.locator("#broken")).to_be_hidden()
         pages[1].reload()
         expect(pages[1].locator("#task")).to_contain_text("You will see 4 videos")
         pages[1].keyboard.press(" ")
