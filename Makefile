@@ -1,4 +1,4 @@
-# make demo   animate an example portrait with example speech      make check   lint, types, import rules, spelling
+# make demo   animate an example portrait with example speech      make check   lint, types, import rules, spelling, documentation
 # make test   run the test suite                                   make bench   speed as a ratio of real time
 # make bench-full   memory and time of the full model, random weights: about an hour, 14 GB of memory, 10 GB of disk
 # make bench-gpu    the full model on an NVIDIA GPU, at most eight minutes; docs/full-model.md states its packages
@@ -27,6 +27,7 @@ check: .venv/.full
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/codespell
+	$(BIN)/mkdocs build --strict --quiet --site-dir out/site
 
 bench: .venv/.full
 	$(BIN)/python benchmarks/speed.py
@@ -52,7 +53,7 @@ clean:
 
 .venv/.full: pyproject.toml | $(BIN)/python
 	@echo "Installing $(TORCH) and the packages of all extras into .venv, once: some minutes, by your connection."
-	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,c2pa,ray,web,train,eval,dev]'
+	$(BIN)/python -m pip install --quiet $(TORCH) -e '.[full,prepare,c2pa,ray,web,train,eval,docs,dev]'
 	$(BIN)/python -m pip install --quiet --no-deps $(COMPARED)
 	@touch .venv/.lean $@
 

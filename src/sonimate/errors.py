@@ -7,6 +7,7 @@ import shlex
 import sys
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
+from importlib import metadata
 from pathlib import Path
 
 
@@ -154,14 +155,24 @@ def extra_needed(extra: str) -> Generator[None, None, None]:
 
 
 def install_lines(extra: str) -> str:
-    """How to install the packages of an extra: a command to paste if this is a clone of the repository."""
-    clone = Path(__file__).parents[2]
-    command = f"-m pip install -e '.[{extra}]'"
+    """How to install the packages of an extra: a command to paste, from the clone of the repository if this
+    is one."""
+    clone, python = Path(__file__).parents[2], Path(sys.executable)
     if (clone / "pyproject.toml").is_file():
-        python = Path(sys.executable)
         program = python.relative_to(clone) if python.is_relative_to(clone) else python
-        return f"Install it by: cd {shlex.quote(str(clone))} && {shlex.quote(str(program))} {command}"
-    return f"Install it in a clone of the repository, by: python {command}"
+        command = f"{shlex.quote(str(program))} -m pip install -e '.[{extra}]'"
+        return f"Install it by: cd {shlex.quote(str(clone))} && {command}"
+    return f"Install it by: {shlex.join([str(python), '-m', 'pip', 'install', *packages_of_extras()[extra]])}"
+
+
+def packages_of_extras() -> dict[str, list[str]]:
+    """What each extra requires, such as "diffusers>=0.42", in the metadata of this installation. Raises
+    importlib.metadata.PackageNotFoundError where sonimate is not installed as a package."""
+    extras: dict[str, list[str]] = {}
+    for line in metadata.requires("sonimate") or []:
+        if parts := re.match(r"([^;]+?)\s*;.*extra == ['\"]([\w-]+)['\"]", line):
+            extras.setdefault(parts[2], []).append(parts[1])
+    return extras
 
 
 class InstallationBroken(SonimateError):

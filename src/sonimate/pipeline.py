@@ -82,7 +82,8 @@ class Animation:
 class SonicPipeline:
     """A model, with all steps from a portrait and a sound to the frames of a video.
 
-    >>> SonicPipeline.from_pretrained("compact").animate("a.png", "b.wav").save("c.mp4")
+    Examples:
+        >>> SonicPipeline.from_pretrained("compact").animate("a.png", "b.wav").save("c.mp4")
     """
 
     def __init__(

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tomllib
+from importlib import metadata
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from media_samples import EXAMPLES
 from packaging.requirements import Requirement
 from safetensors.numpy import save_file
 
+from sonimate import errors
 from sonimate.checkpoints.registry import CONFIG, INDEX, VAE
 
 PROJECT = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
@@ -105,3 +107,14 @@ def test_commands_of_the_full_model_say_what_to_install(
     found = subprocess.run(line, shell=True, cwd="/", capture_output=True, text=True, timeout=120)
     assert "does not provide the extra" not in found.stderr
     assert "neither 'setup.py' nor 'pyproject.toml' found" not in found.stderr
+
+
+def test_a_wheel_names_the_packages_of_a_missing_extra(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no clone of the repository beside the package."""
+    monkeypatch.setattr(errors, "__file__", str(tmp_path / "site-packages/sonimate/errors.py"))
+    lines = ["torch>=2.6", 'diffusers>=0.42; extra == "full"', 'ray[data]>=2.50; extra == "ray"']
+    monkeypatch.setattr(metadata, "requires", lambda name: lines)
+    assert errors.install_lines("full").endswith("-m pip install 'diffusers>=0.42'")
+    assert errors.install_lines("ray").endswith("-m pip install 'ray[data]>=2.50'")

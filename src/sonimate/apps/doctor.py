@@ -20,7 +20,7 @@ from typing import Literal
 
 import sonimate
 from sonimate.apps.arguments import Subparsers
-from sonimate.errors import InstallationBroken, SonimateError, install_lines
+from sonimate.errors import InstallationBroken, SonimateError, install_lines, packages_of_extras
 
 BYTES_PER_GB = 1e9
 MIN_FREE_GB = 2.0
@@ -151,17 +151,19 @@ def check_model() -> list[Finding]:
 
 def check_extras() -> list[Finding]:
     """For each extra in the metadata of this installation, the packages that are not installed."""
-    extras: dict[str, list[str]] = {}
     try:
-        requirements = metadata.requires("sonimate") or []
+        extras = packages_of_extras()
     except metadata.PackageNotFoundError:
         advice = "Install it by pip install -e . in a clone of the repository."
         return [Finding("extras", "missing", "unknown: sonimate is not installed as a package", advice)]
-    for requirement in requirements:
-        if parts := re.match(r"([\w.-]+).*;.*extra == ['\"]([\w-]+)['\"]", requirement):
-            extras.setdefault(parts[2], []).append(parts[1])
     return [
-        _needed(f"extra {extra}", names, _installed, install_lines(extra)) for extra, names in extras.items()
+        _needed(
+            f"extra {extra}",
+            [re.split(r"[^\w.-]", line)[0] for line in lines],
+            _installed,
+            install_lines(extra),
+        )
+        for extra, lines in extras.items()
     ]
 
 

@@ -146,7 +146,7 @@ def peak_memory_mb() -> float | None:
     On Linux /proc counts it too, and leaves out what the program that started this one held.
     """
     try:
-        lines = Path("/proc/self/status").read_text().splitlines()
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
         return next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:")) * 1024 / BYTES_PER_MB
     except (OSError, StopIteration):
         pass

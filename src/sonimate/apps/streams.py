@@ -56,5 +56,5 @@ def publish(text: str = "") -> None:
 
 def drop_unwritten() -> None:
     """Forget what standard output could not take, which Python would try again at its end."""
-    with open(os.devnull, "w") as devnull:
+    with open(os.devnull, "w", encoding="utf-8") as devnull:
         os.dup2(devnull.fileno(), sys.stdout.fileno())

@@ -103,7 +103,7 @@ def write_compact_features(
         save_mesh_codec(codec.scaled_to(expression, head), out / "codec")
         derived = Derived([str(clip.clip_id) for clip in clips], dropped, len(utterances))
         with replacing(out / "derived.json") as partial:
-            partial.write_text(json.dumps(asdict(derived), indent=1) + "\n")
+            partial.write_text(json.dumps(asdict(derived), indent=1) + "\n", encoding="utf-8")
     return derived
 
 

@@ -174,4 +174,4 @@ def write_reader(weights: np.ndarray, table: Sequence[Mapping[str, Any]], path: 
     with replacing(path) as partial:
         save_file({"weights": weights.astype(np.float16)}, partial)
     with replacing(path.with_suffix(".json")) as partial:
-        partial.write_text(json.dumps(table, indent=1) + "\n")
+        partial.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")

@@ -77,7 +77,7 @@ class Preparer:
                 samples = run_stage(name, stage, samples)
             keys = [_finish(sample) for sample in samples]
             first.sound_file.unlink(missing_ok=True)
-            (folder / "keys.json").write_text(json.dumps(keys))
+            (folder / "keys.json").write_text(json.dumps(keys), encoding="utf-8")
             folder.rename(done)
 
 
@@ -86,7 +86,7 @@ def _finish(sample: Sample) -> str:
     if sample.rejection is not None:
         for suffix in (".mp4", RAW_SOUND):
             sample.path(suffix).unlink(missing_ok=True)
-    sample.path(RAW_RECORD).write_text(json.dumps(sample.record(), indent=1) + "\n")
+    sample.path(RAW_RECORD).write_text(json.dumps(sample.record(), indent=1) + "\n", encoding="utf-8")
     return sample.clip_id.key
 
 
@@ -150,12 +150,16 @@ def _pack(
 ) -> Report:
     """Write the shards and the report from the finished folders of the sources, each clip re-timed by its own
     lag or by those of its collection (which need all clips, so that no stage can do it)."""
-    stems = [folder / key for folder in folders for key in json.loads((folder / "keys.json").read_text())]
-    raw = [json.loads(_beside(stem, RAW_RECORD).read_text()) for stem in stems]
+    stems = [
+        folder / key
+        for folder in folders
+        for key in json.loads((folder / "keys.json").read_text(encoding="utf-8"))
+    ]
+    raw = [json.loads(_beside(stem, RAW_RECORD).read_text(encoding="utf-8")) for stem in stems]
     known = [record | {"terms": terms[record["source"]]} for record in raw]
     records = retime(known, collections, move=options.retime)
     for stem, record in zip(stems, records, strict=True):
-        _beside(stem, ".json").write_text(json.dumps(record, indent=1) + "\n")
+        _beside(stem, ".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         if not record["rejection"]:
             write_wav(_beside(stem, ".wav"), retimed_sound(_beside(stem, RAW_SOUND), record))
     for kind, wanted in ((CLIPS, True), (REJECTED, False)):

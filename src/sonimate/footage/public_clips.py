@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 def public_clips() -> list[dict[str, str]]:
     """All rows of public_clips.tsv."""
-    text = (files("sonimate") / "footage" / "public_clips.tsv").read_text()
+    text = (files("sonimate") / "footage" / "public_clips.tsv").read_text(encoding="utf-8")
     return list(csv.DictReader(text.splitlines(), delimiter="\t"))
 
 

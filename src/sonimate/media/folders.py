@@ -28,14 +28,14 @@ class FolderRecord:
 
     def read(self) -> dict[str, Any] | None:
         """The recorded values, or None if there is no record."""
-        return json.loads(self.path.read_text()) if self.path.exists() else None
+        return json.loads(self.path.read_text(encoding="utf-8")) if self.path.exists() else None
 
     def write(self, values: Mapping[str, Any]) -> None:
         """Replace the record; creates the folder. Raises OutputNotWritable."""
         with write_errors(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
         with replacing(self.path) as partial:
-            partial.write_text(json.dumps(values, indent=1) + "\n")
+            partial.write_text(json.dumps(values, indent=1) + "\n", encoding="utf-8")
 
     def check(self, values: Mapping[str, Any], *, advice: str = "Choose another folder.") -> None:
         """Compare the record with what this run would write: of the keys of `values`, those values.

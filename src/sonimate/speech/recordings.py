@@ -124,7 +124,7 @@ def pocketsphinx_tests(root: Path) -> list[Recording]:
     """LibriVox and card-game sentences of pocketsphinx's test data; empty when not installed."""
     found = []
     for listing in (root / "librivox" / "transcription", root / "cards" / "cards.transcription"):
-        for line in listing.read_text().splitlines() if listing.exists() else ():
+        for line in listing.read_text(encoding="utf-8").splitlines() if listing.exists() else ():
             match = re.fullmatch(r"(?:<s>)?(.*?)(?:</s>)?\s*\((\S+)\)\s*", line)
             if match and (path := listing.parent / f"{match[2]}.wav").exists():
                 found.append(Recording(path, match[1].strip(), "en", listing.parent.name))

@@ -128,5 +128,7 @@ def _festival(text: str, voice: Voice, rate: float, pitch: float) -> Speech:
         run_engine("festival", ["festival", "--pipe"], script)
         if not (sound.exists() and segments.exists()):
             raise _nothing_spoken(text, voice)
-        rows = [row for line in segments.read_text().splitlines() if len(row := line.split()) == 3]
+        rows = [
+            row for line in segments.read_text(encoding="utf-8").splitlines() if len(row := line.split()) == 3
+        ]
         return _with_phones(read_wav(sound), ((name, end) for end, _, name in rows))

@@ -44,12 +44,12 @@ class RunFolder:
         for name in (CHECKPOINT, PREVIOUS):
             steps = self.path / name / "step.json"
             if steps.exists():
-                return self.path / name, json.loads(steps.read_text())["step"]
+                return self.path / name, json.loads(steps.read_text(encoding="utf-8"))["step"]
         return None
 
     def publish_checkpoint(self, step: int) -> None:
         """Make the partial checkpoint the newest one. At any moment, at least one checkpoint is complete."""
-        (self.partial / "step.json").write_text(json.dumps({"step": step}))
+        (self.partial / "step.json").write_text(json.dumps({"step": step}), encoding="utf-8")
         newest, previous = self.path / CHECKPOINT, self.path / PREVIOUS
         shutil.rmtree(previous, ignore_errors=True)
         if newest.exists():
@@ -71,9 +71,9 @@ class RunFolder:
         if (self.path / LOSSES).exists():
             kept = [f"{line}\n" for line in self._loss_lines() if json.loads(line)["step"] < step]
             with replacing(self.path / LOSSES) as partial:
-                partial.write_text("".join(kept))
+                partial.write_text("".join(kept), encoding="utf-8")
 
     def _loss_lines(self) -> list[str]:
         """All lines but an incomplete last one, which a kill may leave."""
         path = self.path / LOSSES
-        return path.read_text().split("\n")[:-1] if path.exists() else []
+        return path.read_text(encoding="utf-8").split("\n")[:-1] if path.exists() else []

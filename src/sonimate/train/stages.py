@@ -147,4 +147,4 @@ def train_folds(
             names = sorted(name for speaker in speakers for name in clips[speaker])
             entries.append({"model": f"{run}/model", "speakers": speakers, "clips": names})
         with replacing(out / f"{stage}.json") as partial:
-            partial.write_text(json.dumps({"folds": entries}, indent=2) + "\n")
+            partial.write_text(json.dumps({"folds": entries}, indent=2) + "\n", encoding="utf-8")

@@ -100,7 +100,7 @@ class Answers(Lines):
 
 def _print_to(path: str) -> None:
     """Add what this process prints, in Python and in libraries, to a file."""
-    with open(path, "a") as file:
+    with open(path, "a", encoding="utf-8") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
 

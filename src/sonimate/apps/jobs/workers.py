@@ -110,7 +110,7 @@ class Worker:
 
     def _start(self, log_path: str) -> None:
         variables = {"OMP_NUM_THREADS": str(self._threads), "PYTHONPATH": os.pathsep.join(sys.path)}
-        with open(log_path, "a") as log:
+        with open(log_path, "a", encoding="utf-8") as log:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "sonimate.apps.jobs.job_loop"],
                 stdin=subprocess.PIPE,
