@@ -68,7 +68,7 @@ def run(args: Namespace) -> None:
     from sonimate.apps.jobs.workers import Limits
     from sonimate.media.files import require_file, write_errors
 
-    keys = require_file(args.keys).read_text().split() if args.keys else []
+    keys = require_file(args.keys).read_text(encoding="utf-8").split() if args.keys else []
     folder: Path = args.data / "jobs"
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
