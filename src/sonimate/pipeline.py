@@ -82,8 +82,7 @@ class Animation:
 class SonicPipeline:
     """A model, with all steps from a portrait and a sound to the frames of a video.
 
-    Examples:
-        >>> SonicPipeline.from_pretrained("compact").animate("a.png", "b.wav").save("c.mp4")
+    `SonicPipeline.from_pretrained("compact").animate("a.png", "b.wav").save("c.mp4")`
     """
 
     def __init__(
