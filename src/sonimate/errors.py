@@ -175,6 +175,10 @@ def packages_of_extras() -> dict[str, list[str]]:
     return extras
 
 
+class AddressNotFree(SonimateError):
+    """Another program listens at the address and port, or this machine has no such address."""
+
+
 class InstallationBroken(SonimateError):
     """A part of the installation that every video needs does not work."""
 

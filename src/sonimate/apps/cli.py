@@ -22,7 +22,7 @@ from sonimate.apps.interrupts import signals_as_exceptions
 from sonimate.apps.streams import drop_unwritten, prepare_streams, publish, say
 from sonimate.errors import SonimateError, WrongUsage
 
-USING = ("animate", "batch", "serve", "faces", "inspect", "models", "doctor", "completion")
+USING = ("animate", "batch", "serve", "web", "faces", "inspect", "models", "doctor", "completion")
 TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds", "evaluate", "study")
 VERBS = USING + TRAINING
 """The verbs in the order of the help: each is a module sonimate.apps.VERB."""

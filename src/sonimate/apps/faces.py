@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 COPY_PX = 2048
 """Longest side of the drawn copy: large enough to recognise faces, small enough to open at once."""
-COLOUR = (255, 214, 0)
+COLOUR, CHOSEN = (255, 214, 0), (80, 255, 120)
 LABEL_SHARE = 0.022
 """Height of a number over the longer side of the copy."""
 
@@ -97,8 +97,9 @@ def faces_text(report: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def numbered(picture: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """A copy of a picture uint8 (h, w, 3), shrunk to COPY_PX, with a numbered box around each face."""
+def numbered(picture: np.ndarray, faces: Sequence[Face], *, chosen: int | None = None) -> np.ndarray:
+    """A copy of a picture uint8 (h, w, 3), shrunk to COPY_PX, with a numbered box around each face, a green
+    one around that of the chosen number."""
     import cv2
     import numpy as np
 
@@ -111,9 +112,10 @@ def numbered(picture: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
     font, size = cv2.FONT_HERSHEY_SIMPLEX, text_px / 22  # a digit of this font is 22 px high at size 1
     for number, face in enumerate(faces, 1):
         x0, y0, x1, y1 = (round(side * scale) for side in face.box)
-        cv2.rectangle(copy, (x0, y0), (x1, y1), COLOUR, line)
+        colour = CHOSEN if number == chosen else COLOUR
+        cv2.rectangle(copy, (x0, y0), (x1, y1), colour, line * 2 if number == chosen else line)
         (wide, high), _ = cv2.getTextSize(str(number), font, size, line)
         left, bottom = max(x0, 0), max(y0, high + 2 * line)
-        cv2.rectangle(copy, (left, bottom - high - 2 * line), (left + wide + 2 * line, bottom), COLOUR, -1)
+        cv2.rectangle(copy, (left, bottom - high - 2 * line), (left + wide + 2 * line, bottom), colour, -1)
         cv2.putText(copy, str(number), (left + line, bottom - line), font, size, (0, 0, 0), line, cv2.LINE_AA)
     return copy

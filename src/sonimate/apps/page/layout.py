@@ -1,0 +1,229 @@
+# pyright: basic
+"""The page: Gradio's components and what they call. page_texts.py has the texts, studio.py the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+
+import sonimate
+from sonimate.apps.page.page_events import Page
+from sonimate.apps.page.page_texts import KEY_PREFIX
+from sonimate.apps.page.studio import Studio
+from sonimate.speech.read_aloud import installed_readers
+
+MIN_SIZE, MAX_SIZE = 256, 1536
+"""Of the slider: smaller faces blur, larger pictures take minutes on a CPU."""
+MAX_STEPS = 50
+MIDDLE_MOTION = 32.0
+"""Where the sliders of head motion and expression start: a quarter of their range."""
+EXAMPLES = Path(sonimate.__file__).parents[2] / "examples"
+PLAY_BOTH = """() => {
+  const videos = [...document.querySelectorAll('#compare video')];
+  videos.forEach((video, index) => { video.currentTime = 0; video.muted = index > 0; });
+  videos.forEach(video => video.play());
+}"""
+
+TRANSLATED = gr.I18n()
+
+
+def text(key: str) -> Any:
+    """A text in the reader's language, by its key in TEXTS; the server has the tables."""
+    return TRANSLATED(KEY_PREFIX + key)
+
+
+def build_page(studio: Studio) -> gr.Blocks:
+    """The page for a studio."""
+    page = Page(studio)
+    with gr.Blocks(title="sonimate", analytics_enabled=False) as blocks:
+        gr.Markdown(text("title"))
+        gr.Markdown(text("intro"))
+        with gr.Tabs():
+            with gr.Tab(text("tab_make")):
+                made = make_tab(page)
+            with gr.Tab(text("tab_compare")):
+                first, second = compare_tab(page)
+            with gr.Tab(text("tab_gallery")):
+                gallery, names, nothing = gallery_tab(page)
+        past = [gallery, names, nothing, first, second]
+        made["start"].click(
+            page.animate,
+            made["inputs"],
+            [made["status"], made["video"], *past],
+            concurrency_limit=16,
+            show_progress="hidden",
+        )
+        blocks.load(page.open, None, past, show_progress="hidden")
+    return blocks
+
+
+def make_tab(page: Page) -> dict[str, Any]:
+    """Portrait, speech, settings and the video."""
+    found = gr.State(None)
+    with gr.Row():
+        with gr.Column(min_width=320):
+            gr.Markdown(text("step_portrait"))
+            portrait = gr.Image(
+                type="filepath",
+                label=text("portrait"),
+                sources=["upload", "webcam", "clipboard"],
+                height=300,
+                buttons=[],
+                elem_id="portrait",
+                alt_text=text("portrait_alt"),
+            )
+            # The file as it was given: sonimate decodes it, with its own messages.
+            portrait.preprocess = lambda payload: payload.path if payload else None
+            example_portraits(portrait)
+            faces = gr.Image(
+                label=text("faces"),
+                interactive=False,
+                visible=False,
+                buttons=[],
+                elem_id="faces",
+                format="png",
+                alt_text=text("faces_alt"),
+            )
+            face = gr.Radio(label=text("face"), visible=False, elem_id="face")
+            gr.Markdown(text("step_speech"))
+            sound = gr.Audio(
+                type="filepath", label=text("speech"), sources=["upload", "microphone"], elem_id="speech"
+            )
+            example_speech(sound)
+            spoken = typed_speech(page, sound)
+        with gr.Column(min_width=320):
+            gr.Markdown(text("step_settings"))
+            settings = setting_sliders(page)
+            with gr.Row():
+                start = gr.Button(text("animate"), variant="primary", elem_id="animate")
+                stop = gr.Button(text("stop"), elem_id="stop")
+            status = gr.HTML(elem_id="status")
+            video = gr.Video(label=text("video"), interactive=False, visible=False, elem_id="video")
+    portrait.change(page.find, portrait, [found, faces, face, status], show_progress="hidden")
+    faces.select(page.click, found, face, show_progress="hidden")
+    face.change(page.mark, [found, face], faces, show_progress="hidden")
+    if spoken:
+        button, words, reader = spoken
+        button.click(page.speak, [words, reader], [sound, status])
+    stop.click(page.stop, None, None)
+    return {
+        "start": start,
+        "status": status,
+        "video": video,
+        "inputs": [portrait, sound, found, face, *settings],
+    }
+
+
+def example_portraits(portrait: gr.Image) -> None:
+    """The repository's portraits, where they are there, to choose from."""
+    files = [str(path) for path in sorted(EXAMPLES.glob("portraits/*.jpg"))]
+    if not files:
+        return
+    pictures = gr.Gallery(
+        [(file, Path(file).stem.replace("_", " ")) for file in files],
+        label=text("examples_portrait"),
+        columns=4,
+        height="auto",
+        allow_preview=False,
+        interactive=False,
+        object_fit="contain",
+        buttons=[],
+        elem_id="example_portraits",
+    )
+
+    def choose(event: gr.SelectData) -> str:
+        return files[event.index]
+
+    pictures.select(choose, None, portrait, show_progress="hidden")
+
+
+def example_speech(sound: gr.Audio) -> None:
+    """The repository's recordings, where they are there."""
+    if files := sorted(EXAMPLES.glob("speech/*.wav")):
+        gr.Examples([str(path) for path in files], sound, label=text("examples_speech"))
+
+
+def typed_speech(page: Page, sound: gr.Audio) -> tuple[gr.Button, gr.Textbox, gr.Dropdown] | None:
+    """Where a text can be typed and turned into speech, if an engine is installed."""
+    labels = [reader.label for reader in installed_readers()]
+    with gr.Accordion(text("type"), open=False):
+        if not labels:
+            gr.Markdown(text("no_engine"))
+            return None
+        words = gr.Textbox(label=text("text"), lines=3, elem_id="words")
+        reader = gr.Dropdown(labels, value=labels[0], label=text("voice"), elem_id="voice")
+        return gr.Button(text("speak"), elem_id="speak"), words, reader
+
+
+def setting_sliders(page: Page) -> list[Any]:
+    """The settings, in the order of `Page.options`."""
+
+    def slider(name: str, value: float, step: float, **more: Any) -> gr.Slider:
+        limits = page.schema[name]
+        return gr.Slider(
+            more.pop("minimum", limits["minimum"]),
+            more.pop("maximum", limits["maximum"]),
+            value,
+            step=step,
+            label=text(name),
+            elem_id=name,
+            buttons=[],
+            **more,
+        )
+
+    dynamic = slider("dynamic_scale", page.sampling.dynamic_scale, 0.1, info=text("dynamic_scale_info"))
+    from_voice = gr.Checkbox(True, label=text("from_voice"), elem_id="from_voice")
+    with gr.Group(visible=False) as motion:
+        head = slider("head_motion", MIDDLE_MOTION, 1)
+        expression = slider("expression", MIDDLE_MOTION, 1)
+    from_voice.change(
+        lambda follows: gr.update(visible=not follows), from_voice, motion, show_progress="hidden"
+    )
+    steps = slider("steps", page.sampling.steps, 1, maximum=MAX_STEPS, info=text("steps_info"))
+    size = slider("size", page.size, 64, maximum=MAX_SIZE, minimum=MIN_SIZE)
+    seed = gr.Textbox("", label=text("seed"), info=text("seed_info"), elem_id="seed")
+    settings = [dynamic, from_voice, head, expression, steps, size, seed]
+    if "background" in page.schema:
+        settings.append(
+            gr.Textbox(label=text("background"), info=text("background_info"), elem_id="background")
+        )
+    return settings
+
+
+def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
+    """Two results side by side."""
+    with gr.Row():
+        first = gr.Dropdown([], label=text("choose_first"), elem_id="first")
+        second = gr.Dropdown([], label=text("choose_second"), elem_id="second")
+    table = gr.HTML(elem_id="differences")
+    with gr.Row(elem_id="compare"):
+        videos = [
+            gr.Video(label=text(name), interactive=False, visible=False, min_width=280)
+            for name in ("first", "second")
+        ]
+    gr.Button(text("play_both"), elem_id="play_both").click(None, js=PLAY_BOTH)
+    for choice in (first, second):
+        choice.change(page.compare, [first, second], [*videos, table], show_progress="hidden")
+    return first, second
+
+
+def gallery_tab(page: Page) -> tuple[gr.Gallery, gr.State, gr.Markdown]:
+    """All results, and the one that plays."""
+    names = gr.State([])
+    nothing = gr.Markdown(text("gallery_empty"))
+    gallery = gr.Gallery(
+        label=text("gallery"),
+        columns=4,
+        height="auto",
+        allow_preview=False,
+        interactive=False,
+        object_fit="contain",
+        buttons=[],
+        elem_id="gallery",
+    )
+    video = gr.Video(label=text("past"), interactive=False, visible=False, elem_id="past")
+    settings = gr.Markdown()
+    gallery.select(page.replay, names, [video, settings], show_progress="hidden")
+    return gallery, names, nothing
