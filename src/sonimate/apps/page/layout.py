@@ -29,7 +29,7 @@ PLAY_BOTH = """() => {
 TRANSLATED = gr.I18n()
 
 
-def text(key: str) -> Any:
+def translated(key: str) -> Any:
     """A text in the reader's language, by its key in TEXTS; the server has the tables."""
     return TRANSLATED(KEY_PREFIX + key)
 
@@ -38,14 +38,14 @@ def build_page(studio: Studio) -> gr.Blocks:
     """The page for a studio."""
     page = Page(studio)
     with gr.Blocks(title="sonimate", analytics_enabled=False) as blocks:
-        gr.Markdown(text("title"))
-        gr.Markdown(text("intro"))
+        gr.Markdown(translated("title"))
+        gr.Markdown(translated("intro"))
         with gr.Tabs():
-            with gr.Tab(text("tab_make")):
+            with gr.Tab(translated("tab_make")):
                 made = make_tab(page)
-            with gr.Tab(text("tab_compare")):
+            with gr.Tab(translated("tab_compare")):
                 first, second = compare_tab(page)
-            with gr.Tab(text("tab_gallery")):
+            with gr.Tab(translated("tab_gallery")):
                 gallery, names, nothing = gallery_tab(page)
         past = [gallery, names, nothing, first, second]
         made["start"].click(
@@ -64,43 +64,46 @@ def make_tab(page: Page) -> dict[str, Any]:
     found = gr.State(None)
     with gr.Row():
         with gr.Column(min_width=320):
-            gr.Markdown(text("step_portrait"))
+            gr.Markdown(translated("step_portrait"))
             portrait = gr.Image(
                 type="filepath",
-                label=text("portrait"),
+                label=translated("portrait"),
                 sources=["upload", "webcam", "clipboard"],
                 height=300,
                 buttons=[],
                 elem_id="portrait",
-                alt_text=text("portrait_alt"),
+                alt_text=translated("portrait_alt"),
             )
             # The file as it was given: sonimate decodes it, with its own messages.
             portrait.preprocess = lambda payload: payload.path if payload else None
             example_portraits(portrait)
             faces = gr.Image(
-                label=text("faces"),
+                label=translated("faces"),
                 interactive=False,
                 visible=False,
                 buttons=[],
                 elem_id="faces",
                 format="png",
-                alt_text=text("faces_alt"),
+                alt_text=translated("faces_alt"),
             )
-            face = gr.Radio(label=text("face"), visible=False, elem_id="face")
-            gr.Markdown(text("step_speech"))
+            face = gr.Radio(label=translated("face"), visible=False, elem_id="face")
+            gr.Markdown(translated("step_speech"))
             sound = gr.Audio(
-                type="filepath", label=text("speech"), sources=["upload", "microphone"], elem_id="speech"
+                type="filepath",
+                label=translated("speech"),
+                sources=["upload", "microphone"],
+                elem_id="speech",
             )
             example_speech(sound)
             spoken = typed_speech(page, sound)
         with gr.Column(min_width=320):
-            gr.Markdown(text("step_settings"))
+            gr.Markdown(translated("step_settings"))
             settings = setting_sliders(page)
             with gr.Row():
-                start = gr.Button(text("animate"), variant="primary", elem_id="animate")
-                stop = gr.Button(text("stop"), elem_id="stop")
+                start = gr.Button(translated("animate"), variant="primary", elem_id="animate")
+                stop = gr.Button(translated("stop"), elem_id="stop")
             status = gr.HTML(elem_id="status")
-            video = gr.Video(label=text("video"), interactive=False, visible=False, elem_id="video")
+            video = gr.Video(label=translated("video"), interactive=False, visible=False, elem_id="video")
     portrait.change(page.find, portrait, [found, faces, face, status], show_progress="hidden")
     faces.select(page.click, found, face, show_progress="hidden")
     face.change(page.mark, [found, face], faces, show_progress="hidden")
@@ -123,7 +126,7 @@ def example_portraits(portrait: gr.Image) -> None:
         return
     pictures = gr.Gallery(
         [(file, Path(file).stem.replace("_", " ")) for file in files],
-        label=text("examples_portrait"),
+        label=translated("examples_portrait"),
         columns=4,
         height="auto",
         allow_preview=False,
@@ -142,19 +145,19 @@ def example_portraits(portrait: gr.Image) -> None:
 def example_speech(sound: gr.Audio) -> None:
     """The repository's recordings, where they are there."""
     if files := sorted(EXAMPLES.glob("speech/*.wav")):
-        gr.Examples([str(path) for path in files], sound, label=text("examples_speech"))
+        gr.Examples([str(path) for path in files], sound, label=translated("examples_speech"))
 
 
 def typed_speech(page: Page, sound: gr.Audio) -> tuple[gr.Button, gr.Textbox, gr.Dropdown] | None:
     """Where a text can be typed and turned into speech, if an engine is installed."""
     labels = [reader.label for reader in installed_readers()]
-    with gr.Accordion(text("type"), open=False):
+    with gr.Accordion(translated("type"), open=False):
         if not labels:
-            gr.Markdown(text("no_engine"))
+            gr.Markdown(translated("no_engine"))
             return None
-        words = gr.Textbox(label=text("text"), lines=3, elem_id="words")
-        reader = gr.Dropdown(labels, value=labels[0], label=text("voice"), elem_id="voice")
-        return gr.Button(text("speak"), elem_id="speak"), words, reader
+        words = gr.Textbox(label=translated("text"), lines=3, elem_id="words")
+        reader = gr.Dropdown(labels, value=labels[0], label=translated("voice"), elem_id="voice")
+        return gr.Button(translated("speak"), elem_id="speak"), words, reader
 
 
 def setting_sliders(page: Page) -> list[Any]:
@@ -167,27 +170,29 @@ def setting_sliders(page: Page) -> list[Any]:
             more.pop("maximum", limits["maximum"]),
             value,
             step=step,
-            label=text(name),
+            label=translated(name),
             elem_id=name,
             buttons=[],
             **more,
         )
 
-    dynamic = slider("dynamic_scale", page.sampling.dynamic_scale, 0.1, info=text("dynamic_scale_info"))
-    from_voice = gr.Checkbox(True, label=text("from_voice"), elem_id="from_voice")
+    dynamic = slider("dynamic_scale", page.sampling.dynamic_scale, 0.1, info=translated("dynamic_scale_info"))
+    from_voice = gr.Checkbox(True, label=translated("from_voice"), elem_id="from_voice")
     with gr.Group(visible=False) as motion:
         head = slider("head_motion", MIDDLE_MOTION, 1)
         expression = slider("expression", MIDDLE_MOTION, 1)
     from_voice.change(
         lambda follows: gr.update(visible=not follows), from_voice, motion, show_progress="hidden"
     )
-    steps = slider("steps", page.sampling.steps, 1, maximum=MAX_STEPS, info=text("steps_info"))
+    steps = slider("steps", page.sampling.steps, 1, maximum=MAX_STEPS, info=translated("steps_info"))
     size = slider("size", page.size, 64, maximum=MAX_SIZE, minimum=MIN_SIZE)
-    seed = gr.Textbox("", label=text("seed"), info=text("seed_info"), elem_id="seed")
+    seed = gr.Textbox("", label=translated("seed"), info=translated("seed_info"), elem_id="seed")
     settings = [dynamic, from_voice, head, expression, steps, size, seed]
     if "background" in page.schema:
         settings.append(
-            gr.Textbox(label=text("background"), info=text("background_info"), elem_id="background")
+            gr.Textbox(
+                label=translated("background"), info=translated("background_info"), elem_id="background"
+            )
         )
     return settings
 
@@ -195,15 +200,15 @@ def setting_sliders(page: Page) -> list[Any]:
 def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
     """Two results side by side."""
     with gr.Row():
-        first = gr.Dropdown([], label=text("choose_first"), elem_id="first")
-        second = gr.Dropdown([], label=text("choose_second"), elem_id="second")
+        first = gr.Dropdown([], label=translated("choose_first"), elem_id="first")
+        second = gr.Dropdown([], label=translated("choose_second"), elem_id="second")
     table = gr.HTML(elem_id="differences")
     with gr.Row(elem_id="compare"):
         videos = [
-            gr.Video(label=text(name), interactive=False, visible=False, min_width=280)
+            gr.Video(label=translated(name), interactive=False, visible=False, min_width=280)
             for name in ("first", "second")
         ]
-    gr.Button(text("play_both"), elem_id="play_both").click(None, js=PLAY_BOTH)
+    gr.Button(translated("play_both"), elem_id="play_both").click(None, js=PLAY_BOTH)
     for choice in (first, second):
         choice.change(page.compare, [first, second], [*videos, table], show_progress="hidden")
     return first, second
@@ -212,9 +217,9 @@ def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
 def gallery_tab(page: Page) -> tuple[gr.Gallery, gr.State, gr.Markdown]:
     """All results, and the one that plays."""
     names = gr.State([])
-    nothing = gr.Markdown(text("gallery_empty"))
+    nothing = gr.Markdown(translated("gallery_empty"))
     gallery = gr.Gallery(
-        label=text("gallery"),
+        label=translated("gallery"),
         columns=4,
         height="auto",
         allow_preview=False,
@@ -223,7 +228,7 @@ def gallery_tab(page: Page) -> tuple[gr.Gallery, gr.State, gr.Markdown]:
         buttons=[],
         elem_id="gallery",
     )
-    video = gr.Video(label=text("past"), interactive=False, visible=False, elem_id="past")
+    video = gr.Video(label=translated("past"), interactive=False, visible=False, elem_id="past")
     settings = gr.Markdown()
     gallery.select(page.replay, names, [video, settings], show_progress="hidden")
     return gallery, names, nothing
