@@ -6,7 +6,7 @@ import tracemalloc
 from collections.abc import Callable, Generator
 from dataclasses import replace
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pytest
@@ -105,7 +105,7 @@ def test_every_stage_is_followed_to_its_end(pipeline: SonicPipeline, portrait: P
 
 
 def test_the_seed_and_the_motion_decide_the_latents(pipeline: SonicPipeline, portrait: Portrait) -> None:
-    def latents(seed: int = 1, **motion: float) -> torch.Tensor:
+    def latents(seed: int = 1, **motion: Any) -> torch.Tensor:
         options = replace(TWO_STEPS, seed=seed)
         return pipeline.generate(portrait, speech(1), sampling=options, motion=MotionOptions(**motion))[0]
 

@@ -286,7 +286,8 @@ def test_other_frame_rates_show_the_same_motion_without_cadence(fps):
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(100, *codec().latent_shape, generator=generator)
     # As smooth as speech: up to about 4 Hz.
-    latents = codec().to_latents(Motion(*(smooth(part, 1.5) for part in _parts(codec().from_latents(noise)))))
+    expression, head = (smooth(part, 1.5) for part in _parts(codec().from_latents(noise)))
+    latents = codec().to_latents(Motion(expression, head))
     known, shown = (
         codec().motion(latents, encoded.context, DecodeOptions(seed=5, fps=rate)) for rate in (25.0, fps)
     )
@@ -295,7 +296,9 @@ def test_other_frame_rates_show_the_same_motion_without_cadence(fps):
     assert 0 <= len(shown.head) - 200 * fps / 25 <= 2
     head = np.interp(seconds[inside], np.arange(len(known.head)) / 25, known.head[:, 1])
     np.testing.assert_allclose(shown.head[inside, 1], head, atol=0.01 * np.ptp(head))
-    blinks = [np.flatnonzero(m.eyes.closure > 0.9) / rate for m, rate in ((known, 25.0), (shown, fps))]
+    assert known.eyes is not None
+    assert shown.eyes is not None
+    blinks = [np.flatnonzero(e.closure > 0.9) / rate for e, rate in ((known.eyes, 25.0), (shown.eyes, fps))]
     assert len(blinks[0])
     assert all(np.abs(blinks[0] - time).min() < 0.05 for time in blinks[1])
     assert all(np.abs(blinks[1] - time).min() < 0.05 for time in blinks[0])
@@ -303,5 +306,5 @@ def test_other_frame_rates_show_the_same_motion_without_cadence(fps):
     assert 0.9 < acceleration[1::2].mean() / acceleration[::2].mean() < 1.1
 
 
-def _parts(motion):
+def _parts(motion: Motion) -> tuple[np.ndarray, np.ndarray]:
     return motion.expression, motion.head

@@ -116,7 +116,7 @@ def test_the_dynamic_scale_multiplies_predicted_buckets_only():
     predicted = torch.tensor([[20.0, 100.0], [-3.0, 130.0]])
     double = SamplingOptions(dynamic_scale=2.0)
 
-    def buckets(options: SamplingOptions = double, **fixed: float) -> list[list[float]]:
+    def buckets(options: SamplingOptions = double, **fixed: Any) -> list[list[float]]:
         ranges = cast(Any, SimpleNamespace(head_buckets=(5.0, 21.0), expression_buckets=(16.0, 80.0)))
         return motion_buckets(predicted, options, MotionOptions(**fixed), ranges).tolist()
 

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -70,7 +71,7 @@ def folders(tmp_path: Path) -> tuple[Path, Path]:
     return make(tmp_path / "ours", [110, 120, 130, 140], "p##Clip_{}_512.mp4"), real
 
 
-def evaluate(results: Path, real: Path, cache: Path, **options):
+def evaluate(results: Path, real: Path, cache: Path, **options: Any):
     paired = pair_videos(find_videos(results), list(find_videos(real)))
     return evaluate_folders({"ours": paired}, find_videos(real), METRICS, view=View(), cache=cache, **options)
 
@@ -84,14 +85,14 @@ def test_names_of_other_systems_are_paired_and_the_rest_is_named():
     assert paired.unpaired == ("a/clip_2", "b/clip_2", "noise")
 
 
-def test_figures_of_clips_and_of_sets(folders, tmp_path):
+def test_figures_of_clips_and_of_sets(folders: tuple[Path, Path], tmp_path):
     found = evaluate(*folders, tmp_path / "cache").figures
     assert found["ours"]["error"].value == pytest.approx(10, abs=1)
     assert found["ours"]["distance"].value == pytest.approx(10, abs=1)
     assert found[REAL]["error"].value == found[REAL]["distance"].value == 0
 
 
-def test_two_processes_give_the_same_figures(folders, tmp_path):
+def test_two_processes_give_the_same_figures(folders: tuple[Path, Path], tmp_path):
     from functools import partial
 
     here = evaluate(*folders, tmp_path / "one")
@@ -99,7 +100,7 @@ def test_two_processes_give_the_same_figures(folders, tmp_path):
     assert str(here.figures) == str(there.figures)
 
 
-def test_a_run_that_was_stopped_goes_on(folders, tmp_path, monkeypatch):
+def test_a_run_that_was_stopped_goes_on(folders: tuple[Path, Path], tmp_path, monkeypatch):
     def stop(paths, watch):
         for path in paths[:4]:
             yield watch(path)
@@ -114,7 +115,9 @@ def test_a_run_that_was_stopped_goes_on(folders, tmp_path, monkeypatch):
     assert str(whole.figures) == str(evaluate(*folders, tmp_path / "other").figures)
 
 
-def test_a_corrupt_video_is_named_skipped_and_told_by_the_exit_code(folders, tmp_path, monkeypatch, capsys):
+def test_a_corrupt_video_is_named_skipped_and_told_by_the_exit_code(
+    folders: tuple[Path, Path], tmp_path, monkeypatch, capsys
+):
     monkeypatch.setattr(metric_table, "all_metrics", lambda: METRICS)
     results, real = folders
     broken = results / "p##Clip_0_512.mp4"
