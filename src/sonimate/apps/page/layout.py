@@ -128,7 +128,7 @@ def example_portraits(portrait: gr.Image) -> None:
         [(file, Path(file).stem.replace("_", " ")) for file in files],
         label=translated("examples_portrait"),
         columns=4,
-        height="auto",
+        height=150,
         allow_preview=False,
         interactive=False,
         object_fit="contain",
@@ -221,14 +221,14 @@ def gallery_tab(page: Page) -> tuple[gr.Gallery, gr.State, gr.Markdown]:
     gallery = gr.Gallery(
         label=translated("gallery"),
         columns=4,
-        height="auto",
+        height=400,
         allow_preview=False,
         interactive=False,
         object_fit="contain",
         buttons=[],
         elem_id="gallery",
     )
-    video = gr.Video(label=translated("past"), interactive=False, visible=False, elem_id="past")
+    video = gr.Video(label=translated("past"), height=480, interactive=False, visible=False, elem_id="past")
     settings = gr.Markdown()
     gallery.select(page.replay, names, [video, settings], show_progress="hidden")
     return gallery, names, nothing
