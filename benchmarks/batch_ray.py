@@ -25,11 +25,11 @@ ROOT = Path(__file__).parents[1]
 JOBS, BAD, SECONDS, FPS = 40, 2, 0.4, 25
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the batch twice and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--workers", type=int, default=2)
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     with TemporaryDirectory(prefix="sonimate-batch-") as name:
         folder = Path(name)
         jobs = [make_job(index) for index in range(JOBS)]

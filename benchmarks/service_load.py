@@ -65,14 +65,14 @@ class Server:
         self._process.wait()
 
 
-def main() -> int:
+def main(argv: list[str] | None = None) -> int:
     """Run the load and print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--requests", type=int, default=200)
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--no-kill", action="store_true", help="kill neither a worker nor the server")
-    args = parser.parse_args()
+    args = parser.parse_args(argv)
     with TemporaryDirectory(prefix="sonimate-load-") as name:
         server = Server(Path(name), args.workers)
         status_ms: list[float] = []
