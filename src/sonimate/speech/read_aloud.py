@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from sonimate.errors import EngineMissing, SynthesisFailed, WrongUsage
 from sonimate.media.files import replacing
@@ -58,9 +59,10 @@ def read_aloud(text: str, reader: Reader, path: Path) -> Path:
         raise WrongUsage(f"The text has {len(text)} letters; at most {MAX_LETTERS} are spoken. Shorten it.")
     if not shutil.which(reader.program):
         raise EngineMissing(f"{reader.program} is not installed. Install it by: apt install {reader.program}")
-    with replacing(path) as partial:
+    with replacing(path) as partial, TemporaryDirectory() as folder:
         if reader.program == "flite":
-            command = ["flite", "-voice", reader.voice, "-f", "/dev/stdin", "-o", str(partial)]
+            (typed := Path(folder, "text")).write_text(text, encoding="utf-8")
+            command = ["flite", "-voice", reader.voice, "-f", str(typed), "-o", str(partial)]
         else:
             command = ["espeak-ng", "-v", reader.voice, "-b", "1", "--stdin", "-w", str(partial)]
         run_engine(f"{reader.program} voice {reader.voice}", command, text)
