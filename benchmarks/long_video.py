@@ -22,7 +22,7 @@ from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.svd.autoencoder import SVDCodec
 from sonimate.codecs.svd.interpolation import RifeMiddle
 from sonimate.media.audio import stream_sound
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.models.rife import IFNet, IFNetConfig
 
 SIDE_PX = 64

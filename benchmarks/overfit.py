@@ -41,8 +41,8 @@ from sonimate.footage.mouth_reader import ENCODER
 from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.footage.preparer import prepare
 from sonimate.footage.shards import ShardClip, read_shards
-from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
+from sonimate.media.video_writer import VideoWriter
 from sonimate.models.audio_networks import (
     AudioToBucket,
     AudioToBucketConfig,

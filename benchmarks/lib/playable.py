@@ -11,7 +11,7 @@ import numpy as np
 
 from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.media.audio import read_audio
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 
 ENCODERS = {".mp3": "mp3", ".m4a": "aac"}

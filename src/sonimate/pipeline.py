@@ -1,9 +1,9 @@
-"""One portrait and one voice become a talking video: from arrays to frames, and from files to mp4."""
+"""One portrait and one voice become a talking video: from arrays to frames, and from files to a video."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from sonimate.animation import Animation
 from sonimate.audio.duration import latents_shown, video_frames
 from sonimate.checkpoints.registry import hub_library, is_full, model_folder
 from sonimate.checkpoints.store import Components, load_components, save_components
@@ -37,46 +38,8 @@ from sonimate.face.crop import pasted
 from sonimate.face.geometry import MaskBox
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_conversation, read_inputs, with_seed
 from sonimate.media.audio import MIN_SECONDS, stream_sound
-from sonimate.media.mix import OpenSound, mixed
-from sonimate.media.mp4 import VideoWriter
-from sonimate.prefetch import prefetched
+from sonimate.media.mix import mixed
 from sonimate.types import Box, FrameStream, Portrait, Progress, Waveform, no_progress, part_of
-
-
-@dataclass(frozen=True)
-class Animation:
-    """A portrait whose motion is generated: its frames can be drawn more than once.
-
-    width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound:
-    opens what `save` puts into the video. interpolation: what makes frames between latents, or None.
-    """
-
-    width: int
-    height: int
-    frame_count: int
-    fps: float
-    seed: int
-    sound: OpenSound
-    interpolation: str | None
-    draw: Callable[[], Iterator[np.ndarray]]
-
-    def frames(self) -> Iterator[np.ndarray]:
-        """uint8 frames (height, width, 3), drawn one by one."""
-        return islice(self.draw(), self.frame_count)
-
-    def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
-        """Write an mp4 with the sound, in place of any file of that name; a thread draws the next frames
-        while one is encoded. Nothing is left behind when it fails. Raises OutputNotWritable."""
-        sound, frames = self.sound(), self.frames()
-        with (
-            VideoWriter(path, width=self.width, height=self.height, fps=self.fps, sound=sound) as writer,
-            prefetched(lambda _: next(frames), range(self.frame_count)) as drawn,
-        ):
-            for index, frame in enumerate(drawn):
-                progress("draw", index, self.frame_count)
-                writer.write(frame)
-        progress("draw", self.frame_count, self.frame_count)
-        return Path(path)
 
 
 class SonicPipeline:

@@ -15,7 +15,7 @@ from sonimate.footage.mouth_reader import MouthReader
 from sonimate.footage.prepare_options import PrepareOptions
 from sonimate.inputs import read_portrait
 from sonimate.media.audio import read_audio
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 
 EXAMPLES = Path(__file__).parents[2] / "examples"

@@ -21,8 +21,8 @@ import sonimate
 from sonimate.apps.cli import main
 from sonimate.media.audio import read_audio
 from sonimate.media.image import write_png
-from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
+from sonimate.media.video_writer import VideoWriter
 
 ACCOUNT_KEYS = {
     "output",

@@ -36,8 +36,8 @@ from sonimate.footage.sample import RESULTS_VERSION
 from sonimate.footage.shards import CLIPS, read_shards, write_shards
 from sonimate.inputs import read_inputs
 from sonimate.media.folders import FolderRecord
-from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
+from sonimate.media.video_writer import VideoWriter
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
 from sonimate.train.run_folder import RunFolder

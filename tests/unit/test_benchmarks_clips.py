@@ -18,7 +18,7 @@ from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.evaluate.face_curves import face_curves, shape_curves
 from sonimate.evaluate.lips import Clip
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 
 

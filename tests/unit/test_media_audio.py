@@ -14,7 +14,7 @@ from safetensors.numpy import load_file
 
 from sonimate.errors import AudioTooShort, FileMissing, UnreadableAudio
 from sonimate.media.audio import Sound, is_silent, read_audio, resample, stream_sound
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 
 GOLDEN = load_file(Path(__file__).parents[1] / "golden/modules/audio_resample.safetensors")

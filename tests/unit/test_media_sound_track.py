@@ -15,7 +15,7 @@ from test_media_audio import write_wav
 
 from sonimate.errors import AudioTooShort, OptionOutOfRange
 from sonimate.media.audio import SoundChoice, one_channel, read_audio, sound_seconds, stream_sound
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 
 TONE = tone_with_onset(seconds=3, onset_seconds=0, rate_hz=16_000)
 NOISE = 0.002 * np.random.default_rng(0).standard_normal(len(TONE)).astype(np.float32)

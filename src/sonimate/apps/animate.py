@@ -93,8 +93,8 @@ sound:
               use no more of the sound (default: all)
 output:
 -o, --output OUT.mp4
-              the video to write (default: PORTRAIT-AUDIO.mp4 beside the sound; of a pipe, in the current
-              folder)
+              the video to write: .mp4, .mov, .webm, .mkv or .gif, or a folder of PNG files as in -o frames/
+              (default: PORTRAIT-AUDIO.mp4 beside the sound; of a pipe, in the current folder)
 -y, --overwrite
               replace a video of that name; else a terminal is asked, and elsewhere the run is refused
 --fps FPS     25 (default), 12.5; compact model: 24, 30, 50 or 60, too
@@ -243,7 +243,9 @@ def make_video(
     from sonimate.media.audio import SoundChoice
     from sonimate.media.files import kept_from_pipe
     from sonimate.media.provenance import read_signature, require_signable
+    from sonimate.media.video_formats import check_format
 
+    check_format(args.output, fps=args.fps, transparent=False)
     sounds: dict[int, str] = args.speaker or {1: args.audio}
     folder = model_folder(args.model)
     full = is_full(folder)

@@ -34,19 +34,19 @@ def default_output(portrait: str, audio: str) -> str:
 
 def check_output(output: str, *inputs: str, overwrite: bool, ask: bool) -> None:
     """Raise OutputNotWritable if `output` cannot be written, is one of the inputs, or is a file that may not
-    be replaced. An empty file may always be replaced.
+    be replaced. An empty file or folder may always be replaced.
 
     overwrite: any file may be. ask: a terminal, if there is one, which else is taken to say yes.
     """
-    from sonimate.media.mp4 import require_writable_mp4
+    from sonimate.media.video_formats import require_writable_video
 
-    file = require_writable_mp4(output)
+    file = require_writable_video(output)
     if not file.exists():
         return
     for name in inputs:
         if os.path.exists(name) and os.path.samefile(file, name):
             raise OutputNotWritable(f"{output} is the input {name}. Choose another name for the video by -o.")
-    if overwrite or not file.stat().st_size:
+    if overwrite or not (any(file.iterdir()) if file.is_dir() else file.stat().st_size):
         return
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise OutputNotWritable(

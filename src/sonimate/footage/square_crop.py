@@ -15,7 +15,7 @@ from sonimate.face.mesh import landmark_box
 from sonimate.footage.sample import Sample
 from sonimate.footage.sources import ForwardReader
 from sonimate.footage.sync import MAX_LAG_FRAMES
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.media.wav import write_wav
 from sonimate.types import Box, Waveform
 

@@ -138,7 +138,14 @@ def _partial_beside(path: Path) -> Path:
 def remove_partials(folder: Path, pid: int) -> None:
     """Remove what a process that was killed left unfinished in `folder`."""
     for partial in folder.glob(f".{pid}-*.part"):
-        partial.unlink(missing_ok=True)
+        _remove(partial)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -159,6 +166,26 @@ def replacing(path: str | Path) -> Generator[Path, None, None]:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Generator[Path, None, None]:
+    """Yield a new hidden folder beside `path` to write to; on success it takes the place of `path`, with all
+    that was there; on failure it is deleted. Raises OutputNotWritable."""
+    partial, former = _partial_beside(path), _partial_beside(path)
+    try:
+        with write_errors(path):
+            partial.mkdir()
+        yield partial
+        with write_errors(path):
+            if path.exists():
+                path.rename(former)
+            partial.rename(path)
+    finally:
+        if former.exists() and not path.exists():
+            former.rename(path)
+        _remove(partial)
+        _remove(former)
 
 
 def require_space(folder: Path, size_bytes: int) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import wave
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
@@ -41,10 +42,16 @@ def write_wav(path: Path, waveform: Waveform) -> Path:
 
     Raises OutputNotWritable.
     """
-    samples = to_pcm16(waveform.samples).astype("<i2")
+    blocks = waveform.samples.reshape(len(waveform.samples), -1)
+    return write_wav_blocks(path, [blocks], waveform.rate_hz, blocks.shape[1])
+
+
+def write_wav_blocks(path: Path, blocks: Iterable[np.ndarray], rate_hz: int, channels: int) -> Path:
+    """`write_wav` of a stream of samples (n, channels)."""
     with replacing(path) as partial, write_errors(path), wave.open(str(partial), "wb") as writer:
-        writer.setnchannels(1 if samples.ndim == 1 else samples.shape[1])
+        writer.setnchannels(channels)
         writer.setsampwidth(2)
-        writer.setframerate(waveform.rate_hz)
-        writer.writeframes(samples.tobytes())
+        writer.setframerate(rate_hz)
+        for block in blocks:
+            writer.writeframes(to_pcm16(block).astype("<i2").tobytes())
     return path

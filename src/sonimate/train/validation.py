@@ -23,7 +23,7 @@ from sonimate.face.mesh import FaceMesh
 from sonimate.face.regions import LOWER_LIP_INNER, UPPER_LIP_INNER, mouth_opening
 from sonimate.features.audio_features import cut_windows
 from sonimate.features.motion_samples import MotionSample
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Conditions, Waveform
 
 TRACKING_PX = 256
