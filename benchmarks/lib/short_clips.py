@@ -12,8 +12,8 @@ import numpy as np
 from lib.command import EXAMPLES
 from sonimate.clock import SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.media.audio import read_audio
-from sonimate.media.mp4 import VideoWriter
 from sonimate.media.video import read_frames
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 
 PORTRAITS = ("obama", "astronaut_collins", "vigee_lebrun", "mona_lisa")

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from processes import child_process
 
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 
 SYSTEMS = ("alpha", "beta")

@@ -11,7 +11,7 @@ from PIL import Image
 from sonimate.apps.cli import main
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.picture import read_picture
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 
 SHORT = ("--duration", "0.4", *QUICK)
 STILL = np.asarray(Image.open(PORTRAIT).convert("RGB").resize((256, 320)))
