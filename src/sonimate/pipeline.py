@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from sonimate.animation import Animation
 from sonimate.audio.duration import latents_shown, video_frames
 from sonimate.checkpoints.registry import hub_library, is_full, model_folder
 from sonimate.checkpoints.store import Components, load_components, save_components
@@ -37,6 +36,7 @@ from sonimate.errors import AudioTooShort, NonFiniteOutput, OptionOutOfRange
 from sonimate.face.crop import pasted
 from sonimate.face.geometry import MaskBox
 from sonimate.inputs import DEFAULT_SIZE_PX, Inputs, read_conversation, read_inputs, with_seed
+from sonimate.media.animation import Animation
 from sonimate.media.audio import MIN_SECONDS, stream_sound
 from sonimate.media.mix import mixed
 from sonimate.types import Box, FrameStream, Portrait, Progress, Waveform, no_progress, part_of
