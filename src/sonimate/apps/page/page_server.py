@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 import uvicorn
 from fastapi import FastAPI
+from gradio.themes import Base, Default
 from starlette.datastructures import Headers, QueryParams
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
@@ -98,9 +99,9 @@ def mounted(page: gr.Blocks, results: Path) -> ASGIApp:
     return InReadersLanguage(app)
 
 
-def readable_theme() -> gr.themes.Base:
+def readable_theme() -> Base:
     """Gradio's, with the system's fonts and with enough contrast (WCAG 2, 4.5 : 1) for small text."""
-    theme = gr.themes.Default(primary_hue="blue", font=list(FONT), font_mono=["ui-monospace", "monospace"])
+    theme = Default(primary_hue="blue", font=list(FONT), font_mono=["ui-monospace", "monospace"])
     return theme.set(
         body_text_color_subdued="*neutral_600",
         body_text_color_subdued_dark="*neutral_300",
@@ -124,7 +125,8 @@ class InReadersLanguage:
             return
         language = language_of(QueryParams(scope["query_string"]), Headers(scope=scope))
         # Compressed text could not be changed.
-        scope = scope | {"headers": [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]}
+        headers = [pair for pair in scope["headers"] if pair[0] != b"accept-encoding"]
+        scope = {**scope, "headers": headers}
         start: dict[str, Any] = {}
         body = b""
 

@@ -6,7 +6,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +137,7 @@ class Studio:
             self._running.pop(session, None)
 
     @contextmanager
-    def _released(self, cancelled: threading.Event) -> Iterator[None]:
+    def _released(self, cancelled: threading.Event) -> Generator[None]:
         try:
             yield
         finally:
@@ -147,8 +147,11 @@ class Studio:
     def _answers(self, job: Job, cancelled: threading.Event) -> Iterator[tuple[str, int, int] | Outcome]:
         answers: SimpleQueue[tuple[str, int, int] | Outcome] = SimpleQueue()
 
+        def tell(stage: str, done: int, total: int) -> None:
+            answers.put((stage, done, total))
+
         def work() -> None:
-            answers.put(self._worker.run(job, lambda *step: answers.put(step), cancelled))
+            answers.put(self._worker.run(job, tell, cancelled))
 
         thread = threading.Thread(target=work, daemon=True)
         thread.start()
