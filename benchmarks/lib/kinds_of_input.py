@@ -39,7 +39,7 @@ MODES = {
     "CMYK": ("CMYK", "jpg"),
     "CIE Lab": ("LAB", "tiff"),
 }
-SIZES_PX = {"1 px": 1, "24 px": 24, "96 px": 96, "3999 px": 3999}
+SIZES_PX = {"1 px": 1, "24 px": 24, "96 px": 96, "160 px": 160, "3999 px": 3999}
 SOUNDS = {
     "wav": "pcm_s16le",
     "mp3": "libmp3lame",
@@ -180,7 +180,7 @@ def _pictures(folder: Path, face: Image.Image) -> Iterator[Kind]:
     yield Kind("picture", "floating point", "float.tiff", video=False)
     for name, width in SIZES_PX.items():
         face.resize((width, max(1, width * 5 // 4))).save(folder / f"{name}.jpg")
-        yield Kind("picture", f"{name} wide", f"{name}.jpg", video=width > 50)
+        yield Kind("picture", f"{name} wide", f"{name}.jpg", video=width > 100)
     Image.new("1", (30_000, 30_000)).save(folder / "huge.png")
     yield Kind("picture", "900 megapixels", "huge.png", video=False)
 
@@ -191,7 +191,7 @@ def _odd_pictures(folder: Path, face: Image.Image) -> Iterator[Kind]:
     turned.save(folder / "exif.jpg", exif=exif)
     yield Kind("picture", "turned, as EXIF says", "exif.jpg")
     face.rotate(180).save(folder / "down.png")
-    yield Kind("picture", "upside down", "down.png", video=False)
+    yield Kind("picture", "upside down", "down.png")
     for suffix in ("gif", "png", "webp", "tiff"):
         face.save(folder / f"several.{suffix}", save_all=True, append_images=[ImageOps.mirror(face)])
         yield Kind("picture", f"several in a {suffix}", f"several.{suffix}")
@@ -201,8 +201,8 @@ def _odd_pictures(folder: Path, face: Image.Image) -> Iterator[Kind]:
     yield Kind("picture", "jpg with the name of a png", "wrong.png")
     shutil.copy(folder / "face.png", folder / "face")
     yield Kind("picture", "name without a suffix", "face")
-    Image.new("RGB", (320, 400), "grey").save(folder / "grey.png")
-    yield Kind("picture", "no face", "grey.png", video=False)
+    Image.new("RGB", (320, 400), "grey").save(folder / "empty room.png")
+    yield Kind("picture", "no face", "empty room.png", video=False)
     group = Image.new("RGB", (640, 400))
     group.paste(face, (0, 0))
     group.paste(face, (320, 0))
@@ -256,7 +256,7 @@ def _odd_sounds(folder: Path, speech: np.ndarray) -> Iterator[Kind]:
         "text": b"no sound",
         "midi": b"MThd\0\0\0\6\0\0\0\1\0\x60",
     }
-    for name, data in {"cut short": whole[:16_000], **no_sounds}.items():
+    for name, data in {"cut short": whole[:10_000], **no_sounds}.items():
         (folder / f"{name}.wav").write_bytes(data)
         yield Kind("sound", name, audio=f"{name}.wav", video=name == "cut short")
     mute = folder / "mute.mp4"

@@ -53,7 +53,7 @@ def test_sound_comes_from_a_pipe_too(name: str, words: Path, tmp_path: Path) -> 
     assert run.returncode == 0, run.stderr
     assert len(list(read_frames(tmp_path / "a.mp4"))) == 32
     empty = in_shell(tmp_path / "b.mp4", Path(name), "</dev/null", TMPDIR=str(tmp_path / "temporary"))
-    assert (empty.returncode, empty.stderr.count(b"error: ")) == (2, 1)
+    assert (empty.returncode, empty.stderr.count(b"error: Nothing came through")) == (2, 1)
     assert not list((tmp_path / "temporary").iterdir())
 
 

@@ -39,8 +39,8 @@ def require_file(path: str | Path) -> Path:
 def kept_from_pipe(path: str) -> Generator[str, None, None]:
     """`path` itself; of a pipe, and of standard input, which "-" names, the path of a file with all it holds.
 
-    Sounds are read more than once. The file is removed at the end of the block. Raises OutputNotWritable if
-    there is no room for it.
+    Sounds are read more than once. The file is removed at the end of the block. Raises FileMissing if nothing
+    comes, and OutputNotWritable if there is no room for it.
     """
     from_stdin = path == "-"
     if not from_stdin and (not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path)):
@@ -51,6 +51,10 @@ def kept_from_pipe(path: str) -> Generator[str, None, None]:
         source = 0 if from_stdin else path
         with write_errors(kept), open(source, "rb", closefd=not from_stdin) as pipe, kept.open("wb") as file:
             shutil.copyfileobj(pipe, file)
+        if not kept.stat().st_size:
+            raise FileMissing(
+                f"Nothing came through {path}. Check the program that should write the sound into the pipe."
+            )
         yield str(kept)
 
 
