@@ -139,8 +139,11 @@ def _gif_session(
     path: Path, shape: tuple[int, int, int], fps: float
 ) -> Generator[LosslessFrames, None, None]:
     rate = Fraction(fps).limit_denominator(1001)
-    hidden = {"dir": path.parent, "prefix": f".{os.getpid()}-", "suffix": ".part"}
-    with replacing(path) as partial, TemporaryDirectory(**hidden) as folder:
+    prefix = f".{os.getpid()}-"
+    with (
+        replacing(path) as partial,
+        TemporaryDirectory(dir=path.parent, prefix=prefix, suffix=".part") as folder,
+    ):
         spool = LosslessFrames(Path(folder, "frames.mkv"), shape, rate)
         try:
             yield spool
@@ -153,8 +156,9 @@ def _gif_session(
 def _write_gif(file: Path, spool: LosslessFrames, shape: tuple[int, int, int], rate: Fraction) -> None:
     """The frames by one palette of 256 colours, the best for all of them (FFmpeg's palettegen)."""
     ((palette,),) = [list(_filtered(spool.frames(), shape, rate, "palettegen", "stats_mode=full"))]
-    with av.open(str(file), "w", format="gif", options={"loop": "0"}) as container:
-        stream: Any = container.add_stream("gif", rate=rate)
+    with av.open(str(file), "w", format="gif", options={"loop": "0"}) as opened:
+        container: Any = opened
+        stream = container.add_stream("gif", rate=rate)
         stream.height, stream.width = shape[:2]
         stream.pix_fmt = "pal8"
         options = f"dither={DITHER}:bayer_scale=4:diff_mode=rectangle"
