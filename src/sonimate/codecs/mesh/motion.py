@@ -138,4 +138,4 @@ def resampled(values: np.ndarray, fps: float, shown_fps: float) -> np.ndarray:
     window = np.i0(KAISER_BETA * np.sqrt(np.maximum(1 - (distance / SINC_REACH) ** 2, 0)))
     weights = np.sinc(distance) * window
     weights /= weights.sum(1, keepdims=True)
-    return np.einsum("nt,ntd->nd", weights, padded[first[:, None] + taps + SINC_REACH])
+    return np.einsum("nt,ntc->nc", weights, padded[first[:, None] + taps + SINC_REACH])
