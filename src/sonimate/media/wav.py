@@ -42,7 +42,7 @@ def write_wav(path: Path, waveform: Waveform) -> Path:
 
     Raises OutputNotWritable.
     """
-    blocks = waveform.samples.reshape(len(waveform.samples), -1)
+    blocks = waveform.samples[:, None] if waveform.samples.ndim == 1 else waveform.samples
     return write_wav_blocks(path, [blocks], waveform.rate_hz, blocks.shape[1])
 
 

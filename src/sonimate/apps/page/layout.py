@@ -209,8 +209,16 @@ def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
             for name in ("first", "second")
         ]
     gr.Button(translated("play_both"), elem_id="play_both").click(None, js=PLAY_BOTH)
-    for choice in (first, second):
-        choice.change(page.compare, [first, second], [*videos, table], show_progress="hidden")
+    # One listener, whose last run wins: a new result changes both choices, and an answer to the first change
+    # that came late would show the old pair.
+    gr.on(
+        [first.change, second.change],
+        page.compare,
+        [first, second],
+        [*videos, table],
+        show_progress="hidden",
+        trigger_mode="always_last",
+    )
     return first, second
 
 
