@@ -44,7 +44,7 @@ def build_page(studio: Studio) -> gr.Blocks:
             with gr.Tab(translated("tab_make")):
                 made = make_tab(page)
             with gr.Tab(translated("tab_compare")):
-                first, second = compare_tab(page)
+                first, second, compared = compare_tab(page)
             with gr.Tab(translated("tab_gallery")):
                 gallery, names, nothing = gallery_tab(page)
         past = [gallery, names, nothing, first, second]
@@ -54,8 +54,8 @@ def build_page(studio: Studio) -> gr.Blocks:
             [made["status"], made["video"], *past],
             concurrency_limit=16,
             show_progress="hidden",
-        )
-        blocks.load(page.open, None, past, show_progress="hidden")
+        ).then(**compared, show_progress="hidden")
+        blocks.load(page.open, None, past, show_progress="hidden").then(**compared, show_progress="hidden")
     return blocks
 
 
@@ -197,8 +197,8 @@ def setting_sliders(page: Page) -> list[Any]:
     return settings
 
 
-def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
-    """Two results side by side."""
+def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown, dict[str, Any]]:
+    """Two results side by side: their choices, and the event that shows them."""
     with gr.Row():
         first = gr.Dropdown([], label=translated("choose_first"), elem_id="first")
         second = gr.Dropdown([], label=translated("choose_second"), elem_id="second")
@@ -209,17 +209,10 @@ def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown]:
             for name in ("first", "second")
         ]
     gr.Button(translated("play_both"), elem_id="play_both").click(None, js=PLAY_BOTH)
-    # One listener, whose last run wins: a new result changes both choices, and an answer to the first change
-    # that came late would show the old pair.
-    gr.on(
-        [first.change, second.change],
-        page.compare,
-        [first, second],
-        [*videos, table],
-        show_progress="hidden",
-        trigger_mode="always_last",
-    )
-    return first, second
+    shown = {"fn": page.compare, "inputs": [first, second], "outputs": [*videos, table]}
+    # Not on change: what a hidden tab's choices change to before it is opened fires no event.
+    gr.on([first.input, second.input], **shown, show_progress="hidden", trigger_mode="always_last")
+    return first, second, shown
 
 
 def gallery_tab(page: Page) -> tuple[gr.Gallery, gr.State, gr.Markdown]:
