@@ -63,7 +63,7 @@ class JobCrew:
                 if job := self._store.claim():
                     self._make(worker, job)
                     continue
-            except Exception:
+            except Exception:  # a database that is away must not end the thread: it looks again
                 _log.exception("the job store failed")
             self._stopping.wait(SECONDS_BETWEEN_LOOKS)
 
