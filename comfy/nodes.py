@@ -7,7 +7,7 @@ ComfyUI's types: IMAGE float32 (b, h, w, 3) in 0..1; MASK float32 (b, h, w) in 0
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from fractions import Fraction
@@ -23,7 +23,7 @@ from comfy import model_management
 from sonimate.configs import MAX_BUCKET, MAX_SIZE_PX, MIN_SIZE_PX, MotionOptions
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import Animation, SonicPipeline
-from sonimate.types import Waveform
+from sonimate.types import Progress, Waveform
 
 Model = io.Custom("SONIMATE_MODEL")
 CATEGORY = "sonimate"
@@ -159,9 +159,6 @@ class SonimateAnimateFrames(io.ComfyNode):
         return io.NodeOutput(images, animation.fps, InputImpl.VideoFromComponents(video))
 
 
-Report = Callable[[str, int, int], None]
-
-
 @contextmanager
 def animated(
     model: SonicPipeline,
@@ -176,7 +173,7 @@ def animated(
     expression: float,
     crop: bool,
     mask: torch.Tensor | None = None,
-) -> Iterator[tuple[Animation, Report]]:
+) -> Iterator[tuple[Animation, Progress]]:
     """The animation of a node's inputs, and what reports progress to ComfyUI and stops when the user
     interrupts. The picture and the sound are files while the block runs."""
     progress = report_to(ComfyAPISync())
@@ -218,7 +215,7 @@ def within(animation: Animation, pixels: np.ndarray, mask: torch.Tensor) -> Anim
     return replace(animation, draw=draw)
 
 
-def report_to(api: Any) -> Report:
+def report_to(api: Any) -> Progress:
     """A progress callback that moves ComfyUI's bar and raises its exception of interruption."""
 
     def report(stage: str, done: int, total: int) -> None:

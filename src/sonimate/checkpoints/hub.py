@@ -23,7 +23,7 @@ PIPELINE_FILE = "pipeline.py"
 CARD = f"""
 # {{name}}
 
-A model of [sonimate](https://github.com/sonimate/sonimate): one portrait and one voice recording become a
+A model of sonimate: one portrait and one voice recording become a
 talking video.
 
 ```python
