@@ -1,18 +1,24 @@
 """The HTTP service: jobs are made once, survive a restart, and clients see only their own."""
 
 import json
+import logging
+import logging.config
+import os
 import time
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from command import PORTRAIT
 from fastapi.testclient import TestClient
 
-from sonimate.apps.jobs.workers import Limits
+from sonimate.apps.jobs.job_options import Job
+from sonimate.apps.jobs.workers import NICENESS, Limits, Worker
 from sonimate.apps.service.http_api import ServiceLimits, create_app
 from sonimate.apps.service.job_crew import JobCrew
 from sonimate.apps.service.job_store import JobStore
+from sonimate.apps.service.observing import LOGGING
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 QUICK = {"size": 256, "steps": 2, "duration": 0.3}
@@ -58,10 +64,43 @@ def test_a_job_is_made_once_and_only_its_owner_sees_it(words, tmp_path):
         for headers, code in ((BOB, 404), ({}, 401), ({"X-API-Key": "eve"}, 401)):
             for path in ("", "/video", "/events"):
                 assert http.get(f"/v1/animations/{job['id']}{path}", headers=headers).status_code == code
-        assert 'sonimate_jobs{status="succeeded"} 1.0' in http.get("/metrics").text
+        numbers = http.get("/metrics").text
+        assert 'sonimate_jobs{status="succeeded"} 1.0' in numbers
+        assert 'sonimate_job_seconds_count{status="succeeded"} 1.0' in numbers
+        queued = 'sonimate_request_seconds_count{method="POST",route="/v1/animations",status="202"} 2.0'
+        assert queued in numbers
         assert [path.name for path in (tmp_path / "jobs" / job["id"]).iterdir()] == ["video.mp4"]
         assert http.delete(f"/v1/animations/{job['id']}", headers=ANN).status_code == 204
         assert list((tmp_path / "jobs").iterdir()) == []
+
+
+def test_the_log_is_lines_of_json(tmp_path, capsys):
+    logging.config.dictConfig(LOGGING)
+    try:
+        with client(tmp_path) as http:
+            http.get("/v1/animations/x%0Ay", headers=ANN)
+            logging.getLogger("uvicorn.error").error("bad", exc_info=ValueError("why"))
+    finally:
+        for name in LOGGING["loggers"]:
+            logger = logging.getLogger(name)
+            logger.handlers, logger.propagate = [], True
+    asked, bad = map(json.loads, capsys.readouterr().out.splitlines())
+    assert (asked["event"], asked["status"]) == ("request", 422)
+    assert asked["route"] == "/v1/animations/{job_id}"
+    assert (bad["level"], bad["event"]) == ("error", "bad")
+    assert "ValueError: why" in bad["exception"]
+
+
+def test_workers_let_the_server_answer_first(tmp_path):
+    worker = Worker()
+    try:
+        worker.run(Job(portrait=str(PORTRAIT), audio="none.wav", output="v.mp4", folder=str(tmp_path)))
+        process = psutil.Process(worker.pid)
+        assert process.nice() > psutil.Process().nice() or process.nice() >= NICENESS
+        assert os.getsid(worker.pid) == os.getsid(0)
+        assert os.getpgid(worker.pid) != os.getpgid(0)
+    finally:
+        worker.close()
 
 
 def test_bad_uploads_fail_and_bad_requests_are_refused(words, tmp_path):

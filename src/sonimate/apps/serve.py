@@ -65,6 +65,7 @@ def run(args: Namespace) -> None:
         from sonimate.apps.service.http_api import ServiceLimits, create_app
         from sonimate.apps.service.job_crew import JobCrew
         from sonimate.apps.service.job_store import JobStore
+        from sonimate.apps.service.observing import LOGGING
     from sonimate.apps.jobs.workers import Limits
     from sonimate.media.files import require_file, write_errors
 
@@ -87,4 +88,11 @@ def run(args: Namespace) -> None:
         upload_mb=args.upload_mb, queue=args.queue, per_minute=args.per_minute, seconds=args.sound_seconds
     )
     app = create_app(store, crew, folder, limits, keys)
-    uvicorn.run(app, host=args.host, port=args.port, timeout_graceful_shutdown=5)
+    uvicorn.run(
+        app,
+        host=args.host,
+        port=args.port,
+        timeout_graceful_shutdown=5,
+        log_config=LOGGING,
+        access_log=False,
+    )

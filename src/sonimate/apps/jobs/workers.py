@@ -24,6 +24,9 @@ SECONDS_BETWEEN_CHECKS = 0.2
 SECONDS_TO_CANCEL = 10.0
 """A worker that does not stop a job within this time is ended, and its model with it."""
 
+NICENESS = 10
+"""Of workers where priorities are numbers: their owner, who answers people, comes first."""
+
 RETRIED = frozenset({"worker_died", "defect"})
 """Codes of errors that another try may not meet again."""
 
@@ -118,8 +121,14 @@ class Worker:
                 stderr=log,
                 encoding="utf-8",
                 env=os.environ | variables,
-                start_new_session=True,  # Ctrl-C on a terminal is for the owner alone
+                # Ctrl-C on a terminal is for the owner alone. In a session of its own Linux would compare the
+                # priority of a worker with nothing else.
+                process_group=0 if os.name == "posix" else None,
             )
+        if not psutil.WINDOWS:
+            with suppress(psutil.Error):
+                process = psutil.Process(self._process.pid)
+                process.nice(max(NICENESS, process.nice()))
         self._answers = SimpleQueue()
         threading.Thread(target=_collect, args=(self._process.stdout, self._answers), daemon=True).start()
 

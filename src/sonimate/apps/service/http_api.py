@@ -18,13 +18,13 @@ from fastapi import Depends, FastAPI, File, Form, Header, HTTPException, Request
 from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
-from prometheus_client import CollectorRegistry, Gauge, generate_latest
 from pydantic import BaseModel
 
 import sonimate
 from sonimate.apps.jobs.job_options import Job, job_arguments, not_for_clients, option_schema
 from sonimate.apps.service.job_crew import AUDIO, PORTRAIT, VIDEO, JobCrew
 from sonimate.apps.service.job_store import ENDED, JobStore
+from sonimate.apps.service.observing import Observed
 from sonimate.errors import InvalidJob
 
 SECONDS_BETWEEN_EVENTS = 0.3
@@ -142,6 +142,7 @@ def create_app(
 
     app = FastAPI(title="sonimate", version=sonimate.__version__, lifespan=lifespan)
     app.add_middleware(SizeLimit, limit_bytes=limits.upload_mb * 1e6)
+    app.add_middleware(Observed, metrics=crew.metrics)
     clients = Clients(keys, limits.per_minute)
     app.state.clients = clients
 
@@ -270,11 +271,9 @@ def create_app(
 
     @app.get("/metrics", response_class=PlainTextResponse)
     def metrics() -> Response:
-        """For Prometheus: jobs by status."""
-        registry = CollectorRegistry()
-        jobs = Gauge("sonimate_jobs", "Jobs by status", ["status"], registry=registry)
+        """For Prometheus: jobs by status, and how long requests and jobs took."""
         for name, count in store.counts().items():
-            jobs.labels(name).set(count)
-        return PlainTextResponse(generate_latest(registry))
+            crew.metrics.jobs.labels(name).set(count)
+        return PlainTextResponse(crew.metrics.text())
 
     return app

@@ -13,6 +13,7 @@ from pathlib import Path
 from sonimate.apps.jobs.job_options import Job
 from sonimate.apps.jobs.workers import Limits, Worker
 from sonimate.apps.service.job_store import JobStore
+from sonimate.apps.service.observing import ServiceMetrics, log_event
 
 PORTRAIT, AUDIO, VIDEO = "portrait", "audio", "video.mp4"
 MAX_ATTEMPTS = 3
@@ -30,6 +31,7 @@ class JobCrew:
         self, store: JobStore, folder: Path, *, count: int, limits: Limits, threads: int, keep_seconds: float
     ) -> None:
         self._store, self._folder, self._keep_seconds = store, folder, keep_seconds
+        self.metrics = ServiceMetrics()
         self._stopping = threading.Event()
         self._cancelled: dict[str, threading.Event] = {}
         self._workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
@@ -68,7 +70,8 @@ class JobCrew:
             self._stopping.wait(SECONDS_BETWEEN_LOOKS)
 
     def _make(self, worker: Worker, job: dict) -> None:
-        job_id, last = job["id"], [0.0]
+        job_id, last, started = job["id"], [0.0], time.monotonic()
+        self.metrics.waited.observe(max(0.0, time.time() - job["created"]))
 
         def progress(stage: str, done: int, total: int) -> None:
             if done == total or time.monotonic() - last[0] > SECONDS_BETWEEN_UPDATES:
@@ -87,13 +90,19 @@ class JobCrew:
         again = outcome.worth_another_try and job["attempts"] < MAX_ATTEMPTS
         if again or (self._stopping.is_set() and outcome.status == "cancelled"):
             self._store.change(job_id, only_from=("running",), status="queued")
+            self.metrics.retries.inc()
+            log_event("job queued again", id=job_id, attempts=job["attempts"], error=outcome.error)
             return
         error = json.dumps(outcome.error) if outcome.error else None
         values = {"status": outcome.status, "error": error, "ended": time.time()}
         self._store.change(job_id, only_from=("running",), **values)
         for name in (PORTRAIT, AUDIO):
             (self._folder / job_id / name).unlink(missing_ok=True)
-        _log.info(json.dumps({"event": "job ended", "id": job_id, "status": outcome.status}))
+        seconds = time.monotonic() - started
+        self.metrics.job_seconds.labels(outcome.status).observe(seconds)
+        log_event(
+            "job ended", id=job_id, status=outcome.status, seconds=round(seconds, 3), error=outcome.error
+        )
 
     def _clean(self) -> None:
         """Remove jobs and videos some time after their end, and folders without a job."""

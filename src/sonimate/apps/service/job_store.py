@@ -29,6 +29,9 @@ from sqlalchemy.exc import IntegrityError
 
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 ENDED = STATUSES[2:]
+CONNECTIONS = 48
+"""Opened when needed, and kept: the server has 40 threads for requests, and a connection costs more to open
+than a job to read."""
 
 JOBS = Table(
     "animations",
@@ -55,7 +58,7 @@ class JobStore:
 
     def __init__(self, url: str) -> None:
         """url: of SQLAlchemy, such as sqlite:///jobs.db or postgresql+psycopg://user@host/name."""
-        self._engine = create_engine(url, pool_pre_ping=True)
+        self._engine = create_engine(url, pool_pre_ping=True, pool_size=CONNECTIONS, max_overflow=0)
         if self._engine.dialect.name == "sqlite":
 
             @event.listens_for(self._engine, "connect")
