@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.clips import read_clips
 from lib.command import add_model, add_speech, benchmark_parser
 from lib.plots import plot_panels
 from lib.report import publish
@@ -20,6 +19,7 @@ from lib.speech import compose_speech
 from lib.targets import control_checks
 from sonimate.evaluate.controls import CONTROLS, Case, measure_control
 from sonimate.evaluate.generation import portrait_from_pixels
+from sonimate.footage.clip_reading import read_clips
 from sonimate.inputs import read_portrait
 from sonimate.pipeline import SonicPipeline
 

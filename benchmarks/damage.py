@@ -23,7 +23,7 @@ import torch
 
 from held_out import add_choice, choose
 from lib.aligned_grid import sentence_of
-from lib.clips import add_landmarks, read_retimed_clips, tracked
+from lib.clips import add_landmarks
 from lib.command import EXAMPLES, benchmark_parser
 from lib.damages import DAMAGES, Damage, Footage
 from lib.plots import plot_panels
@@ -39,6 +39,7 @@ from sonimate.evaluate.own_metrics import identity_distance
 from sonimate.evaluate.watching import Watched, Watcher
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.tracking import video_landmarks
+from sonimate.footage.clip_reading import read_retimed_clips, tracked
 from sonimate.footage.retiming import KEPT
 from sonimate.footage.sources import read_speakers
 from sonimate.media.audio import read_audio

@@ -20,12 +20,13 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.clips import add_landmarks, beginning, read_folds, read_retimed_clips
+from lib.clips import add_landmarks, read_folds
 from lib.command import add_model, benchmark_parser
 from lib.report import publish
 from lib.targets import held_out_checks
 from sonimate.errors import OptionOutOfRange
 from sonimate.evaluate.held_out import HeldOutScore, score_held_out
+from sonimate.footage.clip_reading import beginning, read_retimed_clips
 from sonimate.footage.retiming import KEPT
 from sonimate.footage.sources import find_footage, read_collections, read_speakers
 from sonimate.pipeline import SonicPipeline

@@ -9,7 +9,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-from lib.clips import read_clips
 from lib.command import add_model, add_speech, benchmark_parser
 from lib.plots import plot_panels
 from lib.report import publish
@@ -19,6 +18,7 @@ from sonimate.clock import VIDEO_FPS
 from sonimate.evaluate.generation import generate_motion, render_and_track
 from sonimate.evaluate.life import measure_life, real_acceleration
 from sonimate.evaluate.statistics import median_acceleration
+from sonimate.footage.clip_reading import read_clips
 from sonimate.inputs import read_portrait
 from sonimate.pipeline import SonicPipeline
 

@@ -18,12 +18,13 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from lib.clips import Fold, add_landmarks, read_clips, read_folds, read_retimed_clips
+from lib.clips import Fold, add_landmarks, read_folds
 from lib.command import benchmark_parser
 from lib.plots import plot_panels
 from lib.report import publish
 from lib.targets import lip_checks
 from sonimate.evaluate.lips import Clip, compare_settings, score_clips, summarise
+from sonimate.footage.clip_reading import read_clips, read_retimed_clips
 from sonimate.footage.sources import read_speakers
 from sonimate.pipeline import SonicPipeline
 

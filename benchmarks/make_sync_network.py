@@ -15,13 +15,14 @@ from typing import Any
 import numpy as np
 import torch
 
-from lib.clips import add_landmarks, beginning, read_clips
+from lib.clips import add_landmarks
 from lib.command import benchmark_parser
 from lib.report import publish
 from lib.sync_training import HeardClip, Judgement, Pair, fit, hear_clip, judge, synthetic_pairs
 from sonimate.checkpoints.registry import SYNC_NETWORK
 from sonimate.checkpoints.store import load_audio_encoder, save_network
 from sonimate.errors import SonimateError, TooFewClips
+from sonimate.footage.clip_reading import beginning, read_clips
 from sonimate.footage.mouth_reader import ENCODER, MouthReader
 from sonimate.footage.retiming import KEPT, retime_clips
 from sonimate.footage.sources import find_footage, read_collections

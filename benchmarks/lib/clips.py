@@ -1,36 +1,13 @@
-"""Real clips to compare with: read from a folder, and divided into folds of speakers.
-
-A fold is a model and the clips of speakers that it was not trained on.
-"""
+"""Folds: a model and the clips of speakers that it was not trained on."""
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-import numpy as np
-
-from sonimate.clock import SAMPLE_RATE_HZ, SAMPLES_PER_VIDEO_FRAME, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
-from sonimate.evaluate.face_curves import face_curves, shape_curves
-from sonimate.evaluate.lips import Clip
-from sonimate.face.mesh import FaceMesh
-from sonimate.face.tracking import video_landmarks
-from sonimate.footage.clip_id import ClipId
-from sonimate.footage.mouth_reader import MouthReader
-from sonimate.footage.prepare_options import PrepareOptions
-from sonimate.footage.preparer import prepare
-from sonimate.footage.retiming import retime_clips
-from sonimate.footage.sources import find_footage, read_collections, read_speakers
-from sonimate.media.audio import read_audio
-from sonimate.media.files import replacing
-from sonimate.media.folders import file_sha256
-from sonimate.media.video import read_frames
-from sonimate.types import Waveform
 
 LANDMARKS = Path("out/landmarks")
 """Where tracked landmarks are kept by default: tracking takes most of the time of reading a clip."""
@@ -81,77 +58,3 @@ def add_landmarks(parser: argparse.ArgumentParser) -> None:
         default=LANDMARKS,
         help=f"folder where the landmarks of clips are kept for the next run; default {LANDMARKS}",
     )
-
-
-def read_clips(folder: Path, names: Sequence[str] = (), kept: Path | None = None) -> list[Clip]:
-    """The named clips of a folder, or by default all that data preparation accepts.
-
-    kept: a folder for tracked landmarks, by what the files hold; delete it when the tracker changes.
-    Raises FileMissing when a named clip is missing or no clip is accepted.
-    """
-    speakers = read_speakers(folder)
-    videos = {path.relative_to(folder).as_posix(): path for path in find_footage(folder)}
-    missing = sorted(set(names) - set(videos))
-    if missing:
-        raise FileMissing(f"{folder} holds no {', '.join(missing)}. Give the folder of the clips.")
-    mesh = FaceMesh(num_threads=1)
-    clips = []
-    for name in names or accepted_names(folder):
-        landmarks = tracked(videos[name], mesh, kept)
-        curves = face_curves(landmarks)
-        count = len(curves) * SAMPLES_PER_VIDEO_FRAME
-        sound = read_audio(videos[name]).samples[:count]
-        sound = np.pad(sound, (0, count - len(sound)))
-        pixels = next(iter(read_frames(videos[name], fps=VIDEO_FPS)))
-        clips.append(
-            Clip(
-                name=name,
-                key=ClipId(name).key,
-                speaker=speakers.get(name, name),
-                pixels=pixels,
-                waveform=Waveform(sound, SAMPLE_RATE_HZ),
-                curves=curves,
-                shapes=shape_curves(landmarks),
-            )
-        )
-    if not clips:
-        raise FileMissing(f"No clip in {folder} shows a talking face with its sound.")
-    return clips
-
-
-def tracked(video: Path, mesh: FaceMesh, kept: Path | None) -> np.ndarray:
-    """Landmarks (n, 478, 3) px of a video, from the folder `kept` where an earlier run has put them."""
-    if kept is None:
-        return video_landmarks(video, mesh)
-    path = kept / f"{file_sha256(video)}.npy"
-    if not path.is_file():
-        landmarks = video_landmarks(video, mesh)
-        kept.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as partial, partial.open("wb") as file:
-            np.save(file, landmarks)
-    return np.load(path)
-
-
-def read_retimed_clips(folder: Path, names: Sequence[str] = (), kept: Path | None = None) -> list[Clip]:
-    """`read_clips`, with each sound moved to its mouth, as `retime_clips` does it."""
-    clips = read_clips(folder, names, kept)
-    collections = read_collections(folder, [clip.name for clip in clips])
-    return retime_clips(clips, collections, MouthReader.load())
-
-
-def beginning(clip: Clip, seconds: float) -> Clip:
-    """The first `seconds` of a clip, or all of a shorter one."""
-    count = min(round(seconds * VIDEO_FPS), len(clip.curves))
-    sound = Waveform(clip.waveform.samples[: count * SAMPLES_PER_VIDEO_FRAME], SAMPLE_RATE_HZ)
-    return replace(clip, waveform=sound, curves=clip.curves[:count], shapes=clip.shapes[:count])
-
-
-def accepted_names(folder: Path) -> list[str]:
-    """Names of the videos that data preparation accepts; prints why it rejects the others."""
-    with TemporaryDirectory() as out:
-        report = prepare(folder, Path(out), PrepareOptions())
-    accepted = {sample["source"] for sample in report.samples if sample["decision"] == "accepted"}
-    for sample in report.samples:
-        if sample["source"] not in accepted:
-            print(f"left out {sample['source']}: {sample['decision']}")
-    return sorted(accepted)

@@ -12,12 +12,13 @@ import pytest
 from faces import example
 from moved_faces import landmarks_of, still_face
 
-from lib import clips
-from lib.clips import Fold, beginning, read_clips, read_folds
+from lib.clips import Fold, read_folds
 from sonimate.clock import SAMPLE_RATE_HZ, VIDEO_FPS
 from sonimate.errors import FileMissing, OptionOutOfRange
 from sonimate.evaluate.face_curves import face_curves, shape_curves
 from sonimate.evaluate.lips import Clip
+from sonimate.footage import clip_reading as clips
+from sonimate.footage.clip_reading import beginning, read_clips
 from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Waveform
 

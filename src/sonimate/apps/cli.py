@@ -23,7 +23,10 @@ from sonimate.apps.streams import drop_unwritten, prepare_streams, publish, say
 from sonimate.errors import SonimateError, WrongUsage
 
 USING = ("animate", "batch", "serve", "web", "faces", "inspect", "models", "doctor", "completion")
-TRAINING = ("footage", "prepare", "speech", "features", "train", "recipe", "folds", "evaluate", "study")
+TRAINING = (
+    *("footage", "prepare", "speech", "features", "train", "recipe", "folds"),
+    *("evaluate", "reproduce", "study"),
+)
 VERBS = USING + TRAINING
 """The verbs in the order of the help: each is a module sonimate.apps.VERB."""
 

@@ -23,6 +23,13 @@ def step_plan(options: SamplingOptions, frames: int, step: int) -> Plan:
     return overlapping_windows(frames, window_frames=options.window_frames, overlap=options.overlap)
 
 
+def frame_predictions(options: SamplingOptions, frames: int) -> int:
+    """Latent frames that the UNet computes over all steps, for each guidance branch: the cost that equations
+    5 to 7 of the paper count in windows. The motion-frames baseline, which is sequential, computes the
+    windows of "overlap"."""
+    return sum(len(window) for step in range(options.steps) for window in step_plan(options, frames, step))
+
+
 def shifted_windows(
     frames: int, step: int, *, window_frames: int, shift_offset: int, overlap: int = 0
 ) -> Plan:

@@ -109,16 +109,17 @@ def notes(evaluation: Evaluation) -> Iterator[tuple[str, list[str]]]:
 
 def markdown_report(evaluation: Evaluation, facts: Mapping[str, Any], run_times: Mapping[str, float]) -> str:
     """The tables and all that they depend on."""
-    parts = ["# Evaluation", _markdown_table(table_rows(evaluation, run_times))]
+    parts = ["# Evaluation", markdown_table(table_rows(evaluation, run_times))]
     parts.append("95 % intervals in brackets: bootstrap over clips; of scores of whole sets, jackknife.")
     if evaluation.differences:
-        parts += ["## Differences, paired by clip", _markdown_table(difference_rows(evaluation))]
+        parts += ["## Differences, paired by clip", markdown_table(difference_rows(evaluation))]
     for head, lines in [*notes(evaluation), ("Protocol", [f"{k}: {v}" for k, v in facts.items()])]:
         parts += [f"## {head}", "\n".join(f"* {line}" for line in lines)]
     return "\n\n".join(parts) + "\n"
 
 
-def _markdown_table(rows: list[list[str]]) -> str:
+def markdown_table(rows: list[list[str]]) -> str:
+    """Rows of equal length, the first of them the head."""
     lines = ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows]
     return "\n".join([lines[0], "|" + "---|" * len(rows[0]), *lines[1:]])
 

@@ -23,7 +23,7 @@ from sonimate.face.tracking import video_landmarks
 from sonimate.media.image import write_png
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import SonicPipeline
-from sonimate.types import Portrait, Waveform
+from sonimate.types import Portrait, Progress, Waveform, no_progress
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,47 @@ def generate_motion(
     *,
     sampling: SamplingOptions | None = None,
     motion: MotionOptions = AUTOMATIC,
+    progress: Progress = no_progress,
 ) -> GeneratedMotion:
     """Generate the motion of `portrait` for `waveform` (16 kHz), as many frames as the video would have,
     without drawing one. Raises UnknownModel and the pipeline's errors."""
     codec = mesh_codec(pipeline)
     options = pipeline.seeded(portrait, waveform, sampling)
-    latents, reference = pipeline.generate(portrait, waveform, sampling=options, motion=motion)
+    latents, reference = pipeline.generate(
+        portrait, waveform, sampling=options, motion=motion, progress=progress
+    )
     samples = len(waveform.samples)
     count = video_frames(samples, options.decoding.fps, as_reference=options.as_reference)
     generated = codec.motion(latents, reference.context, options.decoding)[:count]
     drawn = codec.resolve(generated, reference.context)
     return GeneratedMotion(generated, reference.context, drawn, face_curves(drawn.landmarks))
+
+
+def render_landmarks(
+    pipeline: SonicPipeline,
+    pixels: np.ndarray,
+    waveform: Waveform,
+    video: Path,
+    *,
+    sampling: SamplingOptions | None = None,
+    motion: MotionOptions = AUTOMATIC,
+    progress: Progress = no_progress,
+) -> np.ndarray:
+    """Animate a picture at its own size, write `video` (mp4), read it back and track it like any other video:
+    landmarks (n, 478, 3) px.
+
+    pixels: uint8 (h, w, 3). The portrait and the sound stay beside the video as png and wav.
+    Raises the pipeline's errors and those of `video_landmarks`.
+    """
+    video.parent.mkdir(parents=True, exist_ok=True)
+    portrait, sound = video.with_suffix(".png"), video.with_suffix(".wav")
+    write_png(portrait, pixels)
+    write_wav(sound, waveform)
+    size = None if pipeline.components.full else max(pixels.shape[:2])
+    animation = pipeline.animate(
+        portrait, sound, sampling=sampling, motion=motion, size=size, progress=progress
+    )
+    return video_landmarks(animation.save(video), FaceMesh(num_threads=1))
 
 
 def render_and_track(
@@ -80,17 +110,8 @@ def render_and_track(
     *,
     sampling: SamplingOptions | None = None,
 ) -> FaceCurves:
-    """Animate a picture at its own size, write `video` (mp4), read it back and track it like any other video.
-
-    pixels: uint8 (h, w, 3). The portrait and the sound stay beside the video as png and wav.
-    Raises the pipeline's errors and those of `video_landmarks`.
-    """
-    video.parent.mkdir(parents=True, exist_ok=True)
-    portrait, sound = video.with_suffix(".png"), video.with_suffix(".wav")
-    write_png(portrait, pixels)
-    write_wav(sound, waveform)
-    animation = pipeline.animate(portrait, sound, sampling=sampling, size=max(pixels.shape[:2]))
-    return face_curves(video_landmarks(animation.save(video), FaceMesh(num_threads=1)))
+    """Curves of `render_landmarks`."""
+    return face_curves(render_landmarks(pipeline, pixels, waveform, video, sampling=sampling))
 
 
 def portrait_from_pixels(pixels: np.ndarray) -> Portrait:

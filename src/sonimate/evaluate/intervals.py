@@ -27,6 +27,24 @@ def mean_interval(values: np.ndarray, *, seed: int = 0) -> Interval:
     return float(low), float(high)
 
 
+def crossed_interval(
+    values: np.ndarray, statistic: Callable[[np.ndarray], float], *, seed: int = 0
+) -> Interval:
+    """Bootstrap interval of a statistic of values (s, c, ...) of s training seeds and c clips. Each draw
+    takes both anew, so that the interval holds for other trainings and clips. NaN below two of either.
+    A statistic that subtracts one model's values from another's, both in the last axis, is paired."""
+    seeds, clips = values.shape[:2]
+    if min(seeds, clips) < 2:
+        return float("nan"), float("nan")
+    rng = np.random.default_rng(seed)
+    drawn = [
+        statistic(values[rng.integers(seeds, size=seeds)][:, rng.integers(clips, size=clips)])
+        for _ in range(DRAWS)
+    ]
+    low, high = np.nanpercentile(drawn, [2.5, 97.5])
+    return float(low), float(high)
+
+
 def merge_all(parts: Sequence[Any]) -> Any:
     """One statistic of several, each with `merged`."""
     return reduce(lambda one, other: one.merged(other), parts)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
+from sonimate.clock import VIDEO_FPS
 from sonimate.speech.phones import SILENCE, Phone, phone_loudness_db
 from sonimate.types import Waveform
 
 PITCH_HZ = (70.0, 400.0)
+QUIET_DB = -60.0
+"""Below a full-scale sound: softer is silence."""
 PHRASE_PAUSE_SECONDS = 0.15
 """The shortest silence between two phrases."""
 _HOP_SECONDS, _WINDOW_SECONDS, _VOICED = 0.01, 0.04, 0.5
@@ -32,6 +35,20 @@ def pitch_semitones(waveform: Waveform) -> np.ndarray:
     lags = shortest + (found * np.linspace(1, 1 - _LONG_LAG_COST, found.shape[1])).argmax(1)
     voiced = found.max(1) > _VOICED * np.maximum(correlation[:, 0], 1e-9)
     return np.where(voiced, 12 * np.log2(waveform.rate_hz / lags / PITCH_HZ[0]), np.nan)
+
+
+def prosody_curves(waveform: Waveform, frames: int) -> dict[str, np.ndarray]:
+    """ "energy" (dB, at least QUIET_DB) and "pitch" (semitones above 70 Hz, without voice between its
+    neighbours; 0 where there is no voice at all) of a sound at 25 fps: (frames,) each."""
+    size = round(waveform.rate_hz / VIDEO_FPS)
+    samples = np.resize(np.pad(waveform.samples, (0, size * frames)), size * frames).astype(np.float64)
+    power = np.square(samples.reshape(frames, size)).mean(1)
+    energy = np.maximum(10 * np.log10(np.maximum(power, 1e-12)), QUIET_DB)
+    pitch = pitch_semitones(waveform)
+    voiced = np.flatnonzero(np.isfinite(pitch))
+    times = (np.arange(frames) + 0.5) / VIDEO_FPS
+    known = np.interp(times, voiced * _HOP_SECONDS, pitch[voiced]) if len(voiced) else np.zeros(frames)
+    return {"energy": energy, "pitch": known}
 
 
 def accents(phones: list[Phone], waveform: Waveform) -> np.ndarray:

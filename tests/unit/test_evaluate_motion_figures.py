@@ -1,10 +1,13 @@
 """Seams and buckets of motion that is known."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
-from lib.ablation import seam_speed
-from sonimate.diffusion.plan import independent_windows
+from sonimate.configs import FULL
+from sonimate.diffusion.plan import frame_predictions, independent_windows
+from sonimate.evaluate.motion_figures import seam_speed
 
 
 def steps(speeds: np.ndarray) -> np.ndarray:
@@ -26,3 +29,17 @@ def test_steady_motion_has_no_seam():
 
 def test_one_window_cannot_have_any():
     assert np.isnan(seam_speed(steps(np.ones(39)), 25))
+
+
+@pytest.mark.parametrize(
+    ("strategy", "per_frame"),
+    [
+        ({"windows": "shift"}, 1.0),
+        ({"windows": "independent"}, 1.0),
+        ({"windows": "overlap", "overlap": 8}, 25 / 17),
+        ({"windows": "motion-frames", "overlap": 8}, 25 / 17),
+    ],
+)
+def test_operations_of_a_long_video_are_those_of_equations_5_to_7(strategy, per_frame):
+    options = replace(FULL, steps=3, **strategy)
+    assert frame_predictions(options, 2500) / (3 * 2500) == pytest.approx(per_frame, rel=0.01)
