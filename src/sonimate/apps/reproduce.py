@@ -171,11 +171,12 @@ def _table3(args: Namespace, watch: Watch) -> None:
     from sonimate.footage.clip_reading import read_usable_clips, tracked, unseen_names
 
     changes = read_changes(args.changes)
-    read_recipe(args.recipe, **PIECE | changes)
+    read_recipe(args.recipe, **{**PIECE, **changes})
     samples = load_samples(args.data / "samples")
     seen = {sample.clip_id.source for sample in samples if sample.kind == "real"}
     names = unseen_names(args.clips, seen)[: args.limit]
-    facts = {"recipe": str(args.recipe), "settings": PIECE | changes, "clips": names}
+    settings = {**PIECE, **changes}
+    facts = {"recipe": str(args.recipe), "settings": settings, "clips": names}
     _claim(args.output, facts | {"data": fingerprint(*(str(sample.clip_id) for sample in samples))})
     kept = args.landmarks or args.output / "landmarks"
     clips = read_usable_clips(args.clips, names, kept)
@@ -189,7 +190,7 @@ def _table3(args: Namespace, watch: Watch) -> None:
         one.clip.name: ablation_figures(seen, one, COMPACT.window_frames)
         for one, seen in zip(held_out, landmarks, strict=True)
     }
-    said = [f"{len(clips)} clips, {len(seeds)} seeds, {pieces} pieces of {facts['settings']['steps']} steps"]
+    said = [f"{len(clips)} clips, {len(seeds)} seeds, {pieces} pieces of {settings['steps']} steps"]
     _write_table(args.output / "table3.md", ablation_report(rows, real, said))
 
 

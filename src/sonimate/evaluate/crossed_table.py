@@ -74,7 +74,8 @@ def table_of_measures(
 def _values(measure: Measure, rows: Sequence[Sequence[Figures]]) -> np.ndarray:
     """(seeds, clips, rows * names) of the clips whose figures are all finite."""
     seeds = min(len(row) for row in rows)
-    clips = sorted(set.intersection(*(set(figures) for row in rows for figures in row[:seeds])))
+    every = [figures for row in rows for figures in row[:seeds]]
+    clips = sorted(clip for clip in every[0] if all(clip in figures for figures in every))
     values = np.array(
         [
             [[row[seed][clip][name] for row in rows for name in measure.names] for clip in clips]

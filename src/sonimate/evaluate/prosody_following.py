@@ -36,8 +36,8 @@ def following(motion: np.ndarray, sound: np.ndarray, seconds: float) -> float:
     if count < MIN_SCALES * seconds * VIDEO_FPS:
         return float("nan")
     reach = max(1, round(seconds * VIDEO_FPS / 4))
-    curves = (in_band(curve[:count], seconds) for curve in (motion, sound))
-    return max(map(abs, correlations_by_delay(*curves, reach).values()))
+    moving, voice = (in_band(curve[:count], seconds) for curve in (motion, sound))
+    return max(abs(r) for r in correlations_by_delay(moving, voice, reach).values())
 
 
 def all_following(

@@ -61,7 +61,7 @@ def measure_strategies(
     *,
     sampling: SamplingOptions,
     progress: Progress,
-) -> dict[str, Figures]:
+) -> Mapping[str, Figures]:
     """Animate every clip by every strategy; what is measured stays in OUT/figures, so that a stopped run goes
     on. Raises the pipeline's errors and OutputNotWritable."""
     rows: dict[str, dict[str, Mapping[str, float]]] = {name: {} for name in STRATEGIES}
