@@ -17,7 +17,7 @@ from train_samples import CONFIG, write_data, write_recipe
 from sonimate.apps.cli import main
 from sonimate.evaluate import control_videos, intervals
 from sonimate.media.audio import read_audio
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.train import ablations
 from sonimate.types import Waveform
 

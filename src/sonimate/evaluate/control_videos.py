@@ -20,7 +20,7 @@ from sonimate.evaluate.viewing import SeenClip, View
 from sonimate.media.audio import Sound
 from sonimate.media.folders import FolderRecord
 from sonimate.media.image import even_size, read_image, write_png
-from sonimate.media.mp4 import VideoWriter
+from sonimate.media.video_writer import VideoWriter
 from sonimate.media.wav import read_wav, write_wav
 from sonimate.pipeline import SonicPipeline
 from sonimate.types import Progress
