@@ -10,7 +10,7 @@ import numpy as np
 
 from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.evaluation_report import figure_text
-from sonimate.evaluate.intervals import Interval, crossed_interval, mean_interval
+from sonimate.evaluate.intervals import Interval, mean_interval, seeds_and_clips_interval
 
 Figures = Mapping[str, Mapping[str, float]]
 """Of one row and seed: clip -> name -> value."""
@@ -89,7 +89,7 @@ def _estimate(values: np.ndarray, statistic: Callable[[np.ndarray], float]) -> t
     if not values.size:
         return math.nan, (math.nan, math.nan)
     if len(values) > 1:
-        return statistic(values), crossed_interval(values, statistic)
+        return statistic(values), seeds_and_clips_interval(values, statistic)
     by_clip = np.array([statistic(values[:, [clip]]) for clip in range(values.shape[1])])
     value = statistic(values)
     if not math.isclose(value, float(by_clip.mean()), abs_tol=1e-9):
