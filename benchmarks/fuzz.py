@@ -1,4 +1,4 @@
-"""Damaged pictures and sounds, read in one process: each is read, or refused by an error of the program.
+"""Damaged pictures, sounds and videos, read in one process: each is read, or refused by an own error.
 
 fuzz.py
 fuzz.py --cases 500

@@ -13,11 +13,13 @@ import av
 import numpy as np
 import psutil
 from av.audio.frame import AudioFrame
+from av.video.frame import VideoFrame
 from PIL import Image
 
 from sonimate.errors import SonimateError
 from sonimate.media.audio import read_audio
 from sonimate.media.image import read_image
+from sonimate.media.video import read_frames
 
 PICTURES = ("png", "jpg", "webp", "gif", "bmp", "tiff", "avif", "jp2")
 SOUNDS = {
@@ -30,6 +32,8 @@ SOUNDS = {
     "aiff": "pcm_s16be",
 }
 """Suffix and FFmpeg's encoder."""
+VIDEOS = {"mp4": "libx264", "webm": "libvpx-vp9"}
+"""The same, of videos without sound."""
 SLOWEST_SECONDS = 5.0
 BYTES_PER_MB = 1e6
 TAGS = {"title": "\N{CJK UNIFIED IDEOGRAPH-4F60}\N{CJK UNIFIED IDEOGRAPH-597D}", "artist": "B\xe9la"}
@@ -49,7 +53,7 @@ class Reading:
 
 
 def make_samples(folder: Path) -> dict[str, bytes]:
-    """By suffix, the bytes of a picture of 96 x 64 px or of 0.6 s of sound."""
+    """By suffix, the bytes of a picture of 96 x 64 px, of 0.6 s of sound, or of 8 frames of a video."""
     rng = np.random.default_rng(0)
     smooth = rng.integers(0, 255, (8, 12, 3), np.uint8)
     picture = Image.fromarray(smooth).resize((96, 64), Image.Resampling.BICUBIC)
@@ -63,6 +67,9 @@ def make_samples(folder: Path) -> dict[str, bytes]:
     for suffix, codec in SOUNDS.items():
         files[suffix] = folder / f"sample.{suffix}"
         _write_sound(files[suffix], codec)
+    for suffix, codec in VIDEOS.items():
+        files[suffix] = folder / f"sample.{suffix}"
+        _write_video(files[suffix], codec, np.asarray(picture))
     samples = {suffix: file.read_bytes() for suffix, file in files.items()}
     for file in files.values():
         file.unlink()
@@ -71,7 +78,7 @@ def make_samples(folder: Path) -> dict[str, bytes]:
 
 def try_cases(samples: dict[str, bytes], cases: Iterable[int], folder: Path) -> Iterator[Reading]:
     """Damage one sample for each case number, which is the seed, write it to `folder`, and read it."""
-    suffixes = [*PICTURES, *SOUNDS]
+    suffixes = [*PICTURES, *SOUNDS, *VIDEOS]
     process = psutil.Process()
     for case in cases:
         suffix = suffixes[case % len(suffixes)]
@@ -79,7 +86,7 @@ def try_cases(samples: dict[str, bytes], cases: Iterable[int], folder: Path) -> 
         path.write_bytes(damaged(samples[suffix], np.random.default_rng(case)))
         started = time.perf_counter()
         try:
-            read_image(path) if suffix in PICTURES else read_audio(path)
+            read_sample(path)
             outcome = "read"
         except SonimateError:
             outcome = "refused"
@@ -87,6 +94,14 @@ def try_cases(samples: dict[str, bytes], cases: Iterable[int], folder: Path) -> 
             outcome = f"{type(error).__name__}: {error}"
         seconds = time.perf_counter() - started
         yield Reading(case, suffix, outcome, seconds, process.memory_info().rss / BYTES_PER_MB)
+
+
+def read_sample(path: Path) -> int:
+    """Read a file as what its suffix says. Returns how much it holds: rows, samples or frames."""
+    suffix = path.suffix[1:]
+    if suffix in PICTURES:
+        return len(read_image(path))
+    return len(read_audio(path).samples) if suffix in SOUNDS else sum(1 for _ in read_frames(path))
 
 
 def damaged(content: bytes, rng: np.random.Generator) -> bytes:
@@ -127,3 +142,14 @@ def _write_sound(path: Path, codec: str) -> None:
                 container.mux(packet)
         for packet in stream.encode(None):
             container.mux(packet)
+
+
+def _write_video(path: Path, codec: str, picture: np.ndarray) -> None:
+    with av.open(str(path), "w") as container:
+        container.metadata.update(TAGS)
+        stream: Any = container.add_stream(codec, rate=25)
+        stream.height, stream.width = picture.shape[:2]
+        for shift in range(8):
+            moved = np.ascontiguousarray(np.roll(picture, 4 * shift, axis=1))
+            container.mux(stream.encode(VideoFrame.from_ndarray(moved)))
+        container.mux(stream.encode(None))

@@ -9,6 +9,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.stream import Disposition
+from av.video.stream import VideoStream
 
 from sonimate.errors import OptionOutOfRange, UnreadableAudio
 
@@ -31,11 +32,14 @@ def sound_track(container: InputContainer, path: str | Path, track: int | None =
         raise UnreadableAudio(
             f"{path} has no sound in it. Give a recording (wav, mp3, flac, ogg, m4a) or a video with sound."
         )
-    if track is not None:
-        if not 1 <= track <= len(streams):
-            raise OptionOutOfRange(f"{path} has no sound track {track}. Choose one from 1 to {len(streams)}.")
-        return streams[track - 1]
-    readable = [stream for stream in streams if _decodable(stream)] or list(streams)
+    if track is not None and not 1 <= track <= len(streams):
+        raise OptionOutOfRange(f"{path} has no sound track {track}. Choose one from 1 to {len(streams)}.")
+    allowed = streams if track is None else [streams[track - 1]]
+    readable = [stream for stream in allowed if is_decodable(stream)]
+    if not readable:
+        raise UnreadableAudio(
+            f"The sound in {path} is stored in a way that is not known here. Convert it to wav, mp3 or m4a."
+        )
     return next((stream for stream in readable if stream.disposition & Disposition.default), readable[0])
 
 
@@ -70,7 +74,7 @@ def stated_seconds(path: str | Path, container: InputContainer, stream: AudioStr
     return seconds and seconds - 2 * (codec.frame_size or 0) / codec.sample_rate
 
 
-def _decodable(stream: AudioStream) -> bool:
+def is_decodable(stream: AudioStream | VideoStream) -> bool:
     """Whether FFmpeg has a decoder for a track; a phone's second track may be of a codec that it lacks."""
     return bool(stream.codec_context)  # None without a decoder, whatever its type says
 

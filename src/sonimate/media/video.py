@@ -20,7 +20,7 @@ from av.video.stream import VideoStream
 from sonimate.clock import VIDEO_FPS
 from sonimate.errors import UnreadableVideo
 from sonimate.media.container import decoded, open_container
-from sonimate.media.sound_track import sound_track
+from sonimate.media.sound_track import is_decodable, sound_track
 from sonimate.types import FrameStream
 
 Item = TypeVar("Item")
@@ -110,11 +110,16 @@ def at_constant_rate(
 
 
 def _video_stream(container: InputContainer, path: str | Path) -> VideoStream:
-    for stream in container.streams.video:
-        if not stream.disposition & Disposition.attached_pic:
-            stream.thread_type = "AUTO"
-            return stream
-    raise UnreadableVideo(f"{path} has no moving picture in it. Give a video file such as mp4.")
+    moving = [s for s in container.streams.video if not s.disposition & Disposition.attached_pic]
+    if not moving:
+        raise UnreadableVideo(f"{path} has no moving picture in it. Give a video file such as mp4.")
+    stream = next(filter(is_decodable, moving), None)
+    if stream is None:
+        raise UnreadableVideo(
+            f"The picture in {path} is stored in a way that is not known here. Convert it to mp4."
+        )
+    stream.thread_type = "AUTO"
+    return stream
 
 
 def _frame_rate(stream: VideoStream, default: float = VIDEO_FPS) -> float:
@@ -122,9 +127,10 @@ def _frame_rate(stream: VideoStream, default: float = VIDEO_FPS) -> float:
 
 
 def _sound_start(path: str | Path) -> float | None:
-    """Seconds, on the container's clock, at the first sample of `read_audio`; None without sound."""
+    """Seconds, on the container's clock, at the first sample of `read_audio`; None without sound that can be
+    decoded."""
     with open_container(path, unreadable=UnreadableVideo) as container:
-        if container.streams.audio:
+        if any(map(is_decodable, container.streams.audio)):
             for frame in decoded(container, sound_track(container, path), path):
                 return frame.time or 0.0
     return None
