@@ -5,6 +5,7 @@ import pwd
 import shutil
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from glob import glob
@@ -57,9 +58,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[JobStore]
 
 
 def queue(store: JobStore, key: str | None = None, owner: str = "ann") -> str:
-    job, _ = store.add(owner, {}, "request", key)
-    store.change(job["id"], only_from=("waiting",), status="queued")
-    return job["id"]
+    return store.add(uuid.uuid4().hex, owner, {}, "request", key)[0]["id"]
 
 
 def test_many_callers_claim_every_job_once(store):
@@ -73,20 +72,24 @@ def test_many_callers_claim_every_job_once(store):
 
 def test_an_idempotency_key_makes_one_job_for_each_owner(store):
     with ThreadPoolExecutor(8) as pool:
-        jobs = list(pool.map(lambda _: store.add("ann", {}, "request", "key"), range(16)))
+        jobs = list(pool.map(lambda number: store.add(f"{number}", "ann", {}, "request", "key"), range(16)))
     assert len({job["id"] for job, _ in jobs}) == 1
     assert sum(new for _, new in jobs) == 1
-    assert store.add("bob", {}, "request", "key")[1]
-    assert store.get(jobs[0][0]["id"], "bob") is None
+    made = jobs[0][0]["id"]
+    assert store.made_by("ann", "key")["id"] == made
+    assert store.made_by("bob", "key") is None
+    assert queue(store, "key", "bob") != made
+    assert store.get(made, "bob") is None
 
 
-def test_a_start_queues_again_what_was_running(store):
-    job = queue(store)
-    store.claim()
-    half_received, _ = store.add("ann", {}, "request", None)
+def test_what_nobody_makes_any_more_is_queued_again(store):
+    lost, kept = queue(store), queue(store)
+    assert {store.claim()["id"], store.claim()["id"]} == {lost, kept}
+    store.recover(in_hand=[kept])
+    assert store.claim()["id"] == lost
+    assert store.claim() is None
     store.recover()
-    assert store.claim()["id"] == job
-    assert store.get(half_received["id"]) is None
+    assert {store.claim()["id"], store.claim()["id"]} == {lost, kept}
 
 
 def test_an_ended_job_stays_as_it_ended(store):

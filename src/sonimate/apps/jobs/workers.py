@@ -92,6 +92,9 @@ class Worker:
             self.close()
             remove_partials(job.output_path.parent, pid)
             return Outcome(error={"code": error.code, "message": str(error)}, pid=pid)
+        except BaseException:
+            self.close()  # else its answers to this job would be taken for those to the next one
+            raise
 
     def close(self) -> None:
         """End the process at once."""

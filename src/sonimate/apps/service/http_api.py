@@ -7,6 +7,7 @@ import hmac
 import json
 import shutil
 import time
+import uuid
 from collections import defaultdict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -17,14 +18,16 @@ from typing import Annotated, Any, Literal, cast
 from fastapi import Depends, FastAPI, File, Form, Header, HTTPException, Request, Response, UploadFile
 from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
-from fastapi.responses import FileResponse, PlainTextResponse, StreamingResponse
+from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
 from pydantic import BaseModel
+from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 import sonimate
 from sonimate.apps.jobs.job_options import Job, job_arguments, not_for_clients, option_schema
 from sonimate.apps.service.job_crew import AUDIO, PORTRAIT, VIDEO, JobCrew
 from sonimate.apps.service.job_store import ENDED, JobStore
-from sonimate.apps.service.observing import Observed
+from sonimate.apps.service.observing import Observed, log_event
 from sonimate.errors import InvalidJob
 
 SECONDS_BETWEEN_EVENTS = 0.3
@@ -70,7 +73,7 @@ class Problem(BaseModel):
 
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]
 PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem} for code in (400, 401, 404, 409, 413, 422, 429)
+    code: {"model": Problem} for code in (400, 401, 404, 409, 413, 422, 429, 503)
 }
 
 
@@ -147,12 +150,17 @@ def create_app(
     app.state.clients = clients
 
     def shown(job: dict[str, Any]) -> AnimationJob:
-        status = "queued" if job["status"] == "waiting" else job["status"]
         progress = JobProgressNow(stage=job["stage"], done=job["done"], total=job["total"])
         error = JobError(**json.loads(job["error"])) if job["error"] else None
         return AnimationJob(
-            id=job["id"], status=status, progress=progress, error=error, created=job["created"]
+            id=job["id"], status=job["status"], progress=progress, error=error, created=job["created"]
         )
+
+    def same(job: dict[str, Any], request: str) -> AnimationJob:
+        """The job of this request. Raises 409 if another request made it."""
+        if job["request"] != request:
+            raise HTTPException(409, "This Idempotency-Key was used for another request.")
+        return shown(job)
 
     def found(job_id: str, owner: str) -> dict[str, Any]:
         job = store.get(job_id, owner)
@@ -160,13 +168,20 @@ def create_app(
             raise HTTPException(404, "There is no such job.")
         return job
 
+    @app.exception_handler(OperationalError)
+    @app.exception_handler(NoConnectionFree)
+    def no_store(_: Request, error: Exception) -> JSONResponse:
+        log_event("the job store failed", error=str(error))
+        answer = Problem(detail="The database of the jobs does not answer. Try again.")
+        return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "10"})
+
     @app.post("/v1/animations", status_code=202, responses=PROBLEMS)
     def create(
         owner: Owner,
         portrait: Annotated[UploadFile, File()],
         audio: Annotated[UploadFile, File()],
         options: Annotated[str, Form(description="JSON: see /v1/options")] = "{}",
-        idempotency_key: Annotated[str | None, Header(max_length=255)] = None,
+        idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     ) -> AnimationJob:
         """Queue a video."""
         try:
@@ -185,21 +200,23 @@ def create_app(
         for upload in (portrait, audio):
             digest.update(hashlib.file_digest(cast(Any, upload.file), "sha256").digest())
             upload.file.seek(0)
+        if idempotency_key and (job := store.made_by(owner, idempotency_key)):
+            return same(job, digest.hexdigest())
         clients.count(owner)
         if store.counts()["queued"] >= limits.queue:
             raise HTTPException(429, "The queue is full. Wait.", headers={"Retry-After": "30"})
-        job, new = store.add(owner, given, digest.hexdigest(), idempotency_key)
-        if not new:
-            if job["request"] != digest.hexdigest():
-                raise HTTPException(409, "This Idempotency-Key was used for another request.")
-            return shown(job)
-        own = folder / job["id"]
+        job_id, new = uuid.uuid4().hex, False
+        own = folder / job_id
         own.mkdir()
-        for name, upload in ((PORTRAIT, portrait), (AUDIO, audio)):
-            with (own / name).open("wb") as file:
-                shutil.copyfileobj(upload.file, file)
-        store.change(job["id"], only_from=("waiting",), status="queued")
-        return shown(job)
+        try:
+            for name, upload in ((PORTRAIT, portrait), (AUDIO, audio)):
+                with (own / name).open("wb") as file:
+                    shutil.copyfileobj(upload.file, file)
+            job, new = store.add(job_id, owner, given, digest.hexdigest(), idempotency_key)
+        finally:
+            if not new:
+                shutil.rmtree(own, ignore_errors=True)
+        return same(job, digest.hexdigest())
 
     @app.get("/v1/animations/{job_id}", responses=PROBLEMS)
     def status(job_id: JobId, owner: Owner) -> AnimationJob:
@@ -210,8 +227,7 @@ def create_app(
     def remove(job_id: JobId, owner: Owner) -> Response:
         """Cancel a job that has not ended; remove one that has, with its video."""
         found(job_id, owner)
-        open_ones = ("queued", "running", "waiting")
-        if store.change(job_id, only_from=open_ones, status="cancelled", ended=time.time()):
+        if store.change(job_id, only_from=("queued", "running"), status="cancelled", ended=time.time()):
             crew.cancel(job_id)
         else:
             store.remove(job_id)

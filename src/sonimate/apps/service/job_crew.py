@@ -8,7 +8,11 @@ import logging
 import shutil
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from sonimate.apps.jobs.job_options import Job
 from sonimate.apps.jobs.workers import Limits, Worker
@@ -18,8 +22,11 @@ from sonimate.apps.service.observing import ServiceMetrics, log_event
 PORTRAIT, AUDIO, VIDEO = "portrait", "audio", "video.mp4"
 MAX_ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 0.1
+SECONDS_UNTIL_STORE_IS_ASKED_AGAIN = 1.0
 SECONDS_BETWEEN_UPDATES = 0.3
 SECONDS_BETWEEN_CLEANINGS = 30.0
+SECONDS_OF_AN_UPLOAD = 600.0
+"""A folder is there before its job is, and this long at most."""
 
 _log = logging.getLogger("sonimate.service")
 
@@ -33,7 +40,9 @@ class JobCrew:
         self._store, self._folder, self._keep_seconds = store, folder, keep_seconds
         self.metrics = ServiceMetrics()
         self._stopping = threading.Event()
-        self._cancelled: dict[str, threading.Event] = {}
+        self._in_hand: dict[str, threading.Event] = {}
+        """The jobs that this crew is making, and what cancels each."""
+        self._claiming = threading.Lock()
         self._workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
         self._threads = [threading.Thread(target=self._work, args=(worker,)) for worker in self._workers]
         self._threads.append(threading.Thread(target=self._clean))
@@ -46,7 +55,7 @@ class JobCrew:
     def stop(self) -> None:
         """Cancel what is running, which is queued again for the next start, and end the workers."""
         self._stopping.set()
-        for event in list(self._cancelled.values()):
+        for event in list(self._in_hand.values()):
             event.set()
         for thread in self._threads:
             thread.join()
@@ -56,29 +65,35 @@ class JobCrew:
 
     def cancel(self, job_id: str) -> None:
         """Stop a job if it is running."""
-        if event := self._cancelled.get(job_id):
+        if event := self._in_hand.get(job_id):
             event.set()
 
     def _work(self, worker: Worker) -> None:
         while not self._stopping.is_set():
             try:
-                if job := self._store.claim():
-                    self._make(worker, job)
+                with self._claiming:
+                    if job := self._store.claim():
+                        self._in_hand[job["id"]] = threading.Event()
+                if job:
+                    try:
+                        self._make(worker, job, self._in_hand[job["id"]])
+                    finally:
+                        del self._in_hand[job["id"]]
                     continue
             except Exception:  # a database that is away must not end the thread: it looks again
                 _log.exception("the job store failed")
             self._stopping.wait(SECONDS_BETWEEN_LOOKS)
 
-    def _make(self, worker: Worker, job: dict) -> None:
+    def _make(self, worker: Worker, job: dict, cancelled: threading.Event) -> None:
         job_id, last, started = job["id"], [0.0], time.monotonic()
         self.metrics.waited.observe(max(0.0, time.time() - job["created"]))
 
         def progress(stage: str, done: int, total: int) -> None:
             if done == total or time.monotonic() - last[0] > SECONDS_BETWEEN_UPDATES:
                 last[0] = time.monotonic()
-                self._store.change(job_id, only_from=("running",), stage=stage, done=done, total=total)
+                with suppress(SQLAlchemyError):  # the next step tells it
+                    self._store.change(job_id, only_from=("running",), stage=stage, done=done, total=total)
 
-        cancelled = self._cancelled[job_id] = threading.Event()
         if self._stopping.is_set() or (self._store.get(job_id) or job)["status"] != "running":
             cancelled.set()
         options = json.loads(job["options"])
@@ -86,16 +101,15 @@ class JobCrew:
             portrait=PORTRAIT, audio=AUDIO, output=VIDEO, options=options, folder=str(self._folder / job_id)
         )
         outcome = worker.run(order, progress, cancelled)
-        self._cancelled.pop(job_id, None)
         again = outcome.worth_another_try and job["attempts"] < MAX_ATTEMPTS
         if again or (self._stopping.is_set() and outcome.status == "cancelled"):
-            self._store.change(job_id, only_from=("running",), status="queued")
+            self._record(job_id, status="queued")
             self.metrics.retries.inc()
             log_event("job queued again", id=job_id, attempts=job["attempts"], error=outcome.error)
             return
         error = json.dumps(outcome.error) if outcome.error else None
-        values = {"status": outcome.status, "error": error, "ended": time.time()}
-        self._store.change(job_id, only_from=("running",), **values)
+        if not self._record(job_id, status=outcome.status, error=error, ended=time.time()):
+            return
         for name in (PORTRAIT, AUDIO):
             (self._folder / job_id / name).unlink(missing_ok=True)
         seconds = time.monotonic() - started
@@ -104,13 +118,35 @@ class JobCrew:
             "job ended", id=job_id, status=outcome.status, seconds=round(seconds, 3), error=outcome.error
         )
 
-    def _clean(self) -> None:
-        """Remove jobs and videos some time after their end, and folders without a job."""
+    def _record(self, job_id: str, **values: Any) -> bool:
+        """Write how a running job goes on, as soon as the store takes it. False after a stop before that: the
+        job stays running, and the next start queues it again."""
         while True:
-            for job_id in self._store.ended_before(time.time() - self._keep_seconds):
-                self._store.remove(job_id)
-            for folder in self._folder.iterdir():
-                if not self._store.get(folder.name):
-                    shutil.rmtree(folder, ignore_errors=True)
+            try:
+                self._store.change(job_id, only_from=("running",), **values)
+                return True
+            except SQLAlchemyError:
+                _log.exception("the job store failed")
+            if self._stopping.wait(SECONDS_UNTIL_STORE_IS_ASKED_AGAIN):
+                return False
+
+    def _clean(self) -> None:
+        while True:
+            try:
+                self._clean_once()
+            except Exception:
+                _log.exception("cleaning failed")
             if self._stopping.wait(SECONDS_BETWEEN_CLEANINGS):
                 return
+
+    def _clean_once(self) -> None:
+        """Queue again what a failing store left running; remove jobs and videos some time after their end,
+        and folders without a job."""
+        with self._claiming:
+            self._store.recover(in_hand=list(self._in_hand))
+        for job_id in self._store.ended_before(time.time() - self._keep_seconds):
+            self._store.remove(job_id)
+        for folder in self._folder.iterdir():
+            old = folder.stat().st_mtime < time.time() - SECONDS_OF_AN_UPLOAD
+            if old and not self._store.get(folder.name):
+                shutil.rmtree(folder, ignore_errors=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json
 import time
-import uuid
+from collections.abc import Collection
 from typing import Any
 
 from sqlalchemy import (
@@ -42,10 +42,10 @@ JOBS = Table(
     Column("request", String(64), nullable=False),
     Column("status", String(16), nullable=False, index=True),
     Column("options", Text, nullable=False),
-    Column("stage", String(32), nullable=False, default=""),
-    Column("done", Integer, nullable=False, default=0),
-    Column("total", Integer, nullable=False, default=0),
-    Column("attempts", Integer, nullable=False, default=0),
+    Column("stage", String(32), nullable=False),
+    Column("done", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
     Column("created", Float, nullable=False, index=True),
     Column("ended", Float),
     Column("error", Text),
@@ -73,21 +73,28 @@ class JobStore:
         """Close the connections."""
         self._engine.dispose()
 
-    def add(self, owner: str, options: dict[str, Any], request: str, key: str | None) -> tuple[dict, bool]:
+    def add(
+        self, job_id: str, owner: str, options: dict[str, Any], request: str, key: str | None
+    ) -> tuple[dict[str, Any], bool]:
         """A new queued job, or the one that this idempotency key made before; and whether it is new."""
-        job_id = uuid.uuid4().hex
-        values = {
+        job: dict[str, Any] = {
             "id": job_id, "owner": owner, "options": json.dumps(options), "request": request,
-            "idempotency_key": key, "status": "waiting", "created": time.time(),
+            "idempotency_key": key, "status": "queued", "stage": "", "done": 0, "total": 0, "attempts": 0,
+            "created": time.time(), "ended": None, "error": None,
         }  # fmt: skip
         try:
             with self._engine.begin() as connection:
-                connection.execute(insert(JOBS).values(**values))
+                connection.execute(insert(JOBS).values(**job))
         except IntegrityError:
-            with self._engine.begin() as connection:
-                found = select(JOBS).where(JOBS.c.owner == owner, JOBS.c.idempotency_key == key)
-                return dict(connection.execute(found).mappings().one()), False
-        return self.get(job_id, owner) or {}, True
+            return self.made_by(owner, key) or {}, False
+        return job, True
+
+    def made_by(self, owner: str, key: str | None) -> dict[str, Any] | None:
+        """The job that this idempotency key made."""
+        with self._engine.begin() as connection:
+            made = select(JOBS).where(JOBS.c.owner == owner, JOBS.c.idempotency_key == key)
+            row = connection.execute(made).mappings().first()
+        return dict(row) if row else None
 
     def get(self, job_id: str, owner: str | None = None) -> dict[str, Any] | None:
         """A job, if it exists and is the owner's."""
@@ -113,11 +120,11 @@ class JobStore:
             if self.change(row.id, only_from=("queued",), **claimed):
                 return self.get(row.id)
 
-    def recover(self) -> None:
-        """After a start: what was running is queued again; what was still being received is gone."""
+    def recover(self, in_hand: Collection[str] = ()) -> None:
+        """Queue again what is running, but for the jobs that someone still makes."""
+        lost = JOBS.c.status == "running", JOBS.c.id.not_in(in_hand)
         with self._engine.begin() as connection:
-            connection.execute(update(JOBS).where(JOBS.c.status == "running").values(status="queued"))
-            connection.execute(delete(JOBS).where(JOBS.c.status == "waiting"))
+            connection.execute(update(JOBS).where(*lost).values(status="queued"))
 
     def counts(self) -> dict[str, int]:
         """Jobs by status."""
