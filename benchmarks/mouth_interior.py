@@ -5,45 +5,47 @@ fills the opening between the real lips, and what it paints is compared with wha
 and the energy of gradients over the real one (1 is as sharp; a flat grey has 0 and a good PSNR). The sheet
 shows pairs of real and painted mouths.
 
+blind.png shows a frame of each clip in a row: real, and by each painter, in random order, without names;
+blind_key.json tells which is which. Judge it before you open the key.
+
 mouth_interior.py CLIPS                     the package's painter, drawn teeth and flat grey, by source
-mouth_interior.py CLIPS --only NAME ...
+mouth_interior.py CLIPS --only 'osalinasv*' ...
+mouth_interior.py CLIPS --network out/mouth.pt --train-on 'osalinasv*' --minutes 20
 """
 
 from __future__ import annotations
 
+import json
 from collections import defaultdict
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
 import cv2
 import numpy as np
+import torch
 
+from lib.clips import add_landmarks
 from lib.command import benchmark_parser
+from lib.learned_mouth import LearnedMouth, load_mouth_net, train_mouth_net
 from lib.moments import contact_sheet
+from lib.mouth_frames import QUANTILES, MouthFrames, clips_like, mouth_frames
 from lib.parametric_mouth import ParametricMouth
 from lib.report import publish
-from sonimate.clock import VIDEO_FPS
 from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import polygon_mask, window_around
 from sonimate.codecs.mesh.refine import contour_matrix
-from sonimate.errors import SonimateError
-from sonimate.face.mesh import FaceMesh
 from sonimate.face.pose import fit_pose, to_canonical
-from sonimate.face.regions import LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, UPPER_LIP_INNER, face_height
-from sonimate.face.tracking import video_landmarks
-from sonimate.footage.sources import find_footage, read_collections
+from sonimate.face.regions import LIPS_INNER, LIPS_OUTER, LOWER_LIP_INNER, UPPER_LIP_INNER
+from sonimate.footage.sources import read_collections
 from sonimate.media.image import write_png
-from sonimate.media.video import read_frames
 
-QUANTILES = (0.6, 0.75, 0.85, 0.95, 1.0)
-"""Frames of a clip, by how wide the mouth is open."""
-OPEN_CM = 0.35
 MS_SSIM_WEIGHTS = (0.0448, 0.2856, 0.3001)
 """The first three of the five scales of Wang et al. 2003: a mouth is too small for the others."""
 CELL_PX = (150, 190)
+LETTERS = "ABCDEF"
 
 
 class Painter(Protocol):
@@ -62,45 +64,57 @@ class FlatGrey:
         return np.full((*coverage.shape, 3), 70, np.float32)
 
 
+FLAT, SHIPPED = "flat grey", "(b) textured teeth, shipped"
 PAINTERS: dict[str, Callable[..., Painter]] = {
-    "textured teeth (shipped)": MouthInterior,
-    "drawn teeth": ParametricMouth,
-    "flat grey": FlatGrey,
+    SHIPPED: MouthInterior,
+    "(a) drawn teeth": ParametricMouth,
+    FLAT: FlatGrey,
 }
-
-
-@dataclass(frozen=True)
-class MouthFrames:
-    """A portrait, and frames of the same clip with an open mouth: pixels (h, w, 3) and landmarks (478, 3) px,
-    which count from the middle of a pixel."""
-
-    clip: str
-    portrait: tuple[np.ndarray, np.ndarray]
-    opened: list[tuple[np.ndarray, np.ndarray]]
+TRAINING_QUANTILES = tuple(np.linspace(0.5, 1, 11))
+"""Frames of a clip that a network is trained on."""
 
 
 def main(argv: list[str] | None = None) -> None:
     parser = benchmark_parser(__doc__)
     parser.add_argument(
-        "clips", type=Path, help="folder of real clips; a MANIFEST.tsv may name their sources"
+        "clips", type=Path, help="folder of real clips; a MANIFEST.tsv may name their sources and speakers"
     )
-    parser.add_argument("--only", nargs="+", default=[], metavar="CLIP", help="names of the clips to use")
+    parser.add_argument("--only", nargs="+", default=["*"], metavar="CLIP", help="patterns of clips to use")
     parser.add_argument("--smallest-face", type=float, default=150.0, help="height in px; default 150")
+    parser.add_argument("--network", type=Path, metavar="FILE", help="compare this small network too")
+    parser.add_argument(
+        "--train-on",
+        nargs="+",
+        default=[],
+        metavar="CLIP",
+        help="train it on these first, and leave them out",
+    )
+    parser.add_argument("--minutes", type=float, default=20.0, help="of one core for training; default 20")
+    add_landmarks(parser)
     arguments = parser.parse_args(argv)
+    videos, learned = (clips_like(arguments.clips, names) for names in (arguments.only, arguments.train_on))
+    shared = {"smallest_face_px": arguments.smallest_face, "kept": arguments.landmarks}
+    painters = dict(PAINTERS)
+    if arguments.network:
+        if learned:
+            cases = mouth_frames(arguments.clips, learned, quantiles=TRAINING_QUANTILES, **shared)
+            net = train_mouth_net(cases, arguments.minutes)
+            torch.save(net.state_dict(), arguments.network)
+        LearnedMouth.net = load_mouth_net(arguments.network)
+        painters["(c) small network"] = LearnedMouth
     scores: dict[tuple[str, str], list[tuple[float, float, float]]] = defaultdict(list)
-    pictures = []
-    for case in mouth_frames(arguments.clips, arguments.only, arguments.smallest_face):
+    pictures, blind = [], BlindSheet()
+    for case in mouth_frames(arguments.clips, [v for v in videos if v not in learned], **shared):
         source = read_collections(arguments.clips, [case.clip])[case.clip]
-        row: list[np.ndarray] = []
-        for name, painter in PAINTERS.items():
-            for (pixels, landmarks), (painted, values) in zip(
-                case.opened, paint_and_score(case, painter), strict=True
-            ):
-                scores[source, name].append(values)
-                if painter is MouthInterior:
-                    row.append(np.concatenate([mouth_cell(p, landmarks) for p in (pixels, painted)]))
-        blank = np.full_like(row[0], 255)
-        pictures.append(row + [blank] * (len(QUANTILES) - len(row)))
+        painted = {name: paint_and_score(case, painter) for name, painter in painters.items()}
+        for name, results in painted.items():
+            scores[source, name] += [values for _, values in results]
+        row = [
+            np.concatenate([mouth_cell(frame, landmarks) for frame in (pixels, made)])
+            for (pixels, landmarks), (made, _) in zip(case.opened, painted[SHIPPED], strict=True)
+        ]
+        pictures.append(row + [np.full_like(row[0], 255)] * (len(QUANTILES) - len(row)))
+        blind.add(case, {name: [made for made, _ in results] for name, results in painted.items()})
     rows = []
     for (source, name), values in sorted(scores.items()):
         psnr, ssim, gradient = np.array(values).T
@@ -115,7 +129,7 @@ def main(argv: list[str] | None = None) -> None:
             }
         )
     summary = {}
-    for name in PAINTERS:
+    for name in painters:
         psnr, ssim, gradient = np.concatenate([v for (_, n), v in scores.items() if n == name]).T
         summary[f"{name}: PSNR dB"] = float(psnr.mean())
         summary[f"{name}: MS-SSIM"] = float(ssim.mean())
@@ -123,34 +137,30 @@ def main(argv: list[str] | None = None) -> None:
     publish("mouth_interior", arguments.out, rows=rows, summary=summary)
     captions = [f"opening at {quantile:g}" for quantile in QUANTILES]
     write_png(arguments.out / "mouth_interior.png", contact_sheet(pictures, captions))
+    blind.write(arguments.out)
 
 
-def mouth_frames(folder: Path, only: list[str], smallest_face_px: float) -> Iterator[MouthFrames]:
-    """Portrait and open mouths of each clip whose face is large enough and whose mouth opens."""
-    mesh = FaceMesh(num_threads=1)
-    for video in find_footage(folder):
-        name = video.relative_to(folder).as_posix()
-        if only and name not in only:
-            continue
-        try:
-            landmarks = video_landmarks(video, mesh).astype(np.float64) - [0.5, 0.5, 0]
-        except SonimateError as error:
-            print(f"left out {name}: {error}")
-            continue
-        vertices = to_canonical(landmarks, fit_pose(landmarks))
-        gap = vertices[:, UPPER_LIP_INNER, 1] - vertices[:, LOWER_LIP_INNER, 1]
-        ordered = np.argsort(gap)
-        picks = sorted({int(ordered[int(quantile * (len(gap) - 1))]) for quantile in QUANTILES})
-        picks = [frame for frame in picks if gap[frame] > OPEN_CM]
-        if not picks or face_height(landmarks).mean() < smallest_face_px:
-            continue
-        wanted = {int(ordered[0]), *picks}
-        frames = {i: frame for i, frame in enumerate(read_frames(video, fps=VIDEO_FPS)) if i in wanted}
-        yield MouthFrames(
-            name,
-            (frames[int(ordered[0])], landmarks[ordered[0]]),
-            [(frames[i], landmarks[i]) for i in picks if i in frames],
-        )
+@dataclass
+class BlindSheet:
+    """rows: cells of a clip, in random order. key: what each of them is."""
+
+    rows: list[list[np.ndarray]] = field(default_factory=list)
+    key: list[dict[str, str]] = field(default_factory=list)
+
+    def add(self, case: MouthFrames, painted: Mapping[str, Sequence[np.ndarray]]) -> None:
+        """The middle frame of a clip, as it is and as each painter made it; flat grey is no candidate."""
+        middle = len(case.opened) // 2
+        pixels, landmarks = case.opened[middle]
+        candidates = {name: frames[middle] for name, frames in painted.items() if name != FLAT}
+        cells = [("real", pixels), *candidates.items()]
+        order = np.random.default_rng(len(self.rows)).permutation(len(cells))
+        self.rows.append([mouth_cell(cells[index][1], landmarks) for index in order])
+        names = {letter: cells[index][0] for letter, index in zip(LETTERS, order, strict=False)}
+        self.key.append({"clip": case.clip, **names})
+
+    def write(self, folder: Path) -> None:
+        write_png(folder / "blind.png", contact_sheet(self.rows, LETTERS[: len(self.rows[0])]))
+        (folder / "blind_key.json").write_text(json.dumps(self.key, indent=1) + "\n")
 
 
 def paint_and_score(
