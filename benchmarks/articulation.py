@@ -19,7 +19,7 @@ from lib.command import benchmark_parser
 from lib.phonetic_targets import PHONETIC, ROWS
 from lib.report import publish
 from sonimate.clock import VIDEO_FPS
-from sonimate.codecs.mesh.codec import fit_codec
+from sonimate.codecs.mesh.fitting import fit_codec
 from sonimate.evaluate.curves import correlation
 from sonimate.evaluate.face_curves import ShapeCurves, shape_curves
 from sonimate.evaluate.statistics import effective_dimensions

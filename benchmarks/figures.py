@@ -19,7 +19,7 @@ from lib.moments import draw_moments
 from sonimate.audio.duration import latents_shown
 from sonimate.clock import LATENT_FPS, VIDEO_FPS
 from sonimate.codecs.base import EncodedReference
-from sonimate.conditioning import initial_noise, listen
+from sonimate.conditioning import HeardMouth, initial_noise, listen
 from sonimate.configs import AUTOMATIC, SamplingOptions, WindowStrategy
 from sonimate.diffusion import sample_latents
 from sonimate.diffusion.plan import step_plan
@@ -66,7 +66,7 @@ class Run:
     options: SamplingOptions
     reference: EncodedReference
     conditions: Conditions
-    gate: np.ndarray
+    heard: HeardMouth
 
     def latents(self, conditions: Conditions | None = None, unet: Any = None) -> Tensor:
         """Latents (n, c, h, w), by default with the run's own conditions and network."""
@@ -85,10 +85,10 @@ def prepare(pipeline: SonicPipeline, portrait: Portrait, sound: Waveform, window
     options = replace(pipeline.seeded(portrait, sound), windows=windows)
     reference = pipeline.components.codec.encode_reference(portrait)
     with torch.no_grad():
-        conditions, gate = listen(
+        conditions, heard = listen(
             pipeline.components, sound, reference, options, AUTOMATIC, torch.device("cpu")
         )
-    return Run(pipeline, options, reference, conditions, gate)
+    return Run(pipeline, options, reference, conditions, heard)
 
 
 def draw_window_plan(path: Path, options: SamplingOptions) -> None:
@@ -184,7 +184,7 @@ def draw_noise_to_motion(path: Path, pipeline: SonicPipeline, portrait: Portrait
         ordered = torch.empty_like(latents)
         ordered[window] = latents
         motion = codec.motion(
-            codec.rest_mouth(ordered, run.gate), run.reference.context, run.options.decoding
+            codec.rest_mouth(ordered, run.heard.gate), run.reference.context, run.options.decoding
         )
         drawn = codec.resolve(motion, run.reference.context)
         return GeneratedMotion(motion, run.reference.context, drawn, face_curves(drawn.landmarks))

@@ -42,6 +42,8 @@ SHAPES: dict[str, dict[str, float]] = {
     "TH": {"gap": 0.55, "chin": -0.2, "width": 0.05, "upper": 0.15},
 }
 """Change of each measure against the closed mouth, cm."""
+TONGUES = {"L": (1.0, 0.0), "TH": (0.6, 1.0)}
+"""The tip of the tongue, see Motion; elsewhere at rest."""
 REACH = (0.85, 0.7)
 """Half the sides of a cell, in widths of the mouth."""
 
@@ -67,6 +69,7 @@ def main(argv: list[str] | None = None) -> None:
                 landmarks=portrait.face.landmarks,
                 box=portrait.face.box,
                 shapes=shapes(codec),
+                tongues=[TONGUES.get(name, (0, 0)) for name in SHAPES],
                 opening=codec.displacement(codec.open_mouth[None])[0],
             )
             drawn = [draw_shapes.draw(task)]

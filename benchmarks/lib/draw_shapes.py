@@ -6,6 +6,7 @@ draw_shapes.py TASK.npz FRAMES.npy
 from __future__ import annotations
 
 import sys
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -20,19 +21,21 @@ def draw(task: Path) -> np.ndarray:
     """Frames (s, h, w, 3) uint8, one for each shape.
 
     task: an npz of pixels (h, w, 3), landmarks (478, 3) px and box (4,) of a portrait; shapes (s, 478, 3) cm,
-    displacements of its closed mouth; opening (478, 3) cm, a displacement that opens it.
+    displacements of its closed mouth; tongues (s, 2), see Motion, which early versions ignore; opening
+    (478, 3) cm, a displacement that opens it.
     """
     with np.load(task) as file:
         portrait = Portrait(file["pixels"], Face(tuple(file["box"].tolist()), file["landmarks"], 1.0))
-        shapes, opening = file["shapes"], file["opening"]
+        shapes, tongues, opening = file["shapes"], file["tongues"], file["opening"]
     warp = _warp(portrait)
     per_opening = opening[UPPER_LIP_INNER, 1] - opening[LOWER_LIP_INNER, 1]
     gap = max(warp.vertices[UPPER_LIP_INNER, 1] - warp.vertices[LOWER_LIP_INNER, 1], 0.0)
     still = np.zeros(6)
     frames = []
-    for shape in shapes - gap / per_opening * opening:
+    for shape, tongue in zip(shapes - gap / per_opening * opening, tongues, strict=True):
         if hasattr(warp, "resolve"):
-            frames.append(warp.draw(warp.resolve(shape[None], still[None])))
+            known = {"tongue": tongue[None]} if "tongue" in signature(warp.resolve).parameters else {}
+            frames.append(warp.draw(warp.resolve(shape[None], still[None], **known)))
         else:
             frames.append(warp.render(shape, still))
     return np.array(frames)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from sonimate.audio.duration import pad_to_windows
+from sonimate.audio.tongue import tongue_track
 from sonimate.audio.voice_gate import voice_gate
 from sonimate.audio.windows import bucket_windows, token_windows, video_frames_per_frame
 from sonimate.checkpoints.store import Components
@@ -33,6 +34,18 @@ class AudioConditions:
     motion_buckets: Tensor
 
 
+@dataclass(frozen=True)
+class HeardMouth:
+    """What is heard of a mouth, 25 values a second.
+
+    gate: (n,), how far it may move, 0 at rest to 1 freely. tongue: (n, 2), how far the tip of the tongue is
+    up at the upper teeth, and between the teeth, 0 to 1; None: unknown, it lies still.
+    """
+
+    gate: np.ndarray
+    tongue: np.ndarray | None
+
+
 def listen(
     components: Components,
     waveform: Waveform,
@@ -40,9 +53,9 @@ def listen(
     options: SamplingOptions,
     motion: MotionOptions,
     device: torch.device,
-) -> tuple[Conditions, np.ndarray]:
-    """The UNet's conditions for a 16 kHz sound, as `make_conditions` makes them, and the gate of the mouth,
-    25 values a second, as `mouth_gate` makes it. Raises AudioTooShort."""
+) -> tuple[Conditions, HeardMouth]:
+    """The UNet's conditions for a 16 kHz sound, as `make_conditions` makes them, and what is heard of the
+    mouth. Raises AudioTooShort."""
     fps = components.codec.latent_fps
     if options.as_reference:
         hidden_states = components.audio_encoder(waveform.samples, "reference")
@@ -50,7 +63,8 @@ def listen(
         hidden_states = components.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
     conditions = make_conditions(components, hidden_states, reference, options, motion, device)
     frames = len(conditions.audio_tokens) * video_frames_per_frame(fps)
-    return conditions, mouth_gate(components, hidden_states, frames)
+    gate = mouth_gate(components, hidden_states, frames)
+    return conditions, HeardMouth(gate, mouth_tongue(components, hidden_states, gate))
 
 
 @torch.no_grad()
@@ -63,6 +77,15 @@ def mouth_gate(components: Components, hidden_states: Tensor, frames: int) -> np
         return np.ones(frames, np.float32)
     logits = components.voice_detector(hidden_states).numpy()
     return voice_gate(logits[lead_of(components) :], frames, VIDEO_FPS)
+
+
+@torch.no_grad()
+def mouth_tongue(components: Components, hidden_states: Tensor, gate: np.ndarray) -> np.ndarray | None:
+    """`HeardMouth.tongue`, from hidden states (t, l, d) of the sound; at rest where `gate` (n,) is."""
+    if components.tongue_reader is None:
+        return None
+    heard = components.tongue_reader(hidden_states).softmax(1).numpy()
+    return gate[:, None] * tongue_track(heard[lead_of(components) :], len(gate))
 
 
 def lead_of(components: Components) -> int:

@@ -275,7 +275,7 @@ class SonicPipeline:
         with self._decoder:
             reference = self.components.codec.encode_reference(portrait, size=size)
         with self._encoders:
-            conditions, gate = listen(self.components, waveform, reference, options, motion, self.device)
+            conditions, heard = listen(self.components, waveform, reference, options, motion, self.device)
         progress("listen", 1, 1)
         progress("move", 0, options.steps)
         noise = initial_noise(reference, len(conditions.audio_tokens), options).to(self.device)
@@ -297,9 +297,11 @@ class SonicPipeline:
             )
         shown = latents_shown(len(waveform.samples), as_reference=options.as_reference)
         codec = self.components.codec
-        latents = hold_last(codec.rest_mouth(latents.cpu(), gate), shown)
+        latents = hold_last(codec.rest_mouth(latents.cpu(), heard.gate), shown)
         if motion.head_motion is not None:
             latents = codec.enlarge_head(latents, motion.head_motion)
+        if heard.tongue is not None:
+            latents = codec.with_tongue(latents, heard.tongue)
         return latents, reference
 
 

@@ -11,7 +11,8 @@ from footage import EXAMPLES, loudness, opening
 from sonimate.apps.cli import main
 from sonimate.checkpoints.registry import BUNDLED
 from sonimate.checkpoints.store import load_mesh_codec
-from sonimate.codecs.mesh.codec import even_scales, fit_codec
+from sonimate.codecs.mesh.codec import even_scales
+from sonimate.codecs.mesh.fitting import fit_codec
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.pose import Pose, to_image

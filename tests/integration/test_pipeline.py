@@ -277,6 +277,7 @@ def with_another_shape(folder: Path) -> str:
         "image_encoder",
         "audio_encoder",
         "voice_detector",
+        "tongue_reader",
         "codec",
     ],
 )

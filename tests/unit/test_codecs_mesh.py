@@ -6,8 +6,9 @@ import torch
 from faces import NAMES, canonical_landmarks, codec, encode, example, poses
 
 from sonimate.checkpoints.store import load_mesh_codec, save_mesh_codec
-from sonimate.codecs.mesh.codec import FARTHEST_CM, fit_codec
+from sonimate.codecs.mesh.codec import FARTHEST_CM
 from sonimate.codecs.mesh.face_map import GRID, bilinear_matrix, layout_mask, vertices_to_grid
+from sonimate.codecs.mesh.fitting import fit_codec
 from sonimate.codecs.mesh.motion import Motion, smooth
 from sonimate.configs import DecodeOptions
 from sonimate.evaluate.face_curves import shape_curves
@@ -69,6 +70,23 @@ def test_a_mouth_at_rest_is_closed_while_lids_brows_and_head_move(motion):
         assert (after - before)[:, vertex].std() < 0.35 * before[:, vertex].std()
     np.testing.assert_allclose(still.head, moved.head, atol=1e-5)
     assert torch.equal(codec().rest_mouth(latents, np.ones(frames)), latents)
+
+
+@pytest.mark.parametrize("fps", [12.5, 25.0, 50.0])
+def test_latents_carry_the_tongue_to_the_frames(fps):
+    warp = codec().encode_reference(example("mona_lisa", 256)).context
+    latents = torch.zeros(20, *codec().latent_shape)
+    tongue = np.zeros((30, 2))
+    tongue[10:16] = 1.0, 0.5
+    moved = codec().motion(codec().with_tongue(latents, tongue), warp, DecodeOptions(fps=fps))
+    assert codec().motion(latents, warp, DecodeOptions(fps=fps)).tongue is None
+    assert moved.tongue is not None
+    assert len(moved.tongue) == len(moved.head)
+    shown = moved.tongue[round(12 * fps / 25)]
+    np.testing.assert_allclose(shown, [1.0, 0.5], atol=0.03)
+    assert np.abs(moved.tongue[round(25 * fps / 25) :]).max() < 0.03
+    drawn = codec().resolve(moved[2:3], warp)
+    np.testing.assert_array_equal(drawn.tongue, moved.tongue[2:3])
 
 
 def test_noise_in_latents_is_not_amplified(motion):

@@ -29,10 +29,10 @@ def render(warp: PortraitWarp, expression: np.ndarray) -> np.ndarray:
     return warp.draw(warp.resolve(expression[None], STILL[None]))
 
 
-def inside(portrait: Portrait, cm: float) -> np.ndarray:
+def inside(portrait: Portrait, cm: float, tongue: np.ndarray | None = None) -> np.ndarray:
     """Pixels (n, 3) well inside the opened mouth."""
     warp = PortraitWarp(portrait)
-    motion = warp.resolve(opened_mouth(cm)[None], STILL[None])
+    motion = warp.resolve(opened_mouth(cm)[None], STILL[None], None, None if tongue is None else tongue[None])
     height, width = portrait.pixels.shape[:2]
     curve = contour_matrix(len(LIPS_INNER)) @ motion.landmarks[0, list(LIPS_INNER), :2]
     mask = polygon_mask(curve, (0, 0, width, height)) > 0.95
@@ -62,6 +62,20 @@ def test_a_grey_portrait_has_a_grey_mouth(name: str) -> None:
     assert np.ptp(pixels, axis=1).max() <= 2
     coloured = inside(changed(name, 1.0), 1.5)
     assert (coloured[:, 0] > coloured[:, 2]).mean() > 0.95  # warm, nowhere bluish
+
+
+@pytest.mark.parametrize("name", ["mona_lisa", "vigee_lebrun", "obama"])
+def test_the_tongue_is_seen_between_the_teeth(name: str) -> None:
+    """Where it comes, teeth and shade give way to flesh; up behind the teeth it is seen less, at rest not."""
+    portrait = example(name, 768)
+    lying, up, between = (inside(portrait, 0.7, np.array(tip)) for tip in ((0, 0), (1, 0), (0.6, 1)))
+    np.testing.assert_array_equal(inside(portrait, 0.7), lying)
+    changed_up, changed_between = (np.abs(pixels - lying).max(1) > 4 for pixels in (up, between))
+    assert changed_between.mean() > 0.15
+    assert changed_between.sum() > changed_up.sum()
+    warmth = (pixels[changed_between] @ [1, -0.5, -0.5] for pixels in (lying, between))
+    before, after = (values.mean() for values in warmth)
+    assert after > before + 3
 
 
 def test_closed_lips_show_nothing_of_the_mouth(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,7 @@ import torch
 from faces import codec
 from train_samples import BUCKET_DIM, CHANNELS, CONFIG, DATA, SAMPLES, TOKEN_DIM
 
-from sonimate.checkpoints.registry import BUNDLED, COMPACT_COMPONENTS, UNET, VOICE_DETECTOR
+from sonimate.checkpoints.registry import BUNDLED, COMPACT_COMPONENTS, TONGUE_READER, UNET, VOICE_DETECTOR
 from sonimate.checkpoints.store import load_mesh_codec, load_network
 from sonimate.configs import COMPACT
 from sonimate.errors import FileMissing, InvalidRecipe, OptionOutOfRange
@@ -39,9 +39,9 @@ def test_saved_networks_load_as_components_and_as_a_start(tmp_path):
         for key, tensor in saved[part.name].state_dict().items():
             torch.testing.assert_close(loaded.state_dict()[key], tensor, atol=1e-3, rtol=1e-3)
             assert torch.equal(loaded.state_dict()[key], started[part.name].state_dict()[key])
-    detector = load_network(tmp_path / "model", VOICE_DETECTOR)
-    bundled = load_network(BUNDLED / "compact", VOICE_DETECTOR)
-    assert torch.equal(detector.reduce.weight, bundled.reduce.weight)
+    for part in (VOICE_DETECTOR, TONGUE_READER):
+        copied, bundled = (load_network(model, part) for model in (tmp_path / "model", BUNDLED / "compact"))
+        assert torch.equal(copied.reduce.weight, bundled.reduce.weight)
 
 
 @pytest.mark.parametrize("switch", ["temporal_audio", "motion_controller"])

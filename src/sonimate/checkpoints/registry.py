@@ -69,6 +69,9 @@ REFERENCE_ENCODER = _ours(
 VOICE_DETECTOR = _ours(
     "voice_detector", "models.voice_detector", "VoiceDetector", "VoiceDetectorConfig", optional=True
 )
+TONGUE_READER = _ours(
+    "tongue_reader", "models.tongue_reader", "TongueReader", "TongueReaderConfig", optional=True
+)
 SYNC_NETWORK = _ours("sync_m", "models.sync_network", "SyncNetwork", "SyncNetworkConfig")
 MESH_CODEC = _ours("codec", "codecs.mesh.codec", "MeshCodec")
 INTERPOLATOR = _ours("interpolator", "models.rife", "IFNet", "IFNetConfig", optional=True)
@@ -97,7 +100,14 @@ VAE = Component(
 )
 
 _BOTH = (UNET, AUDIO_TO_TOKENS, AUDIO_TO_BUCKET)
-COMPACT_COMPONENTS = (*_BOTH, REFERENCE_ENCODER, AUDIO_ENCODER, VOICE_DETECTOR, MESH_CODEC)
+COMPACT_COMPONENTS = (
+    *_BOTH,
+    REFERENCE_ENCODER,
+    AUDIO_ENCODER,
+    VOICE_DETECTOR,
+    TONGUE_READER,
+    MESH_CODEC,
+)
 FULL_COMPONENTS = (*_BOTH, CLIP, AUDIO_ENCODER, VAE, INTERPOLATOR)
 
 

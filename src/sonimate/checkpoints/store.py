@@ -25,6 +25,7 @@ from sonimate.checkpoints.registry import (
     MESH_CODEC,
     PIPELINE,
     REFERENCE_ENCODER,
+    TONGUE_READER,
     UNET,
     VAE,
     VOICE_DETECTOR,
@@ -46,6 +47,7 @@ from sonimate.media.files import replacing, write_errors
 if TYPE_CHECKING:
     from sonimate.codecs.svd.autoencoder import SVDCodec
     from sonimate.models.audio_networks import AudioToBucket, AudioToTokens
+    from sonimate.models.tongue_reader import TongueReader
     from sonimate.models.unet import SpatioTemporalUNet
     from sonimate.models.voice_detector import VoiceDetector
 
@@ -56,7 +58,8 @@ NAMES_SHOWN = 5
 @dataclass(frozen=True)
 class Components:
     """All parts of a model. image_encoder: batches of `EncodedReference.image` -> (b, 1, c). voice_detector:
-    of a compact model; without it, the mouth moves to any sound."""
+    of a compact model; without it, the mouth moves to any sound. tongue_reader: of a compact model; without
+    it, the tongue lies still."""
 
     unet: SpatioTemporalUNet
     audio_to_tokens: AudioToTokens
@@ -65,6 +68,7 @@ class Components:
     audio_encoder: WhisperHiddenStates
     codec: Codec
     voice_detector: VoiceDetector | None = None
+    tongue_reader: TongueReader | None = None
 
     @property
     def full(self) -> bool:
@@ -92,6 +96,7 @@ def load_components(model: str | Path, dtype: torch.dtype = torch.float32) -> Co
         audio_encoder=load_audio_encoder(folder / AUDIO_ENCODER.name),
         codec=load_svd_codec(folder, dtype) if full else load_mesh_codec(folder / MESH_CODEC.name),
         voice_detector=load_network(folder, VOICE_DETECTOR) if VOICE_DETECTOR in listed else None,
+        tongue_reader=load_network(folder, TONGUE_READER) if TONGUE_READER in listed else None,
     )
 
 

@@ -75,6 +75,11 @@ class Codec(BucketRanges, Protocol):
         (unchanged)."""
         ...
 
+    def with_tongue(self, latents: Tensor, tongue: np.ndarray) -> Tensor:
+        """Latents that also hold how far the tip of the tongue is up at the upper teeth, and between the
+        teeth: (n, 2) from 0 to 1, 25 a second, the last one continued."""
+        ...
+
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """Latents made at the largest of `head_buckets` -> latents whose head moves as a larger `bucket`
         asks."""

@@ -16,7 +16,8 @@ import numpy as np
 
 from sonimate.checkpoints.store import save_mesh_codec
 from sonimate.clock import HIDDEN_STATES_PER_VIDEO_FRAME, SAMPLE_RATE_HZ, VIDEO_FPS
-from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression, fit_codec
+from sonimate.codecs.mesh.codec import MeshCodec, canonical_expression
+from sonimate.codecs.mesh.fitting import fit_codec
 from sonimate.configs import MAX_BUCKET
 from sonimate.errors import TooFewClips
 from sonimate.face.canonical import canonical_vertices

@@ -116,8 +116,8 @@ class CompactTask:
         codec = codec.with_gains(component_gains(self._animated(networks, chosen), width))
         store.save_mesh_codec(codec, model / registry.MESH_CODEC.name)
         store.save_network(model, registry.AUDIO_ENCODER, store.load_audio_encoder(ENCODER).encoder)
-        detector = store.load_network(registry.BUNDLED / "compact", registry.VOICE_DETECTOR)
-        store.save_network(model, registry.VOICE_DETECTOR, detector)
+        for part in (registry.VOICE_DETECTOR, registry.TONGUE_READER):
+            store.save_network(model, part, store.load_network(registry.BUNDLED / "compact", part))
         store.write_index(model, registry.COMPACT_COMPONENTS)
 
     def _animated(

@@ -18,12 +18,12 @@ from torch.nn import functional as F
 from sonimate.clock import LATENT_FPS, VIDEO_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
-from sonimate.codecs.mesh.face_map import GRID, layout_mask, layout_positions, vertices_to_grid
+from sonimate.codecs.mesh.face_map import GRID, layout_mask, vertices_to_grid
 from sonimate.codecs.mesh.motion import DrawnMotion, Motion, resampled, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
-from sonimate.face.pose import fit_pose, relative_motion, to_canonical
+from sonimate.face.pose import fit_pose, to_canonical
 from sonimate.face.regions import (
     LANDMARK_COUNT,
     LEFT_BROW,
@@ -39,6 +39,8 @@ MOTION = 6
 PATCH = 2
 """Cells a side of the 16 x 16 field that form one latent cell: 12 expression channels on 8 x 8."""
 FRAME_CHANNELS = 3 * PATCH**2 + MOTION
+TONGUE = 2
+"""Numbers of the tongue's tip in a frame. In latents to be drawn they follow the channels of all frames."""
 READ_RIDGE = 1e-2
 """Ridge of the least squares fit, in latent units: noise in a map must not turn into large coefficients of
 weak components."""
@@ -215,6 +217,13 @@ class MeshCodec:
         enlarged = torch.cat([patches, mean + gain * (head - mean)], dim=1)
         return enlarged.reshape(latents.shape)
 
+    def with_tongue(self, latents: Tensor, tongue: np.ndarray) -> Tensor:
+        """Latents (n, 36, 8, 8) and the tongue's tip (m, 2) at 25 fps, see Motion -> latents (n, 40, 8, 8)
+        that `motion` and `decode` take too. The last place of the tip is continued."""
+        frames = np.minimum(np.arange(VIDEO_FRAMES_PER_LATENT * len(latents)), len(tongue) - 1)
+        planes = torch.from_numpy(tongue[frames]).to(latents).reshape(len(latents), -1, 1, 1)
+        return torch.cat([latents, planes.expand(-1, -1, *latents.shape[2:])], dim=1)
+
     def decode(
         self, latents: Tensor, context: PortraitWarp, decoding: DecodeOptions | None = None
     ) -> FrameStream:
@@ -225,7 +234,8 @@ class MeshCodec:
         """Latents at `latent_fps` -> a portrait's motion at `decoding.fps`: the head's path smoothed, with
         the blinks and glances that `decoding` asks for; closed eyes stay closed. `warp.resolve` then bounds
         it to what can be drawn."""
-        moved = self.from_latents(latents)
+        channels = self.latent_shape[0]
+        moved, extra = self.from_latents(latents[:, :channels]), latents[:, channels:]
         expression = self._with_brows(self._livelier(moved.expression)) + self._closing(warp.vertices)
         expression = self._within_reach(expression, warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
@@ -235,7 +245,11 @@ class MeshCodec:
             gap = self._mouth_gap(expression, warp)
             eyes = eye_motion(gap, head, VIDEO_FPS, rng, decoding.eyes, shown_fps=decoding.fps)
         expression, head = (resampled(values, VIDEO_FPS, decoding.fps) for values in (expression, head))
-        return Motion(expression, head, eyes)
+        tongue = None
+        if extra.shape[1]:
+            tip = extra.mean((2, 3)).reshape(-1, TONGUE).double().cpu().numpy()
+            tongue = np.clip(resampled(tip, VIDEO_FPS, decoding.fps), 0, 1)
+        return Motion(expression, head, eyes, tongue)
 
     def _closing(self, vertices: np.ndarray) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
@@ -273,7 +287,7 @@ class MeshCodec:
 
     def resolve(self, motion: Motion, warp: PortraitWarp) -> DrawnMotion:
         """`motion` as `render` draws it on the portrait of `warp`."""
-        return warp.resolve(self.displacement(motion.expression), motion.head, motion.eyes)
+        return warp.resolve(self.displacement(motion.expression), motion.head, motion.eyes, motion.tongue)
 
     def render(self, motion: Motion, warp: PortraitWarp) -> Iterator[np.ndarray]:
         """Frames (h, w, 3) of a motion at the video's rate, one by one."""
@@ -306,43 +320,8 @@ def upper_face_part(basis: np.ndarray) -> np.ndarray:
     return flat @ (basis * (1 - lower)).reshape(len(basis), -1).T
 
 
-def fit_codec(tracks: list[np.ndarray], components: int = 32) -> MeshCodec:
-    """Fit basis, layout and scales on tracked landmarks, one (n, 478, 3) px array per clip.
-
-    Each clip's mean face is removed first, so the basis holds expressions and no identities.
-    """
-    poses = [fit_pose(track) for track in tracks]
-    expressions = [to_canonical(track, pose) for track, pose in zip(tracks, poses, strict=True)]
-    changes = np.concatenate([e - e.mean(0) for e in expressions])
-    _, _, rows = np.linalg.svd(changes.reshape(len(changes), -1), full_matrices=False)
-    basis = rows[:components].reshape(components, LANDMARK_COUNT, 3)
-    opened = open_mouth_displacement(expressions)
-    positions = layout_positions(opened)
-    coefficients = changes.reshape(len(changes), -1) @ basis.reshape(components, -1).T
-    heads = [relative_motion(p, p[len(p.scale) // 2 : len(p.scale) // 2 + 1]) for p in poses]
-    motion_std = np.sqrt(np.mean(np.concatenate([h - h.mean(0) for h in heads]) ** 2, axis=0))
-    return MeshCodec(
-        basis=basis,
-        positions=positions,
-        open_mouth=basis.reshape(components, -1) @ opened.ravel(),
-        scales=even_scales(coefficients.std(0)),
-        motion_std=motion_std,
-    )
-
-
 def even_scales(expression_std: np.ndarray) -> np.ndarray:
     """`MeshCodec.scales` (k,) for coefficients of these standard deviations (k,), in cm. The maps of the
     components then have unit variance, averaged over cells."""
     scales = expression_std**WHITENING
     return scales * np.sqrt(np.square(expression_std / scales).sum() / (3 * GRID**2))
-
-
-def open_mouth_displacement(expressions: list[np.ndarray]) -> np.ndarray:
-    """Mean displacement (478, 3) cm from the most closed to the most open tenth of each clip's frames."""
-    moves = []
-    for vertices in expressions:
-        gap = vertices[:, UPPER_LIP_INNER, 1] - vertices[:, LOWER_LIP_INNER, 1]
-        tenth = max(len(gap) // 10, 1)
-        order = np.argsort(gap)
-        moves.append(vertices[order[-tenth:]].mean(0) - vertices[order[:tenth]].mean(0))
-    return np.mean(moves, axis=0)

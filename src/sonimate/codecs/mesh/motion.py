@@ -49,15 +49,18 @@ class Motion:
     """Motion of n frames as the networks ask for it.
 
     expression: (n, k) coefficients of the codec's basis, cm. head: (n, 6) as in `relative_motion`. eyes: what
-    they do beyond the expression, None: nothing.
+    they do beyond the expression, None: nothing. tongue: (n, 2), how far its tip is up at the upper teeth,
+    and between the teeth, 0 to 1; None: it lies still.
     """
 
     expression: np.ndarray
     head: np.ndarray
     eyes: EyeMotion | None = None
+    tongue: np.ndarray | None = None
 
     def __getitem__(self, frames: slice | list[int]) -> Motion:
-        return Motion(self.expression[frames], self.head[frames], self.eyes and self.eyes[frames])
+        tongue = None if self.tongue is None else self.tongue[frames]
+        return Motion(self.expression[frames], self.head[frames], self.eyes and self.eyes[frames], tongue)
 
 
 @dataclass(frozen=True)
@@ -65,11 +68,13 @@ class DrawnMotion:
     """Motion of n frames as the warp draws it on one portrait: lips and lids never cross, and the head stays
     within the room that the picture has.
 
-    vertices: (n, 478, 3) pose-normalised landmarks, canonical cm. pose: of the n frames.
+    vertices: (n, 478, 3) pose-normalised landmarks, canonical cm. pose: of the n frames. tongue: as in
+    Motion.
     """
 
     vertices: np.ndarray
     pose: Pose
+    tongue: np.ndarray | None = None
 
     @property
     def landmarks(self) -> np.ndarray:

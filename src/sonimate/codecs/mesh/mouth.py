@@ -42,9 +42,19 @@ LOWER_EDGE_CM = 0.2
 LOWER_BRIGHTNESS = 0.8
 TONGUE_SHARE = 0.52
 """The tongue's top is above the lower lip by this share of the gap."""
+TIP_OVER_TEETH_CM = 0.12
+"""A tip of the tongue between the teeth covers so much of the upper ones; raised, it ends at their edge."""
+TIP_SHARE = 0.45
+"""Between the teeth it also covers this share of the opening, however narrow."""
+TIP_HALF_WIDTH_CM, TIP_CURVE = 1.3, 0.12
+"""The raised tip has faded at this distance from the middle, and falls by so much at 1 cm."""
+TIP_SHADE = 0.3
+"""Power of the shade of lips and narrow gaps in which a raised tip lies: it is in front."""
+AT_REST = np.zeros(2)
+"""The tongue's place when its tip is not raised."""
 WARM_SHADOW = np.array([0, 0.15, 0.2], np.float32)
 """Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
-NARROW_LIGHT, NARROW_CM, RANGE_CM = 0.4, 0.7, 0.8
+NARROW_LIGHT, NARROW_CM, RANGE_CM = 0.55, 0.7, 0.8
 """Share of the light that a narrow opening lets in, and the middle and range of the gaps over which it rises
 to all: in real clips, teeth between hardly parted lips lie in their shade. A smile draws the lips off the
 teeth: it counts like a gap larger by what each corner moves outward."""
@@ -102,12 +112,17 @@ class MouthInterior:
         return np.dstack([nearest[labels], alpha * 255])
 
     def paint(
-        self, plane: FacePlane, vertices: np.ndarray, coverage: np.ndarray, window: tuple[int, int, int, int]
+        self,
+        plane: FacePlane,
+        vertices: np.ndarray,
+        coverage: np.ndarray,
+        window: tuple[int, int, int, int],
+        tongue_tip: np.ndarray = AT_REST,
     ) -> np.ndarray:
         """Colours (h, w, 3) float32 in [0, 255] of a window of the frame.
 
         plane: the teeth's plane in the frame. vertices: (478, 3) cm of the frame. coverage: (h, w), the
-        opening.
+        opening. tongue_tip: (2,), see Motion.
         """
         across, y = plane.to_canonical(window)
         x = across - self._middle
@@ -124,20 +139,29 @@ class MouthInterior:
         lit = 0.6 + 0.4 * _edge(tongue_top - y - 0.2, 0.5)
         colour = _mix(colour, colours.tongue * lit[..., None], 0.9 * tongue)
 
+        up, between = (float(share) for share in tongue_tip)
+        edge = self._contact + UPPER_EDGE_CM
+        over_teeth = max(edge + TIP_OVER_TEETH_CM, lower_lip + TIP_SHARE * gap)
+        tip_top = edge + between * (over_teeth - edge) - TIP_CURVE * x**2
+        tip = _edge(tip_top - y, 0.12 + soft) * _edge(TIP_HALF_WIDTH_CM - np.abs(x), 0.8)
+        colour = _mix(colour, colours.tongue, up * tip)
+
         shown = float(_edge(np.array(gap - LOWER_GAP_CM - 0.15), 0.3))
         if shown > 0:
             teeth, alpha = self._teeth.at(1.12 * x, 1.1 * (lower_lip + LOWER_EDGE_CM - y))
             alpha_side = shown * _edge(1.5 - np.abs(x), 0.6)[..., None]
             colour = colour * (1 - alpha[..., None] * alpha_side) + LOWER_BRIGHTNESS * teeth * alpha_side
         if self._own is None:
-            teeth, alpha = self._teeth.at(x, y - self._contact - UPPER_EDGE_CM)
+            teeth, alpha = self._teeth.at(x, y - edge)
             alpha_side = _edge(min(UPPER_HALF_WIDTH_CM, 0.95 * half_width) - np.abs(x), 0.5)[..., None]
             colour = colour * (1 - alpha[..., None] * alpha_side) + teeth * alpha_side
         corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
         light = (_light(coverage, SHADE_CM / plane.pixel_cm) * corner)[..., None]
         lit_gap = gap + max(half_width - self._half_width, 0)
         light = light * (NARROW_LIGHT + (1 - NARROW_LIGHT) * _edge(np.array(lit_gap - NARROW_CM), RANGE_CM))
-        colour = colour * light ** (1 + colours.colourful * WARM_SHADOW)
+        light = light ** (1 + colours.colourful * WARM_SHADOW)
+        tip_colour = colours.within_range(colours.tongue * light**TIP_SHADE)
+        colour = _mix(colour * light, tip_colour, up * TIP_SHADE * tip)
         colour = colours.within_range(colour)
         blur = min(LIP_BLUR_CM / plane.pixel_cm, LIP_BLUR_PX)
         colour = cv2.GaussianBlur(colour.astype(np.float32), (0, 0), INNER_BLUR * blur)
@@ -147,7 +171,7 @@ class MouthInterior:
             places = self._plane.from_canonical(across, y)
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             colour = _mix(colour, own[..., :3], own[..., 3] / 255)
-        return colour
+        return _mix(colour, tip_colour, between * tip * within)
 
 
 def _half_width(vertices: np.ndarray) -> float:

@@ -10,7 +10,7 @@ from sonimate.codecs.mesh.layers import PersonLayer
 from sonimate.codecs.mesh.lids import EyeLids
 from sonimate.codecs.mesh.lip_edges import LipEdges
 from sonimate.codecs.mesh.motion import DrawnMotion, EyeMotion, uncrossed, upper_and_lower
-from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
+from sonimate.codecs.mesh.mouth import AT_REST, TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
 from sonimate.codecs.mesh.refine import OPENINGS, FineMesh, contour_matrix
@@ -87,17 +87,23 @@ class PortraitWarp:
             self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
         )
 
-    def resolve(self, expression: np.ndarray, head: np.ndarray, eyes: EyeMotion | None = None) -> DrawnMotion:
+    def resolve(
+        self,
+        expression: np.ndarray,
+        head: np.ndarray,
+        eyes: EyeMotion | None = None,
+        tongue: np.ndarray | None = None,
+    ) -> DrawnMotion:
         """The motion of n frames as `draw` shows it.
 
         expression: (n, 478, 3) cm, displacement of the pose-normalised vertices from the portrait's own.
         head: (n, 6) head motion against the portrait, as in `relative_motion`. eyes: of n frames, on top of
-        the expression.
+        the expression. tongue: as in Motion.
         """
         vertices = self.vertices + expression
         if eyes is not None:
             vertices = move_eyes(vertices, eyes)
-        return DrawnMotion(uncrossed(vertices, self.vertices), self._damped(head))
+        return DrawnMotion(uncrossed(vertices, self.vertices), self._damped(head), tongue)
 
     def draw(self, motion: DrawnMotion) -> np.ndarray:
         """The one frame of `motion`, uint8 (h, w, 3)."""
@@ -117,7 +123,8 @@ class PortraitWarp:
             lids_apart = _height(vertices, contour) / max(_height(self.vertices, contour), 1e-6)
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
             self._lids[contour].draw(frame, moved, 1 - lids_apart)
-        self._draw_mouth(frame, moved, vertices, pose, fine)
+        tongue = AT_REST if motion.tongue is None else motion.tongue[0]
+        self._draw_mouth(frame, moved, vertices, pose, fine, tongue)
         return frame
 
     def _damped(self, motion: np.ndarray) -> Pose:
@@ -179,7 +186,13 @@ class PortraitWarp:
         _blend(frame, window, sample_at(self._pixels, place.astype(np.float32)), coverage)
 
     def _draw_mouth(
-        self, frame: np.ndarray, moved: np.ndarray, vertices: np.ndarray, pose: Pose, fine: np.ndarray
+        self,
+        frame: np.ndarray,
+        moved: np.ndarray,
+        vertices: np.ndarray,
+        pose: Pose,
+        fine: np.ndarray,
+        tongue: np.ndarray,
     ) -> None:
         polygon = contour_matrix(len(LIPS_INNER)) @ moved[list(LIPS_INNER), :2]
         window = window_around(polygon, 3, self._width, self._height)
@@ -189,7 +202,8 @@ class PortraitWarp:
         if coverage is None or shown == 0:
             return
         plane = FacePlane.at(pose, self._teeth_z)
-        _blend(frame, window, self._mouth.paint(plane, vertices, coverage, window), shown * coverage)
+        painted = self._mouth.paint(plane, vertices, coverage, window, tongue)
+        _blend(frame, window, painted, shown * coverage)
 
     def _coverage(self, polygon: np.ndarray, window: tuple[int, int, int, int]) -> np.ndarray | None:
         """Anti-aliased mask of an opening, or None when nothing of it can be seen."""

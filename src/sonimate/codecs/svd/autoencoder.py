@@ -71,6 +71,10 @@ class SVDCodec:
         """The latents as they are: they are pictures, in which no mouth can be told from a face."""
         return latents
 
+    def with_tongue(self, latents: Tensor, tongue: np.ndarray) -> Tensor:
+        """The latents as they are: in pictures the tongue is part of the face."""
+        return latents
+
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """The latents as they are: the UNet follows every head bucket."""
         return latents
