@@ -6,6 +6,7 @@ draw_shapes.py TASK.npz FRAMES.npy
 from __future__ import annotations
 
 import sys
+from importlib import import_module
 from inspect import signature
 from pathlib import Path
 from typing import Any
@@ -45,7 +46,7 @@ def _warp(portrait: Portrait) -> Any:
     try:
         from sonimate.codecs.mesh.warp import PortraitWarp
     except ImportError:  # before the codecs had packages of their own
-        from sonimate.codecs.warp import PortraitWarp
+        PortraitWarp = import_module("sonimate.codecs.warp").PortraitWarp
     return PortraitWarp(portrait)
 
 

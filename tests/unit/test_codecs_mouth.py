@@ -64,7 +64,7 @@ def test_a_grey_portrait_has_a_grey_mouth(name: str) -> None:
     assert (coloured[:, 0] > coloured[:, 2]).mean() > 0.95  # warm, nowhere bluish
 
 
-@pytest.mark.parametrize("name", ["mona_lisa", "vigee_lebrun", "obama"])
+@pytest.mark.parametrize("name", ["mona_lisa", "vigee_lebrun"])
 def test_the_tongue_is_seen_between_the_teeth(name: str) -> None:
     """Where it comes, teeth and shade give way to flesh; up behind the teeth it is seen less, at rest not."""
     portrait = example(name, 768)
@@ -76,6 +76,13 @@ def test_the_tongue_is_seen_between_the_teeth(name: str) -> None:
     warmth = (pixels[changed_between] @ [1, -0.5, -0.5] for pixels in (lying, between))
     before, after = (values.mean() for values in warmth)
     assert after > before + 3
+
+
+def test_no_tongue_covers_the_portraits_own_teeth() -> None:
+    """It looked like broken teeth."""
+    portrait = example("obama", 768)
+    lying, between = inside(portrait, 0.0), inside(portrait, 0.0, np.array((0.6, 1.0)))
+    assert (np.abs(between - lying).max(1) > 4).mean() < 0.02
 
 
 def test_closed_lips_show_nothing_of_the_mouth(monkeypatch: pytest.MonkeyPatch) -> None:

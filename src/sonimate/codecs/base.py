@@ -77,7 +77,7 @@ class Codec(BucketRanges, Protocol):
 
     def with_tongue(self, latents: Tensor, tongue: np.ndarray) -> Tensor:
         """Latents that also hold how far the tip of the tongue is up at the upper teeth, and between the
-        teeth: (n, 2) from 0 to 1, 25 a second, the last one continued."""
+        teeth: (n, 2) from 0 to 1, 25 a second."""
         ...
 
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:

@@ -218,10 +218,10 @@ class MeshCodec:
         return enlarged.reshape(latents.shape)
 
     def with_tongue(self, latents: Tensor, tongue: np.ndarray) -> Tensor:
-        """Latents (n, 36, 8, 8) and the tongue's tip (m, 2) at 25 fps, see Motion -> latents (n, 40, 8, 8)
-        that `motion` and `decode` take too. The last place of the tip is continued."""
-        frames = np.minimum(np.arange(VIDEO_FRAMES_PER_LATENT * len(latents)), len(tongue) - 1)
-        planes = torch.from_numpy(tongue[frames]).to(latents).reshape(len(latents), -1, 1, 1)
+        """Latents (n, 36, 8, 8) and the tongue's tip (2 m, 2) at 25 fps, see Motion -> latents (n, 40, 8, 8)
+        that `motion` and `decode` take too. What is missing at the end is like the last of m latents."""
+        tips = torch.from_numpy(tongue).to(latents).reshape(-1, VIDEO_FRAMES_PER_LATENT * TONGUE)
+        planes = tips[torch.arange(len(latents)).clamp(max=len(tips) - 1)][..., None, None]
         return torch.cat([latents, planes.expand(-1, -1, *latents.shape[2:])], dim=1)
 
     def decode(

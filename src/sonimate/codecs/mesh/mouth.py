@@ -170,7 +170,7 @@ class MouthInterior:
         if self._own is not None:
             places = self._plane.from_canonical(across, y)
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
-            colour = _mix(colour, own[..., :3], own[..., 3] / 255)
+            return _mix(colour, own[..., :3], own[..., 3] / 255)
         return _mix(colour, tip_colour, between * tip * within)
 
 
