@@ -9,12 +9,12 @@ from pathlib import Path
 
 import numpy as np
 
-from lib.clips import tracked
 from sonimate.clock import VIDEO_FPS
 from sonimate.errors import SonimateError
 from sonimate.face.mesh import FaceMesh
 from sonimate.face.pose import fit_pose, to_canonical
 from sonimate.face.regions import LOWER_LIP_INNER, UPPER_LIP_INNER, face_height
+from sonimate.footage.clip_reading import tracked
 from sonimate.footage.sources import find_footage, read_speakers
 from sonimate.media.video import read_frames
 
