@@ -103,11 +103,17 @@ def test_workers_let_the_server_answer_first(tmp_path):
         worker.close()
 
 
-def test_bad_uploads_fail_and_bad_requests_are_refused(words, tmp_path):
+def test_bad_uploads_and_bad_requests_are_refused_and_leave_nothing(words, tmp_path):
     with client(tmp_path, upload_mb=1.0, queue=5) as http:
-        failed = wait(http, post(http, words, portrait=b"no picture").json())
-        assert (failed["status"], failed["error"]["code"]) == ("failed", "unreadable_image")
-        assert str(tmp_path) not in failed["error"]["message"]
+        for portrait, options, code in (
+            (b"no picture", {}, "unreadable_image"),
+            (None, {"face": 2}, "no_face_found"),
+            (words.read_bytes(), {}, "inputs_swapped"),
+        ):
+            answer = post(http, words, portrait=portrait, **options)
+            assert (answer.status_code, answer.json()["code"]) == (422, code)
+            assert str(tmp_path) not in answer.json()["detail"]
+        assert list((tmp_path / "jobs").iterdir()) == []
         wrong: tuple[dict[str, Any], ...] = (
             {"steps": 0},
             {"model": "/etc"},

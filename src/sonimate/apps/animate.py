@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 
 from sonimate import importing
+from sonimate.apps.animate_inputs import check_options, given, read_files
 from sonimate.apps.animate_report import plan_text, summary_text, video_report
 from sonimate.apps.arguments import (
     SoundOfFace,
@@ -44,7 +45,6 @@ from sonimate.configs import (
     Precision,
     SamplingOptions,
 )
-from sonimate.errors import OptionOutOfRange, WrongUsage
 
 if TYPE_CHECKING:
     from sonimate.face.mesh import FaceMesh
@@ -239,47 +239,24 @@ def make_video(
     loaded. Raises SonimateError.
     """
     from sonimate.face.mesh import FaceMesh
-    from sonimate.inputs import DEFAULT_SIZE_PX, read_conversation, read_inputs, with_seed
-    from sonimate.media.audio import SoundChoice
+    from sonimate.inputs import with_seed
     from sonimate.media.files import kept_from_pipe
     from sonimate.media.provenance import read_signature, require_signable
-    from sonimate.media.video_formats import check_format
 
-    check_format(args.output, fps=args.fps, transparent=False)
-    sounds: dict[int, str] = args.speaker or {1: args.audio}
-    folder = model_folder(args.model)
-    full = is_full(folder)
-    if "decode_chunk" in args and not full:
-        raise OptionOutOfRange(
-            "--decode-chunk is for the full model; the compact one draws every frame alone. Leave it out."
-        )
-    if args.speaker:
-        check_speakers(args)
-    if full and ("blinks" in args or "gaze" in args):
-        raise OptionOutOfRange(
-            "--blinks and --gaze are for the compact model; the full one moves the eyes by itself. "
-            "Leave them out."
-        )
+    check_options(args)
     signature = None
     if "c2pa" in args:
         require_signable(args.output)
         signature = read_signature(*args.c2pa)
     with ExitStack() as pipes:
         watch("read", 0, 1)
-        kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds.items()}
-        shared: dict[str, Any] = {
-            **given(args, "paste_back", "force", "frame_seconds"),
-            "size": None if full else args.size or DEFAULT_SIZE_PX,
-            "mesh": mesh or FaceMesh(num_threads=1, on_likely_face=start_loading_torch),
-            "sound_choice": SoundChoice(**given(args, "track", "start_seconds", "duration_seconds")),
-            "forecast": args.dry_run,
-        }
-        if args.speaker:
-            inputs = read_conversation(args.portrait, kept, **shared)
-        else:
-            one = given(args, "face", "face_box", "mask_box", "crop")
-            inputs = [read_inputs(args.portrait, kept[1], **one, **shared)]
+        sounds = (args.speaker or {1: args.audio}).items()
+        kept = {number: pipes.enter_context(kept_from_pipe(sound)) for number, sound in sounds}
+        mesh = mesh or FaceMesh(num_threads=1, on_likely_face=start_loading_torch)
+        inputs = read_files(args, kept, mesh)
         watch("read", 1, 1)
+        folder = model_folder(args.model)
+        full = is_full(folder)
         changes = given(args, *(field.name for field in fields(SamplingOptions)))
         sampling = replace(FULL if full else COMPACT, batch_branches=not args.sequential_guidance, **changes)
         sampling = with_seed(sampling, inputs[0].portrait, inputs[0].waveform)
@@ -303,19 +280,6 @@ def make_video(
     return report
 
 
-def check_speakers(args: Namespace) -> None:
-    """Raise WrongUsage for what several speakers do not go with."""
-    wrong = [
-        (args.audio is not None, "AUDIO: each face has its own sound"),
-        (args.crop, "--crop: the whole picture is shown"),
-        ("mask_box" in args, "--mask-box: it is the box of one face"),
-        (list(args.speaker.values()).count("-") > 1, "- more than once: a pipe has one sound"),
-    ]
-    for given_too, what in wrong:
-        if given_too:
-            raise WrongUsage(f"--speaker does not go with {what}. Leave one of them out.")
-
-
 def animate(
     args: Namespace,
     inputs: Sequence[Inputs],
@@ -333,8 +297,3 @@ def animate(
     )
     animation.save(args.output, progress=watch)
     return {"device": str(pipeline.device), "interpolation": animation.interpolation}
-
-
-def given(args: Namespace, *names: str) -> dict[str, Any]:
-    """Those of the options that the command line gives."""
-    return {name: value for name, value in vars(args).items() if name in names}

@@ -19,6 +19,7 @@ from queue import SimpleQueue
 from typing import Any, TextIO
 
 from sonimate.apps.animate import load_pipeline, make_video
+from sonimate.apps.animate_inputs import check_options, read_files
 from sonimate.apps.jobs.job_options import Job, job_arguments
 from sonimate.apps.outputs import check_output
 from sonimate.apps.progress import Lines, Watch
@@ -71,6 +72,10 @@ class Loop:
             _print_to(job.log or os.devnull)
             args = job_arguments(job)
             check_output(args.output, args.portrait, args.audio, overwrite=True, ask=False)
+            if job.only_check:
+                check_options(args)
+                read_files(args, {1: args.audio}, self._mesh)
+                return {"report": {}}
             with Watch(args.started, view=Answers(self, number)) as watch:
                 loads = self._load.cache_info().misses
                 report = make_video(args, watch, load=self._load, mesh=self._mesh)

@@ -38,7 +38,8 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A video to make. folder: relative paths begin there, and messages name the files as they are given
-    here. options: names as in `option_schema`. log: a file to which what is printed meanwhile is added."""
+    here. options: names as in `option_schema`. log: a file to which what is printed meanwhile is added.
+    only_check: whether its options and files make a video; write nothing, and report nothing."""
 
     portrait: str
     audio: str
@@ -46,6 +47,7 @@ class Job:
     options: Mapping[str, Any] = field(default_factory=dict[str, Any])
     folder: str = "."
     log: str = ""
+    only_check: bool = False
 
     @property
     def output_path(self) -> Path:

@@ -66,9 +66,10 @@ class AnimationJob(BaseModel):
 
 
 class Problem(BaseModel):
-    """An answer to a request that cannot be done."""
+    """An answer to a request that cannot be done. code: of what is wrong with the portrait or the sound."""
 
     detail: str | list[Any]
+    code: str | None = None
 
 
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]
@@ -132,6 +133,44 @@ class SizeLimit:
         await self._app(scope, counted, send)
 
 
+def read_options(text: str, seconds: float) -> dict[str, Any]:
+    """The options of a job from JSON. seconds: of sound, at most. Raises 422."""
+    try:
+        given = json.loads(text)
+        if not isinstance(given, dict):
+            raise ValueError("not an object")
+        given["duration"] = min(given.get("duration", seconds), seconds)
+        job_arguments(Job(portrait="p", audio="a", output="v.mp4", options=given), without=not_for_clients())
+        return given
+    except InvalidJob as error:
+        raise HTTPException(422, str(error)) from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise HTTPException(422, f"options are no JSON object of options: {error}") from error
+
+
+def _digest(options: dict[str, Any], *uploads: UploadFile) -> str:
+    """Equal for equal requests."""
+    digest = hashlib.sha256(json.dumps(options, sort_keys=True).encode())
+    for upload in uploads:
+        digest.update(hashlib.file_digest(cast(Any, upload.file), "sha256").digest())
+        upload.file.seek(0)
+    return digest.hexdigest()
+
+
+def _keep(folder: Path, portrait: UploadFile, audio: UploadFile) -> None:
+    """Write the uploads into a new folder, under names of ours."""
+    folder.mkdir()
+    for name, upload in ((PORTRAIT, portrait), (AUDIO, audio)):
+        with (folder / name).open("wb") as file:
+            shutil.copyfileobj(upload.file, file)
+
+
+def refused(error: dict[str, str]) -> JSONResponse:
+    """The answer to an upload whose check ended with this error."""
+    status = {"defect": 500, "job_cancelled": 503}.get(error["code"], 422)
+    return JSONResponse(Problem(detail=error["message"], code=error["code"]).model_dump(), status)
+
+
 def create_app(
     store: JobStore, crew: JobCrew, folder: Path, limits: ServiceLimits, keys: list[str]
 ) -> FastAPI:
@@ -175,48 +214,33 @@ def create_app(
         answer = Problem(detail="The database of the jobs does not answer. Try again.")
         return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "10"})
 
-    @app.post("/v1/animations", status_code=202, responses=PROBLEMS)
-    def create(
+    @app.post("/v1/animations", status_code=202, responses=PROBLEMS, response_model=AnimationJob)
+    async def create(
         owner: Owner,
         portrait: Annotated[UploadFile, File()],
         audio: Annotated[UploadFile, File()],
         options: Annotated[str, Form(description="JSON: see /v1/options")] = "{}",
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-    ) -> AnimationJob:
-        """Queue a video."""
-        try:
-            given = json.loads(options)
-            if not isinstance(given, dict):
-                raise ValueError("not an object")
-            given["duration"] = min(given.get("duration", limits.seconds), limits.seconds)
-            job_arguments(
-                Job(portrait="p", audio="a", output="v.mp4", options=given), without=not_for_clients()
-            )
-        except InvalidJob as error:
-            raise HTTPException(422, str(error)) from error
-        except (ValueError, TypeError, RecursionError) as error:
-            raise HTTPException(422, f"options are no JSON object of options: {error}") from error
-        digest = hashlib.sha256(json.dumps(given, sort_keys=True).encode())
-        for upload in (portrait, audio):
-            digest.update(hashlib.file_digest(cast(Any, upload.file), "sha256").digest())
-            upload.file.seek(0)
-        if idempotency_key and (job := store.made_by(owner, idempotency_key)):
-            return same(job, digest.hexdigest())
+    ) -> AnimationJob | Response:
+        """Queue a video. 422 where none can be made of the options and files."""
+        given = read_options(options, limits.seconds)
+        request = await run_in_threadpool(_digest, given, portrait, audio)
+        if idempotency_key and (job := await run_in_threadpool(store.made_by, owner, idempotency_key)):
+            return same(job, request)
         clients.count(owner)
-        if store.counts()["queued"] >= limits.queue:
+        if (await run_in_threadpool(store.counts))["queued"] >= limits.queue:
             raise HTTPException(429, "The queue is full. Wait.", headers={"Retry-After": "30"})
         job_id, new = uuid.uuid4().hex, False
-        own = folder / job_id
-        own.mkdir()
         try:
-            for name, upload in ((PORTRAIT, portrait), (AUDIO, audio)):
-                with (own / name).open("wb") as file:
-                    shutil.copyfileobj(upload.file, file)
-            job, new = store.add(job_id, owner, given, digest.hexdigest(), idempotency_key)
+            await run_in_threadpool(_keep, folder / job_id, portrait, audio)
+            outcome = await crew.check(job_id, given)
+            if outcome.error:
+                return refused(outcome.error)
+            job, new = await run_in_threadpool(store.add, job_id, owner, given, request, idempotency_key)
         finally:
             if not new:
-                shutil.rmtree(own, ignore_errors=True)
-        return same(job, digest.hexdigest())
+                await run_in_threadpool(shutil.rmtree, folder / job_id, ignore_errors=True)
+        return same(job, request)
 
     @app.get("/v1/animations/{job_id}", responses=PROBLEMS)
     def status(job_id: JobId, owner: Owner) -> AnimationJob:

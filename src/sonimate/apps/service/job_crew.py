@@ -1,21 +1,25 @@
 # pyright: basic
-"""Threads that take jobs from the store, have a worker process make each video, and keep the folder clean."""
+"""Threads that take jobs from the store, have a worker process make each video, and keep the folder clean;
+one more worker process checks uploads."""
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import shutil
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from sonimate.apps.jobs.job_options import Job
-from sonimate.apps.jobs.workers import Limits, Worker
+from sonimate.apps.jobs.workers import Limits, Outcome, Worker
 from sonimate.apps.service.job_store import JobStore
 from sonimate.apps.service.observing import ServiceMetrics, log_event
 
@@ -25,6 +29,8 @@ SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_UNTIL_STORE_IS_ASKED_AGAIN = 1.0
 SECONDS_BETWEEN_UPDATES = 0.3
 SECONDS_BETWEEN_CLEANINGS = 30.0
+SECONDS_OF_A_CHECK = 20.0
+"""Of an upload that would take longer, the job would, too: it is refused."""
 SECONDS_OF_AN_UPLOAD = 600.0
 """A folder is there before its job is, and this long at most."""
 
@@ -46,6 +52,8 @@ class JobCrew:
         self._workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
         self._threads = [threading.Thread(target=self._work, args=(worker,)) for worker in self._workers]
         self._threads.append(threading.Thread(target=self._clean))
+        self._checker = Worker(limits=Limits(seconds=SECONDS_OF_A_CHECK, memory_mb=limits.memory_mb))
+        self._checks = ThreadPoolExecutor(1)
 
     def start(self) -> None:
         self._store.recover()
@@ -59,7 +67,8 @@ class JobCrew:
             event.set()
         for thread in self._threads:
             thread.join()
-        for worker in self._workers:
+        self._checks.shutdown(cancel_futures=True)
+        for worker in (*self._workers, self._checker):
             worker.close()
         self._store.close()
 
@@ -67,6 +76,22 @@ class JobCrew:
         """Stop a job if it is running."""
         if event := self._in_hand.get(job_id):
             event.set()
+
+    async def check(self, job_id: str, options: dict[str, Any]) -> Outcome:
+        """Whether a video can be made of the files in the folder of this new job, one check after another."""
+        order = replace(self._order(job_id, options), only_check=True)
+        return await asyncio.get_running_loop().run_in_executor(self._checks, self._check, order)
+
+    def _check(self, order: Job) -> Outcome:
+        for _ in range(MAX_ATTEMPTS):
+            outcome = self._checker.run(order, cancelled=self._stopping)
+            if not outcome.worth_another_try:
+                break
+        return outcome
+
+    def _order(self, job_id: str, options: dict[str, Any]) -> Job:
+        folder = str(self._folder / job_id)
+        return Job(portrait=PORTRAIT, audio=AUDIO, output=VIDEO, options=options, folder=folder)
 
     def _work(self, worker: Worker) -> None:
         while not self._stopping.is_set():
@@ -96,11 +121,7 @@ class JobCrew:
 
         if self._stopping.is_set() or (self._store.get(job_id) or job)["status"] != "running":
             cancelled.set()
-        options = json.loads(job["options"])
-        order = Job(
-            portrait=PORTRAIT, audio=AUDIO, output=VIDEO, options=options, folder=str(self._folder / job_id)
-        )
-        outcome = worker.run(order, progress, cancelled)
+        outcome = worker.run(self._order(job_id, json.loads(job["options"])), progress, cancelled)
         again = outcome.worth_another_try and job["attempts"] < MAX_ATTEMPTS
         if again or (self._stopping.is_set() and outcome.status == "cancelled"):
             self._record(job_id, status="queued")
