@@ -12,8 +12,6 @@ from sonimate.apps.arguments import REQUIRED_PATH, Setting, Subparsers, add_argu
 from sonimate.apps.progress import Watch
 from sonimate.apps.streams import say
 from sonimate.errors import ClipsSkipped, extra_needed
-from sonimate.media.files import replacing, write_errors
-from sonimate.media.folders import FolderRecord, files_fingerprint, fingerprint, locked
 
 if TYPE_CHECKING:
     from sonimate.configs import SamplingOptions
@@ -108,6 +106,8 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate reproduce` command line. Raises SonimateError."""
+    from sonimate.media.folders import locked
+
     make = {"table1": _table1, "table3": _table3, "table4": _table4}[args.table]
     with locked(args.output), extra_needed("eval"), Watch(args.started) as watch:
         make(args, watch)
@@ -169,6 +169,7 @@ def _table3(args: Namespace, watch: Watch) -> None:
     from sonimate.face.mesh import FaceMesh
     from sonimate.features.motion_samples import load_samples
     from sonimate.footage.clip_reading import read_usable_clips, tracked, unseen_names
+    from sonimate.media.folders import fingerprint
 
     changes = read_changes(args.changes)
     read_recipe(args.recipe, **{**PIECE, **changes})
@@ -211,6 +212,7 @@ def _table4(args: Namespace, watch: Watch) -> None:
 def _model(args: Namespace) -> tuple[SonicPipeline, SamplingOptions, dict[str, Any]]:
     """The model, how it samples, and what identifies both."""
     from sonimate.checkpoints.registry import model_folder
+    from sonimate.media.folders import files_fingerprint
     from sonimate.pipeline import SonicPipeline
 
     pipeline = SonicPipeline.from_pretrained(args.model)
@@ -221,6 +223,8 @@ def _model(args: Namespace) -> tuple[SonicPipeline, SamplingOptions, dict[str, A
 
 def _claim(out: Path, facts: dict[str, Any]) -> None:
     """Make OUT belong to this table. Raises FolderOfAnotherRun."""
+    from sonimate.media.folders import FolderRecord
+
     record = FolderRecord(out / "table.json")
     if record.read() is None:
         record.write(facts)
@@ -228,6 +232,8 @@ def _claim(out: Path, facts: dict[str, Any]) -> None:
 
 
 def _write_table(path: Path, text: str) -> None:
+    from sonimate.media.files import replacing, write_errors
+
     with replacing(path) as partial, write_errors(path):
         partial.write_text(text, encoding="utf-8")
     print(text)
