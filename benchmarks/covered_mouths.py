@@ -48,9 +48,9 @@ def main(argv: list[str] | None = None) -> None:
 def judged(portrait: Portrait) -> list[int]:
     """One picture's part of the counts."""
     seen = visibility(portrait)
-    partly = seen.mouth_partly_hidden and not seen.mouth_hidden
+    partly = seen.mouth.partly_hidden and not seen.mouth.hidden
     closed = seen.eyes_closed > CLOSED_EYES
-    return [1, seen.mouth_hidden, partly, seen.mouth_wide_open, closed, seen.blurred, 0]
+    return [1, seen.mouth.hidden, partly, seen.mouth_wide_open, closed, seen.mouth.blurred, 0]
 
 
 if __name__ == "__main__":

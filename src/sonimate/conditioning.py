@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from sonimate.audio.duration import pad_to_windows
 from sonimate.audio.tongue import tongue_track
 from sonimate.audio.voice_gate import voice_gate
-from sonimate.audio.windows import bucket_windows, token_windows, video_frames_per_frame
+from sonimate.audio.windows import (
+    BUCKET_ROWS,
+    BUCKET_ROWS_BEFORE,
+    bucket_windows,
+    parts_with_context,
+    token_windows,
+    video_frames_per_frame,
+)
 from sonimate.checkpoints.store import Components
-from sonimate.clock import HIDDEN_STATE_HZ, LEAD_HIDDEN_STATES, VIDEO_FPS
+from sonimate.clock import HIDDEN_STATE_HZ, HIDDEN_STATES_PER_VIDEO_FRAME, LEAD_HIDDEN_STATES, VIDEO_FPS
 from sonimate.codecs.base import BucketRanges, EncodedReference
 from sonimate.configs import MAX_BUCKET, MotionOptions, SamplingOptions
 from sonimate.errors import AudioTooShort
@@ -23,6 +31,8 @@ from sonimate.types import Conditions, Waveform
 FRAMES_AT_ONCE = 256
 """Frames whose windows are in memory at once. Windows overlap: those of a whole long recording would hold
 every hidden state up to 25 times."""
+ROWS_AT_ONCE, READ_AROUND = 1024, 16
+"""Rows that the readers of voice and tongue read at once, and the reach of the farther one, the voice's."""
 
 
 @dataclass(frozen=True)
@@ -56,36 +66,52 @@ def listen(
 ) -> tuple[Conditions, HeardMouth]:
     """The UNet's conditions for a 16 kHz sound, as `make_conditions` makes them, and what is heard of the
     mouth. Raises AudioTooShort."""
-    fps = components.codec.latent_fps
-    if options.as_reference:
-        hidden_states = components.audio_encoder(waveform.samples, "reference")
-    else:
-        hidden_states = components.audio_encoder(pad_to_windows(waveform.samples, fps, options.window_frames))
-    conditions = make_conditions(components, hidden_states, reference, options, motion, device)
+    fps, samples = components.codec.latent_fps, waveform.samples
+    if not options.as_reference:
+        samples = pad_to_windows(samples, fps, options.window_frames)
+    blocks = components.audio_encoder.stream(samples, "reference" if options.as_reference else "overlapped")
+    voice: list[Tensor] = []
+    tongue: list[Tensor] = []
+    blocks = read_in_passing(components.voice_detector, blocks, voice)
+    blocks = read_in_passing(components.tongue_reader, blocks, tongue)
+    conditions = make_conditions(components, blocks, reference, options, motion, device)
     frames = len(conditions.audio_tokens) * video_frames_per_frame(fps)
-    gate = mouth_gate(components, hidden_states, frames)
-    return conditions, HeardMouth(gate, mouth_tongue(components, hidden_states, gate))
+    gate = mouth_gate(voice, frames, lead=lead_of(components))
+    return conditions, HeardMouth(gate, mouth_tongue(tongue, gate, lead=lead_of(components)))
 
 
 @torch.no_grad()
-def mouth_gate(components: Components, hidden_states: Tensor, frames: int) -> np.ndarray:
+def read_in_passing(
+    network: nn.Module | None, blocks: Iterable[Tensor], found: list[Tensor]
+) -> Iterator[Tensor]:
+    """The hidden states (t, l, d) of `blocks`, still in blocks. What `network` says of their rows goes to
+    `found`, in blocks too; it looks at no more than READ_AROUND rows on both sides of one."""
+    if network is None:
+        yield from blocks
+        return
+    for part, before in parts_with_context(blocks, rows=ROWS_AT_ONCE, context=READ_AROUND):
+        own = slice(before, before + ROWS_AT_ONCE)
+        found.append(network(part)[own])
+        yield part[own]
+
+
+def mouth_gate(voice: list[Tensor], frames: int, *, lead: int) -> np.ndarray:
     """How far the mouth may move in each of `frames` frames, 25 a second: 0 at rest to 1 freely, (frames,).
 
-    hidden_states: (t, l, d) of the sound. A model without a voice detector leaves the mouth free.
+    voice: logits of the sound's rows, (t,) in blocks; without them the mouth is free. lead: by how many rows
+    frames come before their sound.
     """
-    if components.voice_detector is None:
+    if not voice:
         return np.ones(frames, np.float32)
-    logits = components.voice_detector(hidden_states).numpy()
-    return voice_gate(logits[lead_of(components) :], frames, VIDEO_FPS)
+    return voice_gate(torch.cat(voice)[lead:].numpy(), frames, VIDEO_FPS)
 
 
-@torch.no_grad()
-def mouth_tongue(components: Components, hidden_states: Tensor, gate: np.ndarray) -> np.ndarray | None:
-    """`HeardMouth.tongue`, from hidden states (t, l, d) of the sound; at rest where `gate` (n,) is."""
-    if components.tongue_reader is None:
+def mouth_tongue(tongue: list[Tensor], gate: np.ndarray, *, lead: int) -> np.ndarray | None:
+    """`HeardMouth.tongue` from logits of the sound's rows, (t, 4) in blocks; at rest where `gate` (n,) is."""
+    if not tongue:
         return None
-    heard = components.tongue_reader(hidden_states).softmax(1).numpy()
-    return gate[:, None] * tongue_track(heard[lead_of(components) :], len(gate))
+    heard = torch.cat(tongue).softmax(1).numpy()
+    return gate[:, None] * tongue_track(heard[lead:], len(gate))
 
 
 def lead_of(components: Components) -> int:
@@ -96,14 +122,15 @@ def lead_of(components: Components) -> int:
 @torch.no_grad()
 def make_conditions(
     components: Components,
-    hidden_states: Tensor,
+    hidden_states: Tensor | Iterable[Tensor],
     reference: EncodedReference,
     options: SamplingOptions,
     motion: MotionOptions,
     device: torch.device,
 ) -> Conditions:
     """Conditions of every frame, on `device` in the UNet's precision, from the hidden states (t, l, d) of
-    a sound and an encoded portrait. The image encoder and the audio networks are on `device`.
+    a sound, as a whole or in blocks, and an encoded portrait. The image encoder and the audio networks are on
+    `device`.
 
     Raises AudioTooShort.
     """
@@ -111,7 +138,7 @@ def make_conditions(
     image_dtype = next(components.image_encoder.parameters()).dtype
     image = components.image_encoder(reference.image[None].to(device, image_dtype))
     audio = audio_conditions(
-        hidden_states.to(device),
+        hidden_states,
         image[0, 0].float(),
         components.audio_to_tokens,
         components.audio_to_bucket,
@@ -150,7 +177,7 @@ def motion_buckets(
 
 @torch.no_grad()
 def audio_conditions(
-    hidden_states: Tensor,
+    hidden_states: Tensor | Iterable[Tensor],
     image_embed: Tensor,
     audio_to_tokens: AudioToTokens,
     audio_to_bucket: AudioToBucket,
@@ -160,20 +187,32 @@ def audio_conditions(
 ) -> AudioConditions:
     """Tokens and motion buckets of every frame that the sound fills (NOTES 1.4-1.6).
 
-    hidden_states: (t, l, d) at 50 Hz. image_embed: (c,), of the portrait. lead: by how many hidden states
-    each frame comes before its sound.
+    hidden_states: (t, l, d) at 50 Hz, as a whole or in blocks. image_embed: (c,), of the portrait, on the
+    networks' device. lead: by how many hidden states each frame comes before its sound.
 
     Raises:
         AudioTooShort: the sound fills no frame.
     """
-    tokens_of_windows = token_windows(hidden_states, fps, lead=lead).split(FRAMES_AT_ONCE)
-    buckets_of_windows = bucket_windows(hidden_states, fps, lead=lead).split(FRAMES_AT_ONCE)
-    if not len(tokens_of_windows[0]):
-        seconds = len(hidden_states) / HIDDEN_STATE_HZ
+    blocks = [hidden_states] if isinstance(hidden_states, Tensor) else hidden_states
+    hop = HIDDEN_STATES_PER_VIDEO_FRAME * video_frames_per_frame(fps)
+    context = -(-(BUCKET_ROWS - BUCKET_ROWS_BEFORE + lead) // hop) * hop
+    tokens: list[Tensor] = []
+    buckets: list[Tensor] = []
+    rows = 0
+    for part, before in parts_with_context(blocks, rows=FRAMES_AT_ONCE * hop, context=context):
+        rows += len(part) - before
+        part, own = part.to(image_embed), slice(before // hop, before // hop + FRAMES_AT_ONCE)
+        windows = token_windows(part, fps, lead=lead)[own]
+        if len(windows):
+            tokens.append(audio_to_tokens(windows))
+            buckets.append(
+                audio_to_bucket(bucket_windows(part, fps, lead=lead)[own][None], image_embed[None])[0]
+            )
+    if not tokens:
+        seconds = rows / HIDDEN_STATE_HZ
         raise AudioTooShort(f"{seconds:.2f} s of sound fill no frame; give a recording of at least 0.2 s.")
-    tokens = torch.cat([audio_to_tokens(windows) for windows in tokens_of_windows])
-    buckets = torch.cat([audio_to_bucket(w[None], image_embed[None])[0] for w in buckets_of_windows])
-    return AudioConditions(tokens, audio_to_tokens.null_tokens().expand_as(tokens), buckets)
+    made = torch.cat(tokens)
+    return AudioConditions(made, audio_to_tokens.null_tokens().expand_as(made), torch.cat(buckets))
 
 
 def initial_noise(reference: EncodedReference, frames: int, options: SamplingOptions) -> Tensor:
@@ -186,4 +225,4 @@ def initial_noise(reference: EncodedReference, frames: int, options: SamplingOpt
     if options.as_reference:
         torch.randn((3, reference.height, reference.width), generator=generator)
     noise = torch.randn((frames, *reference.latents.shape), generator=generator)
-    return noise * reference.noise_scale
+    return noise.mul_(reference.noise_scale)

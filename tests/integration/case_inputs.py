@@ -11,10 +11,12 @@ from faces import codec, example
 from media_samples import EXAMPLES
 from PIL import Image, ImageOps
 
+from lib.covers import covered
 from sonimate.codecs.mesh.motion import EyeMotion
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.media.audio import read_audio
 from sonimate.media.image import write_png
+from sonimate.media.video_writer import VideoWriter
 from sonimate.types import Portrait
 
 PORTRAITS = EXAMPLES / "portraits"
@@ -36,8 +38,12 @@ def make_inputs(folder: Path) -> None:
     two.save(folder / "two2400.jpg")
     portrait = example("obama")
     write_png(folder / "medmask.png", with_medical_mask(portrait))
+    write_png(folder / "foldedmask.png", covered(portrait, "mask", np.random.default_rng(0)))
     write_png(folder / "mouth_wide_open.png", moved(portrait, mouth=2.4))
     write_png(folder / "eyesclosed.png", moved(portrait, closure=1.0))
+    with VideoWriter(folder / "clip.mp4", width=160, height=200) as clip:
+        for _ in range(10):
+            clip.write(np.array(face.convert("RGB").resize((160, 200))))
     (folder / "closed.jpg").write_bytes((folder / "face512.jpg").read_bytes())
 
     speech = read_audio(EXAMPLES / "speech/librivox_ss_0890.wav").samples[8_000:40_000]

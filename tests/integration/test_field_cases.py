@@ -1,8 +1,9 @@
 """What users brought: each line of cases.tsv is a command that once fell short, with what it does now.
 
 The commands run in a folder of inputs; $S is the command sonimate, $NOBODY the same by a user who owns none
-of the files, $LEAN without the packages of an extra, $T an empty folder. Most run in this process; those with
-a shell's own words in a shell. Numbers from 40 on are abilities that users asked for, not cases.
+of the files, $LEAN without the packages of an extra, $FOLDER the folder, $T an empty one. Most run in this
+process; those with a shell's own words in a shell. Numbers from 40 on are abilities that users asked for, not
+cases.
 """
 
 import csv
@@ -75,7 +76,7 @@ def test_case(
     with tempfile.TemporaryDirectory() as empty:
         os.chmod(empty, 0o777)
         line = case["command"]
-        values = {"T": empty, "LONG": LONG, "LEAN": str(folder / "lean")}
+        values = {"T": empty, "LONG": LONG, "LEAN": str(folder / "lean"), "FOLDER": str(folder)}
         if "$FACE_2" in line:
             values["FACE_2"] = second_face(folder, capfd)
         if SHELL.search(line):
@@ -102,7 +103,8 @@ def check_video(path: Path, wanted: str) -> None:
         assert frame_rate(container) == fps
     frames = list(read_frames(path))
     assert abs(len(frames) / fps - seconds) <= 1 / fps
-    assert abs(read_audio(path).seconds - seconds) < AAC_BLOCK_SECONDS
+    if "without sound" not in wanted:
+        assert abs(read_audio(path).seconds - seconds) < AAC_BLOCK_SECONDS
     assert max(frames[0].shape) == longer_px
     assert max(frame.std() for frame in frames) > 20
     if "lips" in wanted:

@@ -1,14 +1,14 @@
 """The tip of the tongue follows the sounds that are heard: up for L, T, D and N, between the teeth for TH."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
+from torch import Tensor
 
 from sonimate.audio.tongue import tongue_track
 from sonimate.checkpoints.store import load_components
-from sonimate.conditioning import mouth_tongue
+from sonimate.conditioning import lead_of, mouth_tongue, read_in_passing
 from sonimate.media.audio import read_audio
 from sonimate.models.tongue_reader import TONGUE_SOUNDS
 from sonimate.speech.recordings import Aligner
@@ -53,11 +53,19 @@ def test_a_track_longer_than_its_sound_goes_on_as_it_ended():
     assert (track[12:, 0] == 1).all()
 
 
+def read(samples: np.ndarray) -> list[Tensor]:
+    """What the bundled reader says of a sound, in blocks."""
+    found: list[Tensor] = []
+    for _ in read_in_passing(model().tongue_reader, model().audio_encoder.stream(samples), found):
+        pass
+    return found
+
+
 def test_the_bundled_reader_hears_the_tongue_in_a_reading():
     """Of a person whom it was not fitted on, with the words that pocketsphinx finds in it."""
     sound = read_audio(READING)
     frames = round(25 * sound.seconds)
-    tongue = mouth_tongue(model(), model().audio_encoder(sound.samples), np.ones(frames, np.float32))
+    tongue = mouth_tongue(read(sound.samples), np.ones(frames, np.float32), lead=lead_of(model()))
     assert tongue is not None
     times = np.arange(frames) / 25
     spoken = np.zeros(frames, bool)
@@ -69,8 +77,7 @@ def test_the_bundled_reader_hears_the_tongue_in_a_reading():
 
 
 def test_without_a_reader_or_a_voice_the_tongue_lies_still():
-    hidden = model().audio_encoder(read_audio(READING).samples[:32_000])
-    assert mouth_tongue(replace(model(), tongue_reader=None), hidden, np.ones(50, np.float32)) is None
-    still = mouth_tongue(model(), hidden, np.zeros(50, np.float32))
+    assert mouth_tongue([], np.ones(50, np.float32), lead=1) is None
+    still = mouth_tongue(read(read_audio(READING).samples[:32_000]), np.zeros(50, np.float32), lead=1)
     assert still is not None
     assert not still.any()

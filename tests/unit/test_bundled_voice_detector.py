@@ -1,17 +1,17 @@
 """The bundled voice detector on sounds that it was not fitted on: noise and music keep the mouth at rest;
 speech, quiet or whispered or sung, moves it; and pauses close it."""
 
-from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from torch import Tensor
 
 from lib.revoice import sung
 from lib.sounds import speech_with_pauses, voiceless
 from sonimate.checkpoints.store import load_components
-from sonimate.conditioning import mouth_gate
+from sonimate.conditioning import lead_of, mouth_gate, read_in_passing
 from sonimate.media.audio import read_audio
 from sonimate.speech.effort import whisper
 from sonimate.types import Waveform
@@ -26,8 +26,10 @@ def model():
 
 
 def gate(sound: Waveform) -> np.ndarray:
-    hidden = model().audio_encoder(sound.samples)
-    return mouth_gate(model(), hidden, round(25 * sound.seconds))
+    voice: list[Tensor] = []
+    for _ in read_in_passing(model().voice_detector, model().audio_encoder.stream(sound.samples), voice):
+        pass
+    return mouth_gate(voice, round(25 * sound.seconds), lead=lead_of(model()))
 
 
 def spoken() -> Waveform:
@@ -62,5 +64,4 @@ def test_the_mouth_rests_in_every_pause():
 
 
 def test_a_model_without_a_detector_leaves_the_mouth_free():
-    free = replace(model(), voice_detector=None)
-    assert mouth_gate(free, model().audio_encoder(np.zeros(16_000, np.float32)), 25).all()
+    assert mouth_gate([], 25, lead=1).all()

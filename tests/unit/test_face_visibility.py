@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import cv2
 import numpy as np
 import pytest
 from faces import NAMES, codec, example, mesh, portrait_of
@@ -30,12 +31,25 @@ def test_nothing_is_said_about_portraits_paintings_and_a_smile_with_teeth(name, 
     assert not caplog.records
 
 
-@pytest.mark.parametrize("cover", ["hand", "cup", "scarf"])
+@pytest.mark.parametrize("cover", ["hand", "cup", "scarf", "mask", "pink mask", "shawl"])
 @pytest.mark.parametrize("name", ["mona_lisa", "obama"])
 def test_a_covered_mouth_is_refused(name, cover):
     pixels = covered(example(name), cover, np.random.default_rng(0))
     with pytest.raises(MouthNotVisible, match=r"not visible.*whole mouth.*--force"):
         require_visible(found(pixels), name=name)
+
+
+@pytest.mark.parametrize(("cover", "name"), [("fingers", "obama"), ("microphone", "mona_lisa")])
+def test_fingers_side_by_side_and_a_microphone_are_not_animated_silently(cover, name, caplog):
+    pixels = covered(example(name), cover, np.random.default_rng(0))
+    require_visible(found(pixels), name="the picture", force=True)
+    assert "cover the mouth" in caplog.text
+
+
+def test_a_grey_portrait_is_not_judged_by_its_colours(caplog):
+    grey = cv2.cvtColor(example("obama").pixels, cv2.COLOR_RGB2GRAY)
+    require_visible(found(np.repeat(grey[..., None], 3, axis=2)), name="the picture")
+    assert not caplog.records
 
 
 def test_force_animates_a_covered_mouth_with_a_warning(tmp_path, caplog):
@@ -57,8 +71,8 @@ def test_a_finger_before_the_mouth_is_only_a_warning(caplog):
 @pytest.mark.parametrize("kind", ["dark", "jpeg 10", "noise 20"])
 def test_a_poor_picture_of_a_mouth_is_not_taken_for_a_covered_one(kind):
     seen = visibility(found(degraded(example("mona_lisa"), kind, np.random.default_rng(0))))
-    assert not seen.mouth_hidden
-    assert not seen.blurred
+    assert not seen.mouth.hidden
+    assert not seen.mouth.blurred
 
 
 def test_a_strong_blur_is_named(caplog):

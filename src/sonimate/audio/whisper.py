@@ -8,8 +8,10 @@ model's, adds only 2 s of silence in `overlapped` mode: 2 s of sound then take a
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cache
-from typing import Literal
+from itertools import pairwise
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -22,6 +24,7 @@ from sonimate.models.whisper_encoder import WhisperEncoder
 
 FFT_SAMPLES = 400  # 25 ms
 HOP_SAMPLES = SAMPLES_PER_HIDDEN_STATE // 2  # 10 ms, one mel column: the second convolution has stride 2
+BLOCK_COLUMNS = 30 * SAMPLE_RATE_HZ // HOP_SAMPLES  # of mel that are computed at once
 DYNAMIC_RANGE = 8.0  # decades of power that are kept below the loudest bin
 MARGIN_ROWS = 2 * HIDDEN_STATE_HZ  # context that a row needs: rows nearer than this to a cut are dropped
 FADE_ROWS = 2 * HIDDEN_STATE_HZ  # pieces fade into one another, for their position embeddings differ
@@ -52,13 +55,22 @@ def log_mel(samples: Tensor, n_mels: int = 80) -> Tensor:
 
     log10 of the mel power, floored at 80 dB below the loudest bin of `samples`, scaled to about [-1, 1].
     """
-    window = torch.hann_window(FFT_SAMPLES)
-    padded = functional.pad(samples[None], (FFT_SAMPLES // 2, FFT_SAMPLES // 2), mode="reflect")[0]
-    frames = padded.unfold(0, FFT_SAMPLES, HOP_SAMPLES)[: len(samples) // HOP_SAMPLES]
-    blocks = frames.split(30 * SAMPLE_RATE_HZ // HOP_SAMPLES)
-    powers = [torch.fft.rfft(block * window).abs().square() @ mel_filters(n_mels) for block in blocks]
-    decades = torch.cat(powers).clamp(min=1e-10).log10().T
-    return (torch.maximum(decades, decades.max() - DYNAMIC_RANGE) + 4) / 4
+    window, half = torch.hann_window(FFT_SAMPLES), FFT_SAMPLES // 2
+    columns = len(samples) // HOP_SAMPLES
+    decades = torch.empty(columns, n_mels)
+    for start in range(0, columns, BLOCK_COLUMNS):
+        stop = min(start + BLOCK_COLUMNS, columns)
+        frames = _reflected(samples, start * HOP_SAMPLES - half, (stop - 1) * HOP_SAMPLES + half)
+        power = torch.fft.rfft(frames.unfold(0, FFT_SAMPLES, HOP_SAMPLES) * window).abs().square()
+        decades[start:stop] = (power @ mel_filters(n_mels)).clamp_(min=1e-10).log10_()
+    return decades.clamp_(min=decades.max() - DYNAMIC_RANGE).add_(4).div_(4).T
+
+
+def _reflected(samples: Tensor, start: int, stop: int) -> Tensor:
+    """Samples from `start` to `stop`; beyond the ends they are mirrored."""
+    left, right = max(-start, 0), max(stop - len(samples), 0)
+    inside = samples[max(start, 0) : stop]
+    return torch.cat([samples[1 : left + 1].flip(0), inside, samples[-right - 1 : -1].flip(0)[:right]])
 
 
 class WhisperHiddenStates:
@@ -86,39 +98,47 @@ class WhisperHiddenStates:
         Layer 0 is the input embedding with positions, the last one comes after the final norm.
         Raises AudioTooShort (below one row), UnreadableAudio (not finite) and OptionOutOfRange (the mode).
         """
+        return torch.cat(list(self.stream(samples, mode)))
+
+    def stream(self, samples: np.ndarray | Tensor, mode: Mode = "overlapped") -> Iterator[Tensor]:
+        """The same hidden states in blocks of half a minute and less, one after the other: those of an hour
+        would take 1.4 GB."""
         sound = torch.as_tensor(samples, dtype=torch.float32)
         rows = len(sound) // SAMPLES_PER_HIDDEN_STATE
         if rows == 0:
             raise AudioTooShort(
                 f"{len(sound) / SAMPLE_RATE_HZ:.3f} s of sound; give a recording of at least 0.2 s."
             )
-        if not torch.isfinite(sound).all():
+        if not all(part.isfinite().all() for part in sound.split(30 * SAMPLE_RATE_HZ)):
             raise UnreadableAudio("The sound holds samples that are not finite; export the recording again.")
-        if mode == "reference":
-            return self._separate(sound)[:rows]
-        if mode == "overlapped":
-            return self._overlapped(sound)[:rows]
-        raise OptionOutOfRange(f"audio mode {mode!r}; choose 'overlapped' or 'reference'.")
+        if mode not in get_args(Mode):
+            raise OptionOutOfRange(f"audio mode {mode!r}; choose 'overlapped' or 'reference'.")
+        for block in self._separate(sound) if mode == "reference" else self._overlapped(sound):
+            yield block[:rows]
+            rows -= len(block)
+            if rows <= 0:
+                return
 
-    def _separate(self, sound: Tensor) -> Tensor:
+    def _separate(self, sound: Tensor) -> Iterator[Tensor]:
         """Pieces of 30 s side by side, each with its own loudness floor (NOTES 1.2, 1.3)."""
-        pieces = sound.split(self.piece_rows * SAMPLES_PER_HIDDEN_STATE)
-        padded = [pad_rows(piece, self.piece_rows) for piece in pieces]
-        return torch.cat([self._encode(log_mel(piece, self.n_mels)) for piece in padded])
+        for piece in sound.split(self.piece_rows * SAMPLES_PER_HIDDEN_STATE):
+            yield self._encode(log_mel(pad_rows(piece, self.piece_rows), self.n_mels))
 
-    def _overlapped(self, sound: Tensor) -> Tensor:
+    def _overlapped(self, sound: Tensor) -> Iterator[Tensor]:
         """Overlapping pieces, blended row by row with weights that vanish near the cuts."""
         rows = len(sound) // SAMPLES_PER_HIDDEN_STATE + MARGIN_ROWS if self.own_length else self.piece_rows
         mel = log_mel(pad_rows(sound, min(rows, self.piece_rows)), self.n_mels)
         rows = mel.shape[1] // 2
-        total = torch.zeros(rows, self.layers, self.dim)
-        weight_sum = torch.zeros(rows, 1, 1)
-        for start in piece_starts(rows, self.piece_rows):
+        total, weight_sum = torch.zeros(0, self.layers, self.dim), torch.zeros(0, 1, 1)
+        for start, following in pairwise([*piece_starts(rows, self.piece_rows), rows]):
             stop = min(start + self.piece_rows, rows)
             weights = piece_weights(start, stop, rows)[:, None, None]
-            total[start:stop] += weights * self._encode(mel[:, 2 * start : 2 * stop])
-            weight_sum[start:stop] += weights
-        return total.div_(weight_sum)
+            piece = weights * self._encode(mel[:, 2 * start : 2 * stop])
+            piece[: len(total)] += total
+            weights[: len(weight_sum)] += weight_sum
+            ready = following - start
+            yield piece[:ready].div_(weights[:ready])
+            total, weight_sum = piece[ready:], weights[ready:]
 
     @torch.no_grad()
     def _encode(self, mel: Tensor) -> Tensor:
@@ -129,7 +149,8 @@ class WhisperHiddenStates:
 def pad_rows(sound: Tensor, min_rows: int) -> Tensor:
     """`sound` (n,) with zeros up to a whole row, and up to at least `min_rows`."""
     rows = max(-(-len(sound) // SAMPLES_PER_HIDDEN_STATE), min_rows)
-    return functional.pad(sound, (0, rows * SAMPLES_PER_HIDDEN_STATE - len(sound)))
+    missing = rows * SAMPLES_PER_HIDDEN_STATE - len(sound)
+    return functional.pad(sound, (0, missing)) if missing else sound
 
 
 def piece_starts(rows: int, piece_rows: int) -> list[int]:

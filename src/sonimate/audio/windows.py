@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+import torch
 from torch import Tensor
 from torch.nn import functional
 
@@ -44,6 +48,23 @@ def bucket_windows(hidden_states: Tensor, fps: float, *, lead: int = 0) -> Tenso
     """(t, l, d) -> (n, 50, 1, d): 1 s of the last layer around each frame, `lead` rows later; zeros beyond
     the ends."""
     return _windows(hidden_states[:, -1:], fps, rows=BUCKET_ROWS, rows_before=BUCKET_ROWS_BEFORE - lead)
+
+
+def parts_with_context(blocks: Iterable[Tensor], *, rows: int, context: int) -> Iterator[tuple[Tensor, int]]:
+    """Rows (t, ...) that come in blocks -> parts of `rows` rows, the last one of what is left, each with up
+    to `context` rows of its neighbours on both sides; and how many of these come before it.
+
+    context: at most `rows`.
+    """
+    held, before = None, 0
+    for block in chain(blocks, [None]):
+        if block is not None:
+            held = block if held is None else torch.cat([held, block])
+        wanted = 1 if block is None else rows + context
+        while held is not None and len(held) - before >= wanted:
+            yield held[: before + rows + context], before
+            start = max(before + rows - context, 0)
+            held, before = held[start:], before + rows - start
 
 
 def _windows(hidden_states: Tensor, fps: float, *, rows: int, rows_before: int) -> Tensor:

@@ -106,7 +106,7 @@ def average_windows(
         index = torch.tensor(windows, device=latents.device)
         total.index_add_(0, index.flatten(), compute(index).flatten(0, 1).to(total))
         places += torch.bincount(index.flatten(), minlength=len(latents))
-    return total / places.clamp(min=1)[:, None, None, None]
+    return total.div_(places.clamp(min=1)[:, None, None, None])
 
 
 def batches(plan: Plan, size: int) -> Iterator[Plan]:

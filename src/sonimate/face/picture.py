@@ -103,9 +103,9 @@ def _missing(pixels: np.ndarray, mesh: FaceMesh) -> int | None:
         return None
     seen = visibility(Portrait(pixels, max(faces, key=face_size)))
     return (
-        8 * seen.mouth_hidden
-        + 4 * seen.mouth_partly_hidden
+        8 * seen.mouth.hidden
+        + 4 * seen.mouth.partly_hidden
         + 2 * (seen.eyes_closed > CLOSED_EYES)
-        + 2 * seen.blurred
+        + 2 * seen.mouth.blurred
         + seen.mouth_wide_open
     )

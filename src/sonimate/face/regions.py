@@ -47,6 +47,10 @@ MIRRORED_IRISES = (473, 476, 475, 474, 477, 468, 471, 470, 469, 472)
 """Counterparts of landmarks 468 to 477."""
 
 RIGHT_BROW, LEFT_BROW = 105, 334
+BROW_SKIN = (9, 151, 108, 337, 107, 336, 6)
+"""Skin above and between the brows."""
+AROUND_MOUTH = (164, 18, 200, 92, 322, 204, 424, 57, 287)
+"""Skin around the lips: below the nose, beside the corners, and on the chin."""
 CHEEKS = (50, 280, 205, 425, 101, 330)
 
 

@@ -110,7 +110,8 @@ def _read_data(
         from sonimate.features.latents import read_latents
         from sonimate.train.full_task import FullTask
 
-        if not (is_calibrated(data) or (start.parent / RECORD).exists()):
+        known_unit = is_calibrated(data) or (start.parent / RECORD).exists()
+        if not known_unit and is_first_process():
             _log.warning(UNCALIBRATED, data)
         clips = read_latents(data, start)
         facts = [(str(c.clip_id), c.speaker, c.latents.shape, c.buckets.tolist()) for c in clips]
