@@ -101,7 +101,7 @@ def check_video(path: Path, wanted: str) -> None:
     seconds, longer_px, fps = (float(part.split()[0]) for part in wanted.split(", ")[:3])
     with av.open(str(path)) as container:
         assert frame_rate(container) == fps
-    frames = list(read_frames(path))
+    frames = list(read_frames(path, fps=None))
     assert abs(len(frames) / fps - seconds) <= 1 / fps
     if "without sound" not in wanted:
         assert abs(read_audio(path).seconds - seconds) < AAC_BLOCK_SECONDS
