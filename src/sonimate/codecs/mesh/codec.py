@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from sonimate.clock import LATENT_FPS, VIDEO_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
-from sonimate.codecs.mesh.face_map import GRID, layout_mask, vertices_to_grid
+from sonimate.codecs.mesh.face_map import GRID, component_maps, layout_mask
 from sonimate.codecs.mesh.motion import DrawnMotion, Motion, resampled, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
@@ -28,6 +28,8 @@ from sonimate.face.regions import (
     LANDMARK_COUNT,
     LEFT_BROW,
     LOWER_LIP_INNER,
+    MOUTH_CORNER_LEFT,
+    MOUTH_CORNER_RIGHT,
     RIGHT_BROW,
     UPPER_LIP_INNER,
     face_height,
@@ -62,6 +64,11 @@ FARTHEST_CM = 9.0
 """A reference differs by at most this norm of coefficients from the canonical face with its mouth closed. So
 do 43 of 45 GRID clips, on whose talkers the network was trained. Drawn children differ twice as much: their
 mouths hardly opened."""
+LIPS_CLOSE = 0.2
+"""Gap of the inner lips, in mouth widths, that lips close without the jaw. A smile parts them over teeth that
+touch: when the jaw closed it, the chin rose by 5 mm, and the face looked like another person's."""
+POSTURE_FRAMES = 50
+"""Frames at which half of a mean expression counts as posture, and half as what was said."""
 LOWER_FACE_CM = (2.0, -1.0)
 """Canonical heights between which the upper face passes into the lower one: below the lids, and below the
 nose."""
@@ -199,11 +206,26 @@ class MeshCodec:
 
     def rest_mouth(self, latents: Tensor, gate: np.ndarray) -> Tensor:
         """Latents (n, 36, 8, 8) whose mouth and cheeks move as far as `gate` allows, 25 values a second, from
-        0 (at rest, closed) to 1 (unchanged). Brows, lids, gaze and head stay as they are."""
+        0 (at rest, closed) to 1 (as the network asks for). Brows, lids, gaze and head move all the time.
+
+        All move about the portrait's own face. The network draws a face that smiles, frowns or turns away
+        toward the faces of its training: the mean of what it asks for, but for the opening of the mouth, is
+        taken off, and the mean of the head's path.
+        """
         moved = self.from_latents(latents)
-        held = 1 - gate[:: len(gate) // len(moved.head), None].astype(np.float64)
-        lower = moved.expression - moved.expression @ self._upper_face
-        return latents - self.to_latents(Motion(held * lower, np.zeros_like(moved.head)))
+        voice = gate[:: len(gate) // len(moved.head), None].astype(np.float64)
+        upper = moved.expression @ self._upper_face
+        lower = moved.expression - upper
+        always = np.ones_like(voice)
+        settled = upper - self._posture(upper, always) + voice * (lower - self._posture(lower, voice))
+        change = Motion(settled - moved.expression, np.tile(-moved.head.mean(0), (len(moved.head), 1)))
+        return latents + self.to_latents(change)
+
+    def _posture(self, expression: np.ndarray, share: np.ndarray) -> np.ndarray:
+        """Coefficients (k,) of the mean of `expression` (n, k) that do not part the lips. share: (n, 1), how
+        much a frame counts. The fewer frames, the less."""
+        mean = (share * expression).sum(0) / (share.sum() + POSTURE_FRAMES)
+        return mean - mean @ self._gap_of / (self.open_mouth @ self._gap_of) * self.open_mouth
 
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """Latents (n, 36, 8, 8) whose head moves farther from its mean over the clip, by the square root of
@@ -236,7 +258,8 @@ class MeshCodec:
         it to what can be drawn."""
         channels = self.latent_shape[0]
         moved, extra = self.from_latents(latents[:, :channels]), latents[:, channels:]
-        expression = self._with_brows(self._livelier(moved.expression)) + self._closing(warp.vertices)
+        expression = self._with_brows(self._livelier(moved.expression))
+        expression += self._closing(warp.vertices, by_lips=LIPS_CLOSE)
         expression = self._within_reach(expression, warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
@@ -251,11 +274,15 @@ class MeshCodec:
             tongue = np.clip(resampled(tip, VIDEO_FPS, decoding.fps), 0, 1)
         return Motion(expression, head, eyes, tongue)
 
-    def _closing(self, vertices: np.ndarray) -> np.ndarray:
+    def _closing(self, vertices: np.ndarray, *, by_lips: float = 0.0) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
-        portrait is closed first, so that silence shows every portrait with a closed mouth."""
+        portrait is closed first, so that silence shows every portrait with a closed mouth. Up to `by_lips`
+        mouth widths of the gap are closed by the lips alone, the rest by the jaw."""
         gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
-        return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
+        width = float(np.linalg.norm(vertices[MOUTH_CORNER_RIGHT] - vertices[MOUTH_CORNER_LEFT]))
+        lips = min(gap, by_lips * width)
+        jaw = (gap - lips) / float(self.open_mouth @ self._gap_of)
+        return -lips / float(self._gap_of @ self._gap_of) * self._gap_of - jaw * self.open_mouth
 
     def _livelier(self, expression: np.ndarray) -> np.ndarray:
         """Coefficients (n, k) that move `gains` times as far from their mean. Lips that meet still meet."""
@@ -298,12 +325,6 @@ class MeshCodec:
 def _frames(latents: Tensor) -> Tensor:
     """Latents (n, 36, 8, 8) -> their frames (2 n, 18, 8, 8)."""
     return latents.unflatten(1, (VIDEO_FRAMES_PER_LATENT, FRAME_CHANNELS)).flatten(0, 1)
-
-
-def component_maps(basis: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Components (k, 478, 3) as maps (k, 3 * GRID * GRID) on the layout `positions`, each of length 1."""
-    maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis, optimize=True).reshape(len(basis), -1)
-    return maps / np.linalg.norm(maps, axis=1, keepdims=True)
 
 
 def canonical_expression(vertices: np.ndarray) -> np.ndarray:
