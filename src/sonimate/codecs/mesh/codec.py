@@ -18,7 +18,7 @@ from torch.nn import functional as F
 from sonimate.clock import LATENT_FPS, VIDEO_FPS, VIDEO_FRAMES_PER_LATENT
 from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
-from sonimate.codecs.mesh.face_map import GRID, component_maps, layout_mask
+from sonimate.codecs.mesh.face_map import GRID, layout_mask, vertices_to_grid
 from sonimate.codecs.mesh.motion import DrawnMotion, Motion, resampled, smooth
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
@@ -28,8 +28,6 @@ from sonimate.face.regions import (
     LANDMARK_COUNT,
     LEFT_BROW,
     LOWER_LIP_INNER,
-    MOUTH_CORNER_LEFT,
-    MOUTH_CORNER_RIGHT,
     RIGHT_BROW,
     UPPER_LIP_INNER,
     face_height,
@@ -64,11 +62,9 @@ FARTHEST_CM = 9.0
 """A reference differs by at most this norm of coefficients from the canonical face with its mouth closed. So
 do 43 of 45 GRID clips, on whose talkers the network was trained. Drawn children differ twice as much: their
 mouths hardly opened."""
-LIPS_CLOSE = 0.2
-"""Gap of the inner lips, in mouth widths, that lips close without the jaw. A smile parts them over teeth that
-touch: when the jaw closed it, the chin rose by 5 mm, and the face looked like another person's."""
 POSTURE_FRAMES = 50
-"""Frames at which half of a mean expression counts as posture, and half as what was said."""
+"""Frames after which half of a mean expression counts as posture, which is the portrait's own, and half as
+what was said: a short sound may be a single vowel."""
 LOWER_FACE_CM = (2.0, -1.0)
 """Canonical heights between which the upper face passes into the lower one: below the lids, and below the
 nose."""
@@ -258,8 +254,7 @@ class MeshCodec:
         it to what can be drawn."""
         channels = self.latent_shape[0]
         moved, extra = self.from_latents(latents[:, :channels]), latents[:, channels:]
-        expression = self._with_brows(self._livelier(moved.expression))
-        expression += self._closing(warp.vertices, by_lips=LIPS_CLOSE)
+        expression = self._with_brows(self._livelier(moved.expression)) + self._closing(warp.vertices)
         expression = self._within_reach(expression, warp)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
@@ -274,15 +269,11 @@ class MeshCodec:
             tongue = np.clip(resampled(tip, VIDEO_FPS, decoding.fps), 0, 1)
         return Motion(expression, head, eyes, tongue)
 
-    def _closing(self, vertices: np.ndarray, *, by_lips: float = 0.0) -> np.ndarray:
+    def _closing(self, vertices: np.ndarray) -> np.ndarray:
         """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
-        portrait is closed first, so that silence shows every portrait with a closed mouth. Up to `by_lips`
-        mouth widths of the gap are closed by the lips alone, the rest by the jaw."""
+        portrait is closed first, so that silence shows every portrait with a closed mouth."""
         gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
-        width = float(np.linalg.norm(vertices[MOUTH_CORNER_RIGHT] - vertices[MOUTH_CORNER_LEFT]))
-        lips = min(gap, by_lips * width)
-        jaw = (gap - lips) / float(self.open_mouth @ self._gap_of)
-        return -lips / float(self._gap_of @ self._gap_of) * self._gap_of - jaw * self.open_mouth
+        return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
 
     def _livelier(self, expression: np.ndarray) -> np.ndarray:
         """Coefficients (n, k) that move `gains` times as far from their mean. Lips that meet still meet."""
@@ -325,6 +316,12 @@ class MeshCodec:
 def _frames(latents: Tensor) -> Tensor:
     """Latents (n, 36, 8, 8) -> their frames (2 n, 18, 8, 8)."""
     return latents.unflatten(1, (VIDEO_FRAMES_PER_LATENT, FRAME_CHANNELS)).flatten(0, 1)
+
+
+def component_maps(basis: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Components (k, 478, 3) as maps (k, 3 * GRID * GRID) on the layout `positions`, each of length 1."""
+    maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis, optimize=True).reshape(len(basis), -1)
+    return maps / np.linalg.norm(maps, axis=1, keepdims=True)
 
 
 def canonical_expression(vertices: np.ndarray) -> np.ndarray:

@@ -52,12 +52,6 @@ def vertices_to_grid(positions: np.ndarray) -> np.ndarray:
     return np.linalg.solve(normal, sample.T)
 
 
-def component_maps(basis: np.ndarray, positions: np.ndarray) -> np.ndarray:
-    """Components (k, 478, 3) as maps (k, 3 * GRID * GRID) on the layout `positions`, each of length 1."""
-    maps = np.einsum("gv,kvc->kcg", vertices_to_grid(positions), basis, optimize=True).reshape(len(basis), -1)
-    return maps / np.linalg.norm(maps, axis=1, keepdims=True)
-
-
 def layout_mask(positions: np.ndarray) -> np.ndarray:
     """(GRID, GRID) float32: one in the cells that hold a vertex or border on one that does."""
     return (bilinear_matrix(positions).sum(0) > 0).astype(np.float32).reshape(GRID, GRID)
