@@ -33,10 +33,6 @@ SOFT = 0.05
 """Standard deviation of the hole's soft edge."""
 SMOOTH_SKIN = 0.05
 """Single hairs and wrinkles at the hole's edge do not continue into it: standard deviation of the blur."""
-SHADED = 0.2
-"""Weight with which skin close above the lashes, however dark, continues into the hole: deep eyes lie in the
-shade of their brows."""
-ABOVE_LASHES = 0.08
 DARK_ABOVE = (0.55, 0.85)
 """Light beside and above the eye over that of the skin below it. What is darker than the first is a brow,
 hair or the rim of glasses, and does not continue into the hole; what is lighter than the second does."""
@@ -47,17 +43,13 @@ BULGE = 0.06
 LASH_BAND = np.linspace(-0.06, 0.05, 8)
 """Distances from the open upper lid's edge among which the darkest is the lashes' colour."""
 LASH_WIDTH, LASH_OPACITY = 0.045, 0.95
-"""Of the lash line: half its width."""
-LASH_PIXELS = 0.8
-"""Smallest half width, in px: a thinner line is drawn as wide as this and paler, or it would break into
-dots."""
+"""Of the lash line: half its width; at least half a pixel."""
 LASH_SHARE = 0.15
 """The half width is at most this share of the open eye's height: in narrow eyes lashes are thin."""
 LASH_SHADOW, LASH_SHADOW_WIDTH = 0.25, 0.08
 """Lashes and their shadow on the skin below them."""
-OVERLAP, OVERLAP_SHARE = 0.10, 0.4
-"""The shut lid reaches this far over the lower lid's edge, and at most this share of the open eye's height,
-but a pixel: found edges are a pixel off, and lashes hang."""
+OVERLAP = 0.10
+"""The shut lid reaches this far over the lower lid's edge: found edges are a pixel off, and lashes hang."""
 FADES_IN = (0.08, 0.4)
 """Closure from which on the painted skin is seen, and where nothing else is."""
 TAPER = 0.12
@@ -98,8 +90,6 @@ class EyeLids:
         known = (~hole * np.where(v < bottom, smoothstep((light - low) / (high - low)), 1.0)).astype(
             np.float32
         )
-        shaded = hole & (v < frame.edge(inside) - ABOVE_LASHES)
-        known = np.maximum(known, np.float32(SHADED) * shaded)
         sigma = SMOOTH_SKIN / CELL
         weight = cv2.GaussianBlur(known, (0, 0), sigma)
         skin = (
@@ -131,17 +121,15 @@ class EyeLids:
             return
         along, across = eye.coordinates(x0, y0, x1, y1)
         ends = smoothstep(along / TAPER) * smoothstep((1 - along) / TAPER)
+        edge = eye.edge(along) + OVERLAP * closure * np.sin(np.pi * np.clip(along, 0, 1))
         pixel = 1 / eye.width
-        overlap = max(min(OVERLAP, OVERLAP_SHARE * self._height), pixel)
-        edge = eye.edge(along) + closure * overlap * np.sin(np.pi * np.clip(along, 0, 1))
         places = np.dstack([(along - ALONG[0]) / CELL, (across - ACROSS[0]) / CELL]).astype(np.float32)
         shut = sample_at(self._shut, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         beyond = across - edge
         cover = np.clip(0.5 - beyond / pixel, 0, 1) * shut[..., 3] / 255
-        wanted = min(LASH_WIDTH, LASH_SHARE * self._height)
-        line = max(wanted, LASH_PIXELS * pixel)
+        line = max(min(LASH_WIDTH, LASH_SHARE * self._height), 0.6 * pixel)
         off = beyond - 0.3 * line
-        lashes = LASH_OPACITY * (wanted / line) ** 0.5 * np.exp(-((off / line) ** 2))
+        lashes = LASH_OPACITY * np.exp(-((off / line) ** 2))
         shadow = LASH_SHADOW * np.exp(-np.maximum(off, 0) / LASH_SHADOW_WIDTH) * (off > 0)
         lashes = np.maximum(lashes, shadow) * ends
         lash = sample_at(
