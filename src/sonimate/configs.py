@@ -34,6 +34,8 @@ GAZE_X_DEGREES, GAZE_Y_DEGREES = (-12.0, 12.0), (-6.0, 2.0)
 picture has no white of the eye to show."""
 GAZE_LIMITS = "X from -12 to 12 and Y from -6 to 2"
 Gaze = Literal["natural", "steady"] | tuple[float, float]
+KEEP, TRANSPARENT = "keep", "transparent"
+"""Backgrounds that are neither a colour nor a picture."""
 
 
 @dataclass(frozen=True, kw_only=True)

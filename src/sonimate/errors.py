@@ -74,6 +74,10 @@ class UnreadableVideo(SonimateError):
     """The file holds no moving picture that can be decoded."""
 
 
+class NoPersonFound(SonimateError):
+    """The person in the picture cannot be told from the background."""
+
+
 class OptionOutOfRange(SonimateError):
     """An option's value lies outside its documented range."""
 

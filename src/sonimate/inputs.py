@@ -7,12 +7,20 @@ import logging
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from sonimate.clock import SAMPLE_RATE_HZ
-from sonimate.configs import REFERENCE_SEED, SamplingOptions, require_size
-from sonimate.errors import InputsSwapped, OptionOutOfRange, UnreadableAudio, UnreadableImage
+from sonimate.codecs.mesh.cut_out import person_share
+from sonimate.configs import KEEP, REFERENCE_SEED, SamplingOptions, require_size
+from sonimate.errors import (
+    InputsSwapped,
+    NoPersonFound,
+    OptionOutOfRange,
+    UnreadableAudio,
+    UnreadableImage,
+)
 from sonimate.face.crop import Canvas
 from sonimate.face.framing import Choice, Framed, frame_face, frame_speakers
 from sonimate.face.geometry import MaskBox
@@ -20,8 +28,9 @@ from sonimate.face.mesh import FaceMesh
 from sonimate.face.picture import read_picture
 from sonimate.face.visibility import require_visible
 from sonimate.media.audio import WHOLE_SOUND, SoundChoice, is_silent, read_audio, sound_seconds
+from sonimate.media.background import Backdrop, read_backdrop
 from sonimate.media.container import is_sound
-from sonimate.media.image import is_image
+from sonimate.media.image import is_image, read_alpha
 from sonimate.types import Box, Portrait, Waveform
 
 DEFAULT_SIZE_PX = 1024
@@ -38,7 +47,8 @@ class Inputs:
     """What an animation starts from. waveform: 16 kHz; for a forecast, the beginning of a long sound.
     sample_count: of the whole sound at 16 kHz. sound_path, sound_choice: the sound for the video. face_box:
     the face's box in pixels of the file's picture. canvas: with paste_back, and for one of several speakers,
-    the picture into which `PasteBack` pastes the frames. number: of a speaker's face, from the left."""
+    the picture into which `PasteBack` pastes the frames. number: of a speaker's face, from the left.
+    backdrop: what is shown behind the person, in place of what the picture shows there."""
 
     portrait: Portrait
     waveform: Waveform
@@ -48,6 +58,7 @@ class Inputs:
     sound_choice: SoundChoice = WHOLE_SOUND
     canvas: Canvas | None = None
     number: int | None = None
+    backdrop: Backdrop | None = None
 
 
 def read_inputs(
@@ -64,6 +75,7 @@ def read_inputs(
     mesh: FaceMesh | None = None,
     sound_choice: SoundChoice = WHOLE_SOUND,
     frame_seconds: float | None = None,
+    background: str = KEEP,
     forecast: bool = False,
 ) -> Inputs:
     """Read a sound file and a portrait file; the other options are those of `read_portrait`.
@@ -76,15 +88,36 @@ def read_inputs(
     portrait, the part that moves, may then have odd sides.
     force: take a portrait whose mouth is covered. What else looks wrong in it, and a silent sound, are only
     logged warnings.
-    Raises the errors of `read_audio` and `read_portrait`, and MouthNotVisible.
+    background: compact model, without paste_back; as in `read_backdrop`. A picture that is cut out already,
+    with an alpha channel, stays so.
+    Raises the errors of `read_audio`, `read_portrait` and `read_backdrop`, MouthNotVisible, NoPersonFound.
     """
+    if background != KEEP and (size is None or paste_back):
+        raise OptionOutOfRange(
+            f"--background does not go with {'--paste-back' if paste_back else 'the full model'}. Leave one "
+            "of them out."
+        )
+    backdrop = read_backdrop(background)
     waveform, sample_count = _hear(audio, sound_choice, forecast=forecast)
     choice = Choice(face, face_box, size, crop, paste_back, mask_box)
-    framed = _frame(portrait, choice, mesh, frame_seconds)
+    framed = _frame(portrait, choice, mesh, frame_seconds, with_alpha=backdrop is not None)
     require_visible(framed.portrait, name=str(portrait), force=force)
-    return Inputs(
-        framed.portrait, waveform, sample_count, Path(audio), framed.face.box, sound_choice, framed.canvas
-    )
+    shown = framed.portrait if backdrop is None else _without_background(framed.portrait, str(portrait))
+    sound: dict[str, Any] = {"sound_path": Path(audio), "sound_choice": sound_choice}
+    face: dict[str, Any] = {"face_box": framed.face.box, "canvas": framed.canvas, "backdrop": backdrop}
+    return Inputs(shown, waveform, sample_count, **sound, **face)
+
+
+def _without_background(portrait: Portrait, name: str) -> Portrait:
+    """The portrait with the share of the person; its own one is the picture's alpha channel. Raises
+    NoPersonFound."""
+    share = person_share(portrait.pixels, portrait.face.landmarks, portrait.share)
+    if share is None:
+        raise NoPersonFound(
+            f"The person in {name} cannot be told from the background. Give a picture that is cut out "
+            "already, such as a PNG with a transparent background, or leave out --background."
+        )
+    return replace(portrait, share=share)
 
 
 def read_conversation(
@@ -201,11 +234,18 @@ def _swapped(reason: str) -> InputsSwapped:
 
 
 def _frame(
-    path: str | Path, choice: Choice, mesh: FaceMesh | None, frame_seconds: float | None = None
+    path: str | Path,
+    choice: Choice,
+    mesh: FaceMesh | None,
+    frame_seconds: float | None = None,
+    *,
+    with_alpha: bool = False,
 ) -> Framed:
     _check_options(choice.size, choice.mask_box)
     mesh = mesh or FaceMesh()
-    return frame_face(_picture(path, mesh, frame_seconds), choice, name=str(path), mesh=mesh)
+    picture = _picture(path, mesh, frame_seconds)
+    alpha = read_alpha(path) if with_alpha and is_image(path) else None
+    return frame_face(picture, choice, name=str(path), mesh=mesh, alpha=alpha)
 
 
 def _picture(path: str | Path, mesh: FaceMesh, frame_seconds: float | None) -> np.ndarray:

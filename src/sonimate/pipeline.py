@@ -23,6 +23,7 @@ from sonimate.configs import (
     AUTOMATIC,
     COMPACT,
     FULL,
+    KEEP,
     DecodeOptions,
     MotionOptions,
     Precision,
@@ -136,29 +137,33 @@ class SonicPipeline:
         paste_back: bool = False,
         mask_box: MaskBox | None = None,
         force: bool = False,
+        background: str = KEEP,
         fps: float = VIDEO_FPS,
         progress: Progress = no_progress,
     ) -> Animation:
         """Generate the motion of a portrait file for a sound file.
 
         audio: for several speakers in one picture, a sound for each, by the number of the face from the left:
-        {1: "a.wav", 2: "b.wav"}; see `read_conversation`. They take no face, face_box, crop and mask_box.
-        face, face_box, crop, paste_back, mask_box, force: as in `read_inputs`. size: px; the compact model
-        shrinks a longer side to it (default 1024), the full one scales the shorter side to it (default 512).
+        {1: "a.wav", 2: "b.wav"}; see `read_conversation`. They take no face, face_box, crop, mask_box and
+        background.
+        face, face_box, crop, paste_back, mask_box, force, background: as in `read_inputs`. size: px; the
+        compact model shrinks a longer side to it (default 1024), the full one scales the shorter side to it
+        (default 512).
         fps: 12.5 or 25; of the compact model also 24, 30, 50 or 60.
-        Raises the media errors, NoFaceFound, FaceTooSmall, MouthNotVisible, AudioTooShort, OptionOutOfRange.
+        Raises the media errors, NoFaceFound, FaceTooSmall, MouthNotVisible, NoPersonFound, AudioTooShort,
+        OptionOutOfRange.
         """
         if size is not None:
             require_size(size)
         limit = None if self.components.full else size or DEFAULT_SIZE_PX
         shared: dict[str, Any] = {"size": limit, "paste_back": paste_back, "force": force}
         if isinstance(audio, Mapping):
-            if crop or any(option is not None for option in (face, face_box, mask_box)):
-                raise OptionOutOfRange("face, face_box, crop and mask_box are for one speaker.")
+            if crop or background != KEEP or any(one is not None for one in (face, face_box, mask_box)):
+                raise OptionOutOfRange("face, face_box, crop, mask_box and background are for one speaker.")
             inputs = read_conversation(portrait, audio, **shared)
         else:
             one: dict[str, Any] = {"face": face, "face_box": face_box, "crop": crop, "mask_box": mask_box}
-            inputs = read_inputs(portrait, audio, **one, **shared)
+            inputs = read_inputs(portrait, audio, **one, **shared, background=background)
         return self.animate_inputs(
             inputs, sampling=sampling, motion=motion, size=size, fps=fps, progress=progress
         )
@@ -189,13 +194,18 @@ class SonicPipeline:
             )
             drawn.append(partial(self.decode, latents, reference, decoding))
             width, height = reference.width, reference.height
-        draw = drawn[0]
+        draw, backdrop = drawn[0], first.backdrop
         canvases = [speaker.canvas for speaker in speakers if speaker.canvas is not None]
         if canvases:
             height, width = canvases[0].pixels.shape[:2]
 
             def draw() -> FrameStream:
                 return pasted(canvases, [frames() for frames in drawn])
+
+        elif backdrop is not None:
+
+            def draw() -> FrameStream:
+                return backdrop.behind(drawn[0](), width, height)
 
         return Animation(
             width=width,
@@ -208,6 +218,7 @@ class SonicPipeline:
             ),
             interpolation=self.components.codec.interpolation(fps),
             draw=draw,
+            transparent=backdrop is not None and backdrop.pixels is None,
         )
 
     def seeded(

@@ -28,7 +28,7 @@ def part_of(progress: Progress, place: int, parts: int) -> Progress:
 
 
 FrameStream = Iterator[np.ndarray]
-"""Frames one by one, each uint8 RGB (h, w, 3)."""
+"""Frames one by one, each uint8 RGB (h, w, 3), or RGBA (h, w, 4) of a person without a background."""
 
 
 Box = tuple[float, float, float, float]
@@ -67,11 +67,14 @@ class Portrait:
     """The image to animate: `pixels` uint8 RGB (h, w, 3) and the face in it.
 
     mask_box: around which the full model draws its face mask; None: the face's own box.
+    share: uint8 (h, w), of each pixel the part that is the person's, where the compact model shall draw them
+        without what is behind them.
     """
 
     pixels: np.ndarray
     face: Face
     mask_box: Box | None = None
+    share: np.ndarray | None = None
 
 
 @dataclass(frozen=True)

@@ -35,11 +35,13 @@ from sonimate.checkpoints.registry import is_full, model_folder
 from sonimate.configs import (
     COMPACT,
     FULL,
+    KEEP,
     MAX_BLINKS,
     MAX_BUCKET,
     MAX_GUIDANCE,
     MAX_SIZE_PX,
     MIN_SIZE_PX,
+    TRANSPARENT,
     EyeOptions,
     MotionOptions,
     Precision,
@@ -81,6 +83,9 @@ picture:
               (default: 512)
 --crop        animate the face and its surroundings only
 --paste-back  put the frames back into the whole picture, at its own size
+--background keep|transparent|COLOUR|IMAGE
+              compact model: behind the person is the picture's own background (default: keep), nothing (in a
+              .webm, .mov or folder of PNG files), a colour, such as green or #00b140, or a picture file
 --force       animate a face whose mouth is covered, too
 --mask-box SCALE|X0,Y0,X1,Y1
               full model: the box for the face mask and --crop; SCALE times the box of the landmarks (default:
@@ -94,7 +99,7 @@ sound:
 output:
 -o, --output OUT.mp4
               the video to write: .mp4, .mov, .webm, .mkv or .gif, or a folder of PNG files as in -o frames/
-              (default: PORTRAIT-AUDIO.mp4 beside the sound; of a pipe, in the current folder)
+              (default: PORTRAIT-AUDIO.mp4, .webm if transparent, beside the sound; of a pipe, in this folder)
 -y, --overwrite
               replace a video of that name; else a terminal is asked, and elsewhere the run is refused
 --fps FPS     25 (default), 12.5; compact model: 24, 30, 50 or 60, too
@@ -165,6 +170,7 @@ def add_parser(commands: Subparsers) -> None:
         output=None,
         speaker=None,
         size=None,
+        background=KEEP,
         fps=25.0,
         model="compact",
         dynamic_scale=scale,
@@ -206,7 +212,8 @@ def add_parser(commands: Subparsers) -> None:
 def run(args: Namespace) -> None:
     """Run a parsed command line. Raises SonimateError."""
     inputs = (args.portrait, *(args.speaker or {1: args.audio}).values())
-    args.output = args.output or default_output(*inputs[:2])
+    suffix = ".webm" if args.background == TRANSPARENT else ".mp4"
+    args.output = args.output or default_output(*inputs[:2], suffix)
     check_output(args.output, *inputs, overwrite=args.overwrite, ask=not args.dry_run)
     with Watch(args.started) as watch:
         report = make_video(args, watch)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from sonimate.checkpoints.registry import is_full, model_folder
+from sonimate.configs import KEEP, TRANSPARENT
 from sonimate.errors import OptionOutOfRange, WrongUsage
 
 if TYPE_CHECKING:
@@ -19,7 +20,7 @@ def check_options(args: Namespace) -> None:
     other."""
     from sonimate.media.video_formats import check_format
 
-    check_format(args.output, fps=args.fps, transparent=False)
+    check_format(args.output, fps=args.fps, transparent=args.background == TRANSPARENT)
     full = is_full(model_folder(args.model))
     if "decode_chunk" in args and not full:
         raise OptionOutOfRange(
@@ -36,6 +37,7 @@ def check_options(args: Namespace) -> None:
         (args.audio is not None, "AUDIO: each face has its own sound"),
         (args.crop, "--crop: the whole picture is shown"),
         ("mask_box" in args, "--mask-box: it is the box of one face"),
+        (args.background != KEEP, "--background: it is of one person"),
         (list(args.speaker.values()).count("-") > 1, "- more than once: a pipe has one sound"),
     ]
     for given_too, what in wrong:
@@ -60,7 +62,7 @@ def read_files(args: Namespace, sounds: Mapping[int, str], mesh: FaceMesh) -> li
     }
     if args.speaker:
         return read_conversation(args.portrait, sounds, **shared)
-    one = given(args, "face", "face_box", "mask_box", "crop")
+    one = given(args, "face", "face_box", "mask_box", "crop", "background")
     (sound,) = sounds.values()
     return [read_inputs(args.portrait, sound, **one, **shared)]
 

@@ -12,17 +12,17 @@ NAME_BYTES = 255
 """That a name of a file may have on all common systems."""
 
 
-def default_output(portrait: str, audio: str) -> str:
-    """PORTRAIT-AUDIO.mp4 in the folder of the sound; in the current one where the sound is no file, as a pipe
-    is. Names that are together too long for a file are cut. Raises OutputNotWritable."""
+def default_output(portrait: str, audio: str, suffix: str = ".mp4") -> str:
+    """PORTRAIT-AUDIO and `suffix`, in the folder of the sound; in the current one where the sound is no file,
+    as a pipe is. Names that are together too long for a file are cut. Raises OutputNotWritable."""
     from sonimate.media.files import require_writable
 
     folder = Path(audio).parent if os.path.isfile(audio) else Path()
     names = [Path(portrait).stem, "stdin" if audio == "-" else Path(audio).stem]
-    room = NAME_BYTES - len("-.mp4")
+    room = NAME_BYTES - len(f"-{suffix}")
     if sum(len(os.fsencode(name)) for name in names) > room:
         names = [os.fsencode(name)[: room // 2].decode(errors="ignore") for name in names]
-    output = str(folder / f"{'-'.join(names)}.mp4")
+    output = str(folder / f"{'-'.join(names)}{suffix}")
     try:
         require_writable(output)
     except OutputNotWritable as error:

@@ -67,12 +67,14 @@ def find_faces(pixels: np.ndarray, mesh: FaceMesh, *, every_size: bool = False) 
     return [move_face(face, whole, width=width, height=height) for face in found]
 
 
-def frame_face(picture: np.ndarray, choice: Choice, *, name: str, mesh: FaceMesh) -> Framed:
+def frame_face(
+    picture: np.ndarray, choice: Choice, *, name: str, mesh: FaceMesh, alpha: np.ndarray | None = None
+) -> Framed:
     """The chosen face of a file's picture uint8 (h, w, 3), and the part of the picture that the video shows.
 
     The video's frame gets even sides. Where the whole picture at `choice.size` would show the face smaller
     than MIN_FACE_PX, the compact model's picture is cropped, with a logged warning. name: the file's, for
-    messages.
+    messages. alpha: uint8 (h, w), how opaque the picture is: it becomes the portrait's share.
     Raises NoFaceFound, FaceTooSmall.
     """
     _require_room(picture, name)
@@ -92,7 +94,8 @@ def frame_face(picture: np.ndarray, choice: Choice, *, name: str, mesh: FaceMesh
     if choice.paste_back:
         return Framed(portrait, chosen, Canvas(picture, box))
     if choice.size is not None:
-        portrait = replace(portrait, pixels=np.ascontiguousarray(even_size(portrait.pixels)))
+        share = alpha if alpha is None else even_size(_part(alpha, box, choice.size))
+        portrait = replace(portrait, pixels=np.ascontiguousarray(even_size(portrait.pixels)), share=share)
     return Framed(portrait, chosen, None)
 
 
@@ -137,13 +140,16 @@ def _cut(
     picture: np.ndarray, box: PixelBox, face: Face, mask_box: Box | None, size: int | None, name: str
 ) -> Portrait:
     """The part of a picture in `box`, shrunk to a longer side of `size` px. Raises FaceTooSmall."""
-    x0, y0, x1, y1 = box
-    pixels = picture[y0:y1, x0:x1]
-    if size is not None:
-        pixels = resize_longer_side(pixels, size)
+    pixels = _part(picture, box, size)
     moved, mask_box = _moved(face, mask_box, box, pixels)
     _require_size(moved, name, _least_size(face, box))
     return Portrait(np.ascontiguousarray(pixels), moved, mask_box)
+
+
+def _part(picture: np.ndarray, box: PixelBox, size: int | None) -> np.ndarray:
+    x0, y0, x1, y1 = box
+    part = picture[y0:y1, x0:x1]
+    return part if size is None else resize_longer_side(part, size)
 
 
 def _require_room(picture: np.ndarray, name: str) -> None:

@@ -22,6 +22,7 @@ class Animation:
 
     width, height: px, even. frame_count: at `fps`. seed: of the motion and the blinks. sound:
     opens what `save` puts into the video. interpolation: what makes frames between latents, or None.
+    transparent: frames have an alpha channel.
     """
 
     width: int
@@ -32,9 +33,10 @@ class Animation:
     sound: OpenSound
     interpolation: str | None
     draw: Callable[[], Iterator[np.ndarray]]
+    transparent: bool = False
 
     def frames(self) -> Iterator[np.ndarray]:
-        """uint8 frames (height, width, 3), drawn one by one."""
+        """uint8 frames (height, width, 3), or RGBA (height, width, 4) if transparent, drawn one by one."""
         return islice(self.draw(), self.frame_count)
 
     def save(self, path: str | Path, progress: Progress = no_progress) -> Path:
@@ -44,7 +46,7 @@ class Animation:
         sound, frames = self.sound(), self.frames()
         shown: dict[str, Any] = {"width": self.width, "height": self.height, "fps": self.fps}
         with (
-            open_video_writer(path, **shown, sound=sound, transparent=False) as writer,
+            open_video_writer(path, **shown, sound=sound, transparent=self.transparent) as writer,
             prefetched(lambda _: next(frames), range(self.frame_count)) as drawn,
         ):
             for index, frame in enumerate(drawn):

@@ -68,6 +68,18 @@ def read_image(path: str | Path, max_pixels: int = MAX_PIXELS) -> np.ndarray:
         return np.array(_opaque_srgb(_upright(image)))
 
 
+def read_alpha(path: str | Path) -> np.ndarray | None:
+    """How opaque a still picture is, uint8 (h, w), upright; None if all of it is, and for an animated one.
+    Raises the errors of `read_image`."""
+    with _decoding(path, MAX_PIXELS), _open(require_file(path)) as image:
+        if image.width * image.height > MAX_PIXELS:
+            raise _too_large(path, MAX_PIXELS)
+        if not image.has_transparency_data or getattr(image, "is_animated", False):
+            return None
+        alpha = np.array(_upright(image).convert("RGBA").getchannel("A"))
+    return alpha if alpha.min() < 255 else None
+
+
 def animated_frames(path: str | Path) -> Generator[tuple[float, np.ndarray], None, None] | None:
     """Begin times in seconds and frames, uint8 sRGB (h, w, 3), of an animated picture; None for a still one,
     or one with pages. Raises the errors of `read_image`."""
@@ -98,7 +110,7 @@ def is_image(path: str | Path) -> bool:
 
 
 def resize_longer_side(pixels: np.ndarray, max_px: int) -> np.ndarray:
-    """Shrink uint8 (h, w, 3) to a longer side of `max_px`; a smaller image is returned as it is."""
+    """Shrink uint8 (h, w, 3) or (h, w) to a longer side of `max_px`; a smaller image is returned as it is."""
     height, width = pixels.shape[:2]
     scale = max_px / max(height, width)
     if scale >= 1:

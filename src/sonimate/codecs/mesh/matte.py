@@ -7,7 +7,7 @@ import numpy as np
 
 from sonimate.codecs.mesh.raster import sample_at
 from sonimate.face.detect import Roi
-from sonimate.face.person import PersonMask
+from sonimate.face.person import PERSON_PX, PersonMask
 from sonimate.face.regions import VERTEX_COUNT
 
 WORK_PX = 512
@@ -43,18 +43,33 @@ def person_matte(
     pixels: np.ndarray, landmarks: np.ndarray, roi: Roi, window: tuple[int, int, int, int]
 ) -> np.ndarray | None:
     """Share float32 (h, w) in [0, 1] of each pixel of `window` that shows the person of a picture, uint8 RGB;
-    None where the network does not see them. landmarks: (478, 3) px of the face, as maps count them.
+    None where the network does not see them. landmarks: (478, 3) px of the face, as maps count them."""
+    seen = matte_in_square(pixels, landmarks, roi, window)
+    if seen is None:
+        return None
+    matte, face = seen
+    low, high = SURE_RANGE
+    matte = np.clip((matte - low) / (high - low), 0, 1)
+    matte = np.maximum(matte, face)
+    x0, y0, x1, y1 = window
+    _, islands = cv2.connectedComponents((matte > 0).astype(np.uint8))
+    middle = np.round(landmarks[:VERTEX_COUNT, :2].mean(0) - [x0, y0]).astype(int)
+    column, row = np.clip(middle, 0, [x1 - x0 - 1, y1 - y0 - 1])
+    matte[islands != islands[row, column]] = 0
+    return matte
 
-    The network's mask follows the picture's edges by a guided filter (He, Sun and Tang 2010) on its colours;
-    its coefficients are computed coarsely and used at full size (He and Sun 2015).
-    """
+
+def matte_in_square(
+    pixels: np.ndarray, landmarks: np.ndarray, roi: Roi, window: tuple[int, int, int, int]
+) -> tuple[np.ndarray, np.ndarray] | None:
+    """The network's mask of `window` as it follows the picture's edges, float32 (h, w), and the face's own
+    area, 0 or 1; None where the network does not see the face. Arguments: as of `person_matte`."""
     x0, y0, x1, y1 = window
     if x0 >= x1 or y0 >= y1:
         return None
     probability = PersonMask()(pixels, roi)
     side = len(probability)
-    scale = min(1.0, WORK_PX / max(x1 - x0, y1 - y0))
-    small = (max(round((x1 - x0) * scale), 1), max(round((y1 - y0) * scale), 1))
+    small = _working_size(x1 - x0, y1 - y0)
     step = np.array([x1 - x0, y1 - y0]) / small
     places = (_places(small) + 0.5) * step + [x0, y0]
     places = (places - [roi.x - roi.size / 2, roi.y - roi.size / 2]) * side / roi.size - 0.5
@@ -65,17 +80,34 @@ def person_matte(
     if not inside.any() or coarse[inside > 0].mean() < MIN_FACE_COVERAGE:
         return None
     picture = pixels[y0:y1, x0:x1]
-    guide = cv2.resize(picture, small, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
     radius = max(round(GUIDE_RADIUS * roi.size / float(step[0])), 1)
-    matte = _apply_guide(picture, _guided(guide, coarse, radius))
-    low, high = SURE_RANGE
-    matte = np.clip((matte - low) / (high - low), 0, 1)
-    matte = np.maximum(matte, cv2.resize(inside, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST))
-    _, islands = cv2.connectedComponents((matte > 0).astype(np.uint8))
-    middle = np.round(landmarks[:VERTEX_COUNT, :2].mean(0) - [x0, y0]).astype(int)
-    column, row = np.clip(middle, 0, [x1 - x0 - 1, y1 - y0 - 1])
-    matte[islands != islands[row, column]] = 0
-    return matte
+    matte = _along_edges(picture, coarse, radius)
+    return matte, cv2.resize(inside, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+
+
+def matte_of_part(pixels: np.ndarray) -> np.ndarray:
+    """The network's mask of a whole picture uint8 (h, w, 3), which it sees stretched to a square, as it
+    follows the picture's edges: float32 (h, w)."""
+    height, width = pixels.shape[:2]
+    square = cv2.resize(pixels, (PERSON_PX, PERSON_PX), interpolation=cv2.INTER_AREA)
+    probability = PersonMask()(square, Roi(PERSON_PX / 2, PERSON_PX / 2, PERSON_PX, 0.0))
+    small = _working_size(width, height)
+    coarse = cv2.resize(probability, small, interpolation=cv2.INTER_LINEAR)
+    return _along_edges(pixels, coarse, max(round(GUIDE_RADIUS * max(small)), 1))
+
+
+def _working_size(width: int, height: int) -> tuple[int, int]:
+    """The size (w, h) at which masks of a picture of this size are computed."""
+    scale = min(1.0, WORK_PX / max(width, height))
+    return max(round(width * scale), 1), max(round(height * scale), 1)
+
+
+def _along_edges(picture: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
+    """A coarse mask float32 at the size of `picture` uint8 (h, w, 3), following its edges within `radius`
+    coarse px: a guided filter (He, Sun and Tang 2010) on its colours, whose coefficients are computed
+    coarsely and used at full size (He and Sun 2015)."""
+    guide = cv2.resize(picture, mask.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
+    return _apply_guide(picture, _guided(guide, mask, radius))
 
 
 def _guided(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:

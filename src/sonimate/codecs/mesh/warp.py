@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.cut_out import CutOut
 from sonimate.codecs.mesh.eyes import move_eyes
 from sonimate.codecs.mesh.layers import PersonLayer
 from sonimate.codecs.mesh.lids import EyeLids
@@ -44,7 +45,8 @@ IRISES = {RIGHT_EYE: RIGHT_IRIS, LEFT_EYE: LEFT_IRIS}
 
 
 class PortraitWarp:
-    """Warps one portrait. `vertices` (478, 3) are its pose-normalised landmarks in canonical cm."""
+    """Warps one portrait, without its background if it has a share. `vertices` (478, 3) are its
+    pose-normalised landmarks in canonical cm."""
 
     def __init__(self, portrait: Portrait):
         self._pixels = np.ascontiguousarray(portrait.pixels)
@@ -57,7 +59,11 @@ class PortraitWarp:
         self._oval = face_outline(landmarks, seen)
         up = up / np.linalg.norm(up)
         roi = person_roi(landmarks)
-        self._person = PersonLayer.of(self._pixels, landmarks, roi)
+        if portrait.share is not None:
+            self._person = CutOut(self._pixels, portrait.share, roi)
+        else:
+            self._person = PersonLayer.of(self._pixels, landmarks, roi)
+        self._still = self._person.still if isinstance(self._person, CutOut) else self._pixels
         outline = landmarks[self._oval, :2]
         if self._person:
             self._rings = build_body_rings(outline, up, roi, self._height)
@@ -106,7 +112,7 @@ class PortraitWarp:
         return DrawnMotion(uncrossed(vertices, self.vertices), self._damped(head), tongue)
 
     def draw(self, motion: DrawnMotion) -> np.ndarray:
-        """The one frame of `motion`, uint8 (h, w, 3)."""
+        """The one frame of `motion`, uint8 (h, w, 3), or (h, w, 4) without the background."""
         vertices, pose = motion.vertices[0], motion.pose
         still = to_image(self.vertices[None], pose)[0]
         moved = motion.landmarks[0]
@@ -114,18 +120,19 @@ class PortraitWarp:
         target = np.concatenate([moved[:VERTEX_COUNT, :2], rings])
         depth = np.concatenate([moved[:VERTEX_COUNT, 2], self._ring_depth])
 
-        frame = self._pixels.copy()
+        drawn = self._still.copy()
         x0, y0, x1, y1 = self._window
         fine = self._fine.vertices(moved[:VERTEX_COUNT])
         flow = self._flow(target, depth, fine)
-        frame[y0:y1, x0:x1] = self._person.draw(flow) if self._person else sample_at(self._pixels, flow)
+        drawn[y0:y1, x0:x1] = self._person.draw(flow) if self._person else sample_at(self._pixels, flow)
+        frame = drawn[..., :3]
         for contour, iris in IRISES.items():
             lids_apart = _height(vertices, contour) / max(_height(self.vertices, contour), 1e-6)
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
             self._lids[contour].draw(frame, moved, 1 - lids_apart)
         tongue = AT_REST if motion.tongue is None else motion.tongue[0]
         self._draw_mouth(frame, moved, vertices, pose, fine, tongue)
-        return frame
+        return drawn
 
     def _damped(self, motion: np.ndarray) -> Pose:
         """The head's poses (n), moved no farther than the picture has room for."""
