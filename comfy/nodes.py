@@ -20,7 +20,7 @@ from comfy_api.v0_0_2 import ComfyAPISync, ComfyExtension, InputImpl, Types, io
 from PIL import Image
 
 from comfy import model_management
-from sonimate.configs import MAX_BUCKET, MAX_SIZE_PX, MIN_SIZE_PX, MotionOptions
+from sonimate.configs import KEEP, MAX_BUCKET, MAX_SIZE_PX, MIN_SIZE_PX, TRANSPARENT, MotionOptions
 from sonimate.media.wav import write_wav
 from sonimate.pipeline import Animation, SonicPipeline
 from sonimate.types import Progress, Waveform
@@ -128,7 +128,7 @@ class SonimateAnimate(io.ComfyNode):
 
 
 class SonimateAnimateFrames(io.ComfyNode):
-    """The frames as a batch of images, for other nodes: 12 bytes a pixel and frame of memory."""
+    """The frames as a batch of images, for other nodes: 16 bytes a pixel and frame of memory."""
 
     @classmethod
     def define_schema(cls) -> io.Schema:
@@ -137,26 +137,39 @@ class SonimateAnimateFrames(io.ComfyNode):
             display_name="Animate portrait to frames (sonimate)",
             category=CATEGORY,
             description="The frames of the talking portrait, and the same as a video with sound.",
-            inputs=animation_inputs(),
+            inputs=[
+                *animation_inputs(),
+                io.Boolean.Input(
+                    "cut_out",
+                    default=False,
+                    tooltip="compact model: the person without their background, to be placed by person_mask",
+                ),
+            ],
             outputs=[
                 io.Image.Output(display_name="frames"),
                 io.Float.Output(display_name="fps"),
                 io.Video.Output(display_name="video"),
+                io.Mask.Output(display_name="person_mask"),
             ],
         )
 
     @classmethod
     def execute(cls, **inputs: Any) -> io.NodeOutput:
         with animated(**inputs) as (animation, progress):
-            shape = (animation.frame_count, animation.height, animation.width, 3)
-            images = torch.empty(shape)
+            shape = (animation.frame_count, animation.height, animation.width)
+            images, masks = torch.empty(*shape, 3), torch.ones(shape)
             for index, frame in enumerate(animation.frames()):
                 progress("draw", index, animation.frame_count)
-                images[index] = torch.from_numpy(frame) / 255
+                values = torch.from_numpy(frame) / 255
+                images[index] = values[..., :3]
+                if animation.transparent:
+                    masks[index] = values[..., 3]
         video = Types.VideoComponents(
-            images=images, audio=inputs["audio"], frame_rate=Fraction(animation.fps).limit_denominator(1001)
+            images=images * masks[..., None] if animation.transparent else images,
+            audio=inputs["audio"],
+            frame_rate=Fraction(animation.fps).limit_denominator(1001),
         )
-        return io.NodeOutput(images, animation.fps, InputImpl.VideoFromComponents(video))
+        return io.NodeOutput(images, animation.fps, InputImpl.VideoFromComponents(video), masks)
 
 
 @contextmanager
@@ -173,6 +186,7 @@ def animated(
     expression: float,
     crop: bool,
     mask: torch.Tensor | None = None,
+    cut_out: bool = False,
 ) -> Iterator[tuple[Animation, Progress]]:
     """The animation of a node's inputs, and what reports progress to ComfyUI and stops when the user
     interrupts. The picture and the sound are files while the block runs."""
@@ -195,6 +209,7 @@ def animated(
             size=size,
             crop=crop,
             paste_back=mask is not None,
+            background=TRANSPARENT if cut_out else KEEP,
             progress=progress,
         )
         yield (animation if mask is None else within(animation, pixels, mask)), progress

@@ -28,7 +28,7 @@ from sonimate.face.mesh import FaceMesh
 from sonimate.face.picture import read_picture
 from sonimate.face.visibility import require_visible
 from sonimate.media.audio import WHOLE_SOUND, SoundChoice, is_silent, read_audio, sound_seconds
-from sonimate.media.background import Backdrop, read_backdrop
+from sonimate.media.backdrop import Backdrop, read_backdrop
 from sonimate.media.container import is_sound
 from sonimate.media.image import is_image, read_alpha
 from sonimate.types import Box, Portrait, Waveform

@@ -58,13 +58,25 @@ def test_frames_move_only_under_the_mask(comfy, nodes, image):
     (model,) = comfy.run(nodes["SonimateLoadModel"])
     mask = torch.zeros(1, 256, 256)
     mask[:, 128:] = 1
-    frames, fps, video = comfy.run(
+    frames, fps, video, person = comfy.run(
         nodes["SonimateAnimateFrames"], model=model, image=image, audio=sound(), size=256, mask=mask
     )
+    assert person.min() == 1
     assert frames.shape == (15, 256, 256, 3)
     assert fps == video.components.frame_rate == 25
     assert (frames[:, :127] - image[:, :127]).abs().max() < 0.01
     assert (frames[:, 129:] - image[:, 129:]).abs().amax(dim=(1, 2, 3)).max() > 0.2
+
+
+def test_a_cut_out_comes_with_its_mask(comfy, nodes, image):
+    (model,) = comfy.run(nodes["SonimateLoadModel"])
+    frames, _, video, person = comfy.run(
+        nodes["SonimateAnimateFrames"], model=model, image=image, audio=sound(), size=256, cut_out=True
+    )
+    assert person.shape == frames.shape[:3]
+    assert person[:, :8, :8].max() == video.components.images[:, :8, :8].max() == 0
+    assert person[:, 80, 128].min() == 1
+    assert (frames[:, 80, 128] - image[:, 80, 128]).abs().max() < 0.5
 
 
 def test_an_interruption_stops_the_run_and_leaves_no_file(comfy, nodes, image):

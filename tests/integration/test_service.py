@@ -103,6 +103,17 @@ def test_workers_let_the_server_answer_first(tmp_path):
         worker.close()
 
 
+def test_a_transparent_video_is_webm_and_no_path_is_a_background(words, tmp_path):
+    with client(tmp_path) as http:
+        job = post(http, words, background="transparent").json()
+        assert wait(http, job)["status"] == "succeeded"
+        video = http.get(f"/v1/animations/{job['id']}/video", headers=ANN)
+        assert video.headers["content-type"] == "video/webm"
+        assert video.content[:4] == b"\x1aE\xdf\xa3"
+        for path in ("/etc/passwd", "../jobs.db", "portrait.png"):
+            assert post(http, words, background=path).status_code == 422
+
+
 def test_bad_uploads_and_bad_requests_are_refused_and_leave_nothing(words, tmp_path):
     with client(tmp_path, upload_mb=1.0, queue=5) as http:
         for portrait, options, code in (

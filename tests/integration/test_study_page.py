@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,20 +19,9 @@ PLAYS = "() => [...document.querySelectorAll('video')].some(video => !video.paus
 PLAYS += "video.volume === 1 && video.currentTime > 0.1 && video.webkitAudioDecodedByteCount > 0)"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed: apt install chromium")
-    expect.set_options(timeout=PATIENCE_MS)
-    with playwright_api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
-
-
 def opened(browser, address: str):
     """A page of a new person, which may ask no other server."""
+    expect.set_options(timeout=PATIENCE_MS)
     page = browser.new_context(viewport={"width": 1100, "height": 900}).new_page()
     page.set_default_timeout(PATIENCE_MS)
     page.on("request", lambda request: requests.append(request.url))

@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import av
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PLAYS = "video => video.currentTime > 0.3 && video.webkitAudioDecodedByteCount > 0"
@@ -36,17 +36,6 @@ def address(results: Path) -> Iterator[str]:
         yield found[0]
         server.terminate()
         assert server.wait(20) == 128 + 15
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    program = shutil.which("chromium")
-    if program is None:
-        pytest.skip("chromium is not installed: apt install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=["--no-sandbox"])
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -126,8 +115,9 @@ def test_from_a_portrait_to_a_comparison_and_back_after_a_reload(page, results, 
     assert_plays(page, "#video")
 
     set_number(page, "dynamic_scale", "2")
+    page.locator("#background textarea, #background input").fill("transparent")
     animate(page)
-    (first, second) = sorted(results.glob("*.mp4"))
+    (first,), (second,) = results.glob("*.mp4"), results.glob("*.webm")
     for file in (first, second):
         with av.open(str(file)) as container:
             assert container.streams.audio
@@ -137,6 +127,7 @@ def test_from_a_portrait_to_a_comparison_and_back_after_a_reload(page, results, 
     page.get_by_role("tab", name="Compare").click()
     expect(page.locator("#compare video")).to_have_count(2)
     expect(page.locator("#differences table")).to_contain_text("Dynamic scale")
+    expect(page.locator("#differences table")).to_contain_text("transparent")
     page.locator("#play_both").click()
     for video in page.locator("#compare video").all():
         page.wait_for_function("video => video.currentTime > 0.3", arg=video.element_handle())
@@ -159,6 +150,10 @@ def test_wrong_files_get_the_words_of_the_program(page, words, pair, tmp_path):
     expect(alert).not_to_contain_text("/")
     page.locator("#animate").click()
     expect(alert).to_contain_text("Add a recording")
+    give(page, "#speech", words)
+    page.locator("#background textarea, #background input").fill("/etc/passwd")
+    page.locator("#animate").click()
+    expect(alert).to_contain_text("background")
 
 
 @pytest.mark.skipif(not shutil.which("espeak-ng"), reason="no speech engine")

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from sonimate.apps.cli import parse
-from sonimate.apps.jobs.job_options import Job, job_arguments, job_of_line, not_for_clients, option_schema
+from sonimate.apps.jobs.job_options import Job, job_arguments, job_of_line, option_schema
 from sonimate.errors import InvalidJob
 
 
@@ -42,11 +42,25 @@ def test_wrong_options_are_refused(options, message):
 def test_clients_may_not_choose_the_machine():
     job = Job(portrait="p", audio="a", output="o.mp4", options={"model": "/etc"})
     with pytest.raises(InvalidJob, match="model"):
-        job_arguments(job, without=not_for_clients())
-    allowed = option_schema(not_for_clients())["properties"]
+        job_arguments(job, for_client=True)
+    allowed = option_schema(for_clients=True)["properties"]
     assert "steps" in allowed
     assert "crop" in allowed
     assert not {"model", "device", "speaker"} & set(allowed)
+
+
+@pytest.mark.parametrize("background", ["/etc/passwd", "a.png", "../portrait", "#12345", "#1234567", "", 5])
+def test_clients_may_choose_a_colour_and_no_file(background):
+    for allowed in ("keep", "transparent", "green", "#00b140"):
+        job = Job(portrait="p", audio="a", output="o.webm", options={"background": allowed})
+        assert job_arguments(job, for_client=True).background == allowed
+    job = Job(portrait="p", audio="a", output="o.mp4", options={"background": background})
+    with pytest.raises(InvalidJob, match="background"):
+        job_arguments(job, for_client=True)
+
+
+def test_the_owner_of_a_list_may_choose_a_picture():
+    assert arguments(background="beach.png")["background"] == "beach.png"
 
 
 def test_the_schema_has_types_limits_and_help():

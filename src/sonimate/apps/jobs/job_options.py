@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import math
+import re
 import time
 from argparse import Namespace
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any, cast
 from sonimate.apps import arguments
 from sonimate.apps.animate import PIPELINE_OPTIONS
 from sonimate.apps.cli import build_parser
-from sonimate.configs import FRAME_RATES
+from sonimate.configs import FRAME_RATES, TRANSPARENT
 from sonimate.errors import InvalidJob, WrongUsage
 
 FILES = ("portrait", "audio", "output")
@@ -33,6 +34,11 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
     arguments.gaze: {"anyOf": [{"type": "string", "enum": ["natural", "steady"]}, PAIR]},
 }
 """Of the types whose values are not one number; types with limits have theirs with them."""
+FOR_CLIENTS: dict[str, dict[str, Any]] = {
+    "background": {"type": "string", "pattern": "^([A-Za-z]+|#[0-9A-Fa-f]{6})$"}
+}
+"""Options of which the clients of a service may give these values only: keep, transparent or a colour here,
+but no path."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +60,11 @@ class Job:
         return Path(self.folder, self.output).absolute()
 
 
+def video_name(stem: str, options: Mapping[str, Any]) -> str:
+    """The name of a video of these options, with an end of a format that can hold it."""
+    return f"{stem}.webm" if options.get("background") == TRANSPARENT else f"{stem}.mp4"
+
+
 @cache
 def _actions() -> dict[str, argparse.Action]:
     """The options of `sonimate animate` by long name, with underscores."""
@@ -67,21 +78,22 @@ def _actions() -> dict[str, argparse.Action]:
 
 
 @cache
-def not_for_clients() -> frozenset[str]:
-    """Options that the clients of a service may not give: those of the machine, and those with free text,
-    such as a path."""
-    schemas = {name: _schema(action) for name, action in _actions().items()}
-    free = {
-        name for name, schema in schemas.items() if schema.get("type") == "string" and "enum" not in schema
-    }
-    return MACHINE_OPTIONS | free
+def option_schema(*, for_clients: bool = False) -> dict[str, Any]:
+    """The JSON schema of a job's options, an object without further properties.
 
-
-@cache
-def option_schema(without: frozenset[str] = frozenset()) -> dict[str, Any]:
-    """The JSON schema of a job's options, an object without further properties."""
-    properties = {name: _schema(action) for name, action in _actions().items() if name not in without}
+    for_clients: those that clients of a service may give: none of the machine, and no free text, such as a
+    path.
+    """
+    properties = {name: _schema(action) for name, action in _actions().items()}
+    if for_clients:
+        properties |= {name: {**properties[name], **fewer} for name, fewer in FOR_CLIENTS.items()}
+        allowed = {name for name, schema in properties.items() if not _is_free_text(schema)}
+        properties = {name: properties[name] for name in properties if name in allowed - MACHINE_OPTIONS}
     return {"type": "object", "properties": properties, "additionalProperties": False}
+
+
+def _is_free_text(schema: Mapping[str, Any]) -> bool:
+    return schema.get("type") == "string" and not {"enum", "pattern"} & set(schema)
 
 
 def _schema(action: argparse.Action) -> dict[str, Any]:
@@ -95,20 +107,17 @@ def _schema(action: argparse.Action) -> dict[str, Any]:
     return {**values, "description": (action.help or "") % vars(action)}
 
 
-def job_arguments(job: Job, *, without: Collection[str] = ()) -> Namespace:
+def job_arguments(job: Job, *, for_client: bool = False) -> Namespace:
     """The arguments of `sonimate animate` for a job; a video of that name is replaced.
 
-    without: options that this job may not have. Raises InvalidJob.
+    for_client: options are checked as those of a service's client. Raises InvalidJob.
     """
+    allowed = option_schema(for_clients=for_client)["properties"]
     words = ["animate", f"--output={job.output}", "--overwrite"]
     for name, value in job.options.items():
-        action = _actions().get(name)
-        if action is None or name in without:
-            raise InvalidJob(
-                f"{name!r} is no option of a job. Choose from: "
-                + ", ".join(sorted(set(_actions()) - set(without)))
-            )
-        words += _words(name, action, value)
+        if name not in allowed:
+            raise InvalidJob(f"{name!r} is no option of a job. Choose from: {', '.join(sorted(allowed))}")
+        words += _words(name, value, allowed[name])
     from sonimate.apps.cli import parse
 
     try:
@@ -119,9 +128,9 @@ def job_arguments(job: Job, *, without: Collection[str] = ()) -> Namespace:
     return args
 
 
-def _words(name: str, action: argparse.Action, value: Any) -> list[str]:
+def _words(name: str, value: Any, schema: Mapping[str, Any]) -> list[str]:
     """An option on the command line. Raises InvalidJob for a value of another type than its schema's."""
-    option, schema = action.option_strings[-1], _schema(action)
+    option = _actions()[name].option_strings[-1]
     if not any(_fits(value, form) for form in schema.get("anyOf", [schema])):
         raise InvalidJob(f"{name!r} = {_short(value)} is of the wrong type: {schema['description']}")
     if isinstance(value, bool):
@@ -137,7 +146,7 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "string":
-            return isinstance(value, str)
+            return isinstance(value, str) and re.search(schema.get("pattern", ""), value) is not None
         case "array":
             return isinstance(value, list) and all(_is_number(each) for each in cast("list[Any]", value))
         case "integer":

@@ -187,14 +187,10 @@ def setting_sliders(page: Page) -> list[Any]:
     steps = slider("steps", page.sampling.steps, 1, maximum=MAX_STEPS, info=translated("steps_info"))
     size = slider("size", page.size, 64, maximum=MAX_SIZE, minimum=MIN_SIZE)
     seed = gr.Textbox("", label=translated("seed"), info=translated("seed_info"), elem_id="seed")
-    settings = [dynamic, from_voice, head, expression, steps, size, seed]
-    if "background" in page.schema:
-        settings.append(
-            gr.Textbox(
-                label=translated("background"), info=translated("background_info"), elem_id="background"
-            )
-        )
-    return settings
+    behind = gr.Textbox(
+        "keep", label=translated("background"), info=translated("background_info"), elem_id="background"
+    )
+    return [dynamic, from_voice, head, expression, steps, size, seed, behind]
 
 
 def compare_tab(page: Page) -> tuple[gr.Dropdown, gr.Dropdown, dict[str, Any]]:

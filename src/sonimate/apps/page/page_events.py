@@ -10,14 +10,14 @@ from typing import Any
 
 import gradio as gr
 
-from sonimate.apps.jobs.job_options import option_schema
+from sonimate.apps.jobs.job_options import Job, job_arguments, option_schema
 from sonimate.apps.jobs.workers import Outcome
 from sonimate.apps.page.page_texts import TEXTS, language_of, say_in
 from sonimate.apps.page.results import SHOWN, Result, differing
 from sonimate.apps.page.studio import FoundFaces, JobStep, Studio
 from sonimate.checkpoints.registry import is_full, model_folder
-from sonimate.configs import COMPACT, DEFAULT_IMAGE_SIZE_PX, FULL
-from sonimate.errors import SonimateError
+from sonimate.configs import COMPACT, DEFAULT_IMAGE_SIZE_PX, FULL, KEEP
+from sonimate.errors import InvalidJob, SonimateError
 from sonimate.inputs import DEFAULT_SIZE_PX
 
 
@@ -26,7 +26,7 @@ class Page:
 
     def __init__(self, studio: Studio) -> None:
         self.studio = studio
-        self.schema = option_schema()["properties"]
+        self.schema = option_schema(for_clients=True)["properties"]
         full = is_full(model_folder(studio.machine["model"]))
         self.size = DEFAULT_IMAGE_SIZE_PX if full else DEFAULT_SIZE_PX
         self.sampling = FULL if full else COMPACT
@@ -68,6 +68,11 @@ class Page:
             yield self.shown(problem(say_in(language, "need_speech" if portrait else "need_portrait")))
             return
         options = self.options(values)
+        try:
+            job_arguments(Job(portrait=portrait, audio=sound, output="v", options=options), for_client=True)
+        except InvalidJob as error:
+            yield self.shown(problem(str(error)))
+            return
         for answer in self.studio.animate(portrait, sound, options, str(request.session_hash)):
             if isinstance(answer, JobStep):
                 yield self.shown(progress(answer, language))
@@ -102,8 +107,8 @@ class Page:
             options |= {name: given[name] for name in ("head_motion", "expression")}
         if seed := given["seed"].strip():
             options["seed"] = int(seed) if seed.isascii() and seed.isdigit() else seed  # else it is refused
-        if given.get("background"):
-            options["background"] = given["background"]
+        if (background := given["background"].strip() or KEEP) != KEEP:
+            options["background"] = background
         return options
 
     def stop(self, request: gr.Request) -> None:

@@ -41,7 +41,10 @@ TEXTS: dict[str, tuple[str, str]] = {
     "head_motion": ("Head motion", "头部动作"),
     "expression": ("Expression", "表情"),
     "background": ("Background", "背景"),
-    "background_info": ("keep, blur, a colour such as #aabbcc, ...", "keep、blur、颜色如 #aabbcc 等"),
+    "background_info": (
+        "keep, transparent (a webm video), or a colour such as green or #00b140",
+        "keep（保留）、transparent（透明 webm 视频），或颜色，如 green、#00b140",
+    ),
     "steps": ("Steps", "采样步数"),
     "steps_info": ("more steps take longer", "步数越多越慢"),
     "size": ("Size of the video, pixels", "视频尺寸（像素）"),

@@ -11,6 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+from sonimate.apps.jobs.job_options import video_name
 from sonimate.media.files import replacing, require_writable
 from sonimate.media.image import resize_longer_side, write_png
 from sonimate.media.video import read_frames
@@ -31,7 +32,7 @@ class Result:
 
     @property
     def video(self) -> Path:
-        return self.folder / f"{self.name}.mp4"
+        return self.folder / video_name(self.name, self.settings)
 
     @property
     def thumbnail(self) -> Path:

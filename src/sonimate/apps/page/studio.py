@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from sonimate.apps.faces import numbered
-from sonimate.apps.jobs.job_options import Job
+from sonimate.apps.jobs.job_options import Job, video_name
 from sonimate.apps.jobs.workers import Limits, Outcome, Worker
 from sonimate.apps.page.results import Result, Results
 from sonimate.apps.page.time_left import Size, TimeLeft, seconds_a_unit
@@ -118,7 +118,7 @@ class Studio:
         job = Job(
             portrait=portrait,
             audio=sound,
-            output=f"{name}.mp4",
+            output=video_name(name, options),
             folder=str(self.results.folder),
             options={**self.machine, **options},
         )

@@ -24,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
 
 import sonimate
-from sonimate.apps.jobs.job_options import Job, job_arguments, not_for_clients, option_schema
+from sonimate.apps.jobs.job_options import Job, job_arguments, option_schema, video_name
 from sonimate.apps.service.job_crew import AUDIO, PORTRAIT, VIDEO, JobCrew
 from sonimate.apps.service.job_store import ENDED, JobStore
 from sonimate.apps.service.observing import Observed, log_event
@@ -140,7 +140,7 @@ def read_options(text: str, seconds: float) -> dict[str, Any]:
         if not isinstance(given, dict):
             raise ValueError("not an object")
         given["duration"] = min(given.get("duration", seconds), seconds)
-        job_arguments(Job(portrait="p", audio="a", output="v.mp4", options=given), without=not_for_clients())
+        job_arguments(Job(portrait="p", audio="a", output="v", options=given), for_client=True)
         return given
     except InvalidJob as error:
         raise HTTPException(422, str(error)) from error
@@ -260,14 +260,16 @@ def create_app(
 
     @app.get(
         "/v1/animations/{job_id}/video",
-        responses={**PROBLEMS, 200: {"content": {"video/mp4": {}}}},
+        responses={**PROBLEMS, 200: {"content": {"video/mp4": {}, "video/webm": {}}}},
         response_class=FileResponse,
     )
     def video(job_id: JobId, owner: Owner) -> FileResponse:
-        """The video of a job that succeeded; 409 before that."""
-        if found(job_id, owner)["status"] != "succeeded":
+        """The video of a job that succeeded, webm with background "transparent"; 409 before that."""
+        job = found(job_id, owner)
+        if job["status"] != "succeeded":
             raise HTTPException(409, "The job has no video, or not yet.")
-        return FileResponse(folder / job_id / VIDEO, media_type="video/mp4")
+        name = video_name(VIDEO, json.loads(job["options"]))
+        return FileResponse(folder / job_id / name, media_type=f"video/{name.rpartition('.')[2]}")
 
     @app.get(
         "/v1/animations/{job_id}/events",
@@ -296,7 +298,7 @@ def create_app(
     @app.get("/v1/options")
     def options() -> dict[str, Any]:
         """The JSON schema of a job's options."""
-        return option_schema(not_for_clients())
+        return option_schema(for_clients=True)
 
     @app.get("/healthz")
     def healthz() -> dict[str, str]:

@@ -18,12 +18,12 @@ from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
 
-from sonimate.apps.jobs.job_options import Job
+from sonimate.apps.jobs.job_options import Job, video_name
 from sonimate.apps.jobs.workers import Limits, Outcome, Worker
 from sonimate.apps.service.job_store import JobStore
 from sonimate.apps.service.observing import ServiceMetrics, log_event
 
-PORTRAIT, AUDIO, VIDEO = "portrait", "audio", "video.mp4"
+PORTRAIT, AUDIO, VIDEO = "portrait", "audio", "video"
 MAX_ATTEMPTS = 3
 SECONDS_BETWEEN_LOOKS = 0.1
 SECONDS_UNTIL_STORE_IS_ASKED_AGAIN = 1.0
@@ -90,8 +90,8 @@ class JobCrew:
         return outcome
 
     def _order(self, job_id: str, options: dict[str, Any]) -> Job:
-        folder = str(self._folder / job_id)
-        return Job(portrait=PORTRAIT, audio=AUDIO, output=VIDEO, options=options, folder=folder)
+        folder, output = str(self._folder / job_id), video_name(VIDEO, options)
+        return Job(portrait=PORTRAIT, audio=AUDIO, output=output, options=options, folder=folder)
 
     def _work(self, worker: Worker) -> None:
         while not self._stopping.is_set():

@@ -53,10 +53,12 @@ def person_share(
     for part in reversed(_parts(roi, width, height)):
         x0, y0, x1, y1 = part
         _join(matte, matte_of_part(np.ascontiguousarray(pixels[y0:y1, x0:x1])), part)
+    # Each of two looks, with black beyond the picture's edge and without, takes some background for the head.
+    x0, y0, x1, y1 = box
+    head = np.minimum(head, matte_of_part(np.ascontiguousarray(pixels[y0:y1, x0:x1])))
     _join(matte, head, box)
     low, high = SHARE_RANGE
     matte = smoothstep((matte - low) / (high - low)).astype(np.float32)
-    x0, y0, x1, y1 = box
     matte[y0:y1, x0:x1] = np.maximum(matte[y0:y1, x0:x1], face)
     share = np.round(OPAQUE * matte * _near_person(matte, landmarks, BELT * roi.size)).astype(np.uint8)
     if own is None:

@@ -46,7 +46,7 @@ IRISES = {RIGHT_EYE: RIGHT_IRIS, LEFT_EYE: LEFT_IRIS}
 
 class PortraitWarp:
     """Warps one portrait, without its background if it has a share. `vertices` (478, 3) are its
-    pose-normalised landmarks in canonical cm."""
+    pose-normalised landmarks in canonical cm, `still` the frame before it moves."""
 
     def __init__(self, portrait: Portrait):
         self._pixels = np.ascontiguousarray(portrait.pixels)
@@ -63,7 +63,7 @@ class PortraitWarp:
             self._person = CutOut(self._pixels, portrait.share, roi)
         else:
             self._person = PersonLayer.of(self._pixels, landmarks, roi)
-        self._still = self._person.still if isinstance(self._person, CutOut) else self._pixels
+        self.still = self._person.still if isinstance(self._person, CutOut) else self._pixels
         outline = landmarks[self._oval, :2]
         if self._person:
             self._rings = build_body_rings(outline, up, roi, self._height)
@@ -120,7 +120,7 @@ class PortraitWarp:
         target = np.concatenate([moved[:VERTEX_COUNT, :2], rings])
         depth = np.concatenate([moved[:VERTEX_COUNT, 2], self._ring_depth])
 
-        drawn = self._still.copy()
+        drawn = self.still.copy()
         x0, y0, x1, y1 = self._window
         fine = self._fine.vertices(moved[:VERTEX_COUNT])
         flow = self._flow(target, depth, fine)
