@@ -156,7 +156,7 @@ def background_plate(picture: np.ndarray, matte: np.ndarray, roi_px: float) -> n
     """
     size = picture.shape[1::-1]
     person = (matte > 0).astype(np.uint8)
-    margin = cv2.dilate(person, _disc(PLAIN_MARGIN * roi_px))
+    margin = cv2.dilate(person, disc(PLAIN_MARGIN * roi_px))
     if margin.all():
         return picture.copy()
     scale = min(1.0, WORK_PX / max(size))
@@ -165,7 +165,7 @@ def background_plate(picture: np.ndarray, matte: np.ndarray, roi_px: float) -> n
     filled = smooth_fill(np.dstack([colours, (colours**2).sum(2)]), _all_zero(margin, small))
     smooth = filled[..., :3]
     plain = filled[..., 3] - (smooth**2).sum(2) < PLAIN_DEVIATION**2
-    hole = cv2.dilate(person, _disc(HOLE_MARGIN * roi_px))
+    hole = cv2.dilate(person, disc(HOLE_MARGIN * roi_px))
     hole |= margin & cv2.resize(plain.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST)
     beside, known = _mirrored(picture, _all_zero(hole, small) > 0, MIRRORED * roi_px * scale)
     smooth = cv2.resize(smooth, size)
@@ -207,7 +207,8 @@ def _all_zero(mask: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     return (share == 0).astype(np.float32)
 
 
-def _disc(radius: float) -> np.ndarray:
+def disc(radius: float) -> np.ndarray:
+    """The kernel of cv2's morphology for a disc of this radius in px, at least 1."""
     side = 2 * max(round(radius), 1) + 1
     return cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
 
