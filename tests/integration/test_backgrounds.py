@@ -14,6 +14,7 @@ from command import PORTRAIT, QUICK, animate
 from faces import mesh
 from PIL import Image
 
+from sonimate.codecs.mesh.cut_out import person_share
 from sonimate.errors import OptionOutOfRange
 from sonimate.inputs import read_inputs, read_portrait
 from sonimate.media.backdrop import read_backdrop
@@ -135,19 +136,19 @@ def test_a_browser_shows_what_lies_behind(browser: Any, transparent: Path, tmp_p
 
 
 def test_a_portrait_that_is_cut_out_keeps_its_alpha(words: Path, tmp_path: Path) -> None:
-    """Its own edge, which no network would choose: a circle; the colours below are those of the picture."""
+    """Its own edge, wider and harder than the network's; on white where the background is kept."""
     portrait = read_portrait(PORTRAIT, size=256, mesh=mesh())
-    pixels = portrait.pixels
-    rows, columns = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
-    x, y = portrait.face.landmarks[:, :2].mean(0)
-    circle = (255 * (np.hypot(columns - x, rows - y) < 90)).astype(np.uint8)
-    Image.fromarray(np.dstack([pixels, circle])).save(tmp_path / "cut.png")
+    pixels, share = portrait.pixels, person_share(portrait.pixels, portrait.face.landmarks)
+    assert share is not None
+    wide = cv2.dilate((share > 127).astype(np.uint8) * 255, np.ones((17, 17)))
+    Image.fromarray(np.dstack([pixels, wide])).save(tmp_path / "cut.png")
     folder = f"{tmp_path}/frames/"
     assert animate(tmp_path / "cut.png", words, *QUICK, "-o", folder, "--background", "transparent") == 0
     with Image.open(tmp_path / "frames/000001.png") as image:
         frame = np.asarray(image).astype(int)
     assert frame[0, 0, 3] == 0
-    assert (np.abs(frame[..., 3] - circle) > 127).mean() < 0.03
+    assert (np.abs(frame[..., 3] - wide) > 127).mean() < 0.02
+    assert (np.abs(frame[..., 3] - share) > 127).mean() > 0.05
     assert np.abs(middle_of_face(frame)[:3] - middle_of_face(pixels.astype(int))).max() < 40
     assert animate(tmp_path / "cut.png", words, *QUICK, "-o", tmp_path / "white.mp4") == 0
     assert first_frame(tmp_path / "white.mp4")[:8, :8].min() >= 250
