@@ -104,8 +104,8 @@ def read_inputs(
     require_visible(framed.portrait, name=str(portrait), force=force)
     shown = framed.portrait if backdrop is None else _without_background(framed.portrait, str(portrait))
     sound: dict[str, Any] = {"sound_path": Path(audio), "sound_choice": sound_choice}
-    face: dict[str, Any] = {"face_box": framed.face.box, "canvas": framed.canvas, "backdrop": backdrop}
-    return Inputs(shown, waveform, sample_count, **sound, **face)
+    shared: dict[str, Any] = {"face_box": framed.face.box, "canvas": framed.canvas, "backdrop": backdrop}
+    return Inputs(shown, waveform, sample_count, **sound, **shared)
 
 
 def _without_background(portrait: Portrait, name: str) -> Portrait:
