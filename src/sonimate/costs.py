@@ -16,9 +16,10 @@ from sonimate.errors import NotEnoughMemory
 AUDIO_NETWORKS = ("audio_to_tokens", "audio_to_bucket", "interpolator", "audio_encoder")
 """Always float32."""
 
-SOUND_BYTES = 1.2e6
-"""Memory of a second of sound: samples, spectrum, and above all Whisper's hidden states (384 kB). Peaks of
-`SonicPipeline.generate` for 60 and 300 s of speech differ by 279 MB with the compact model."""
+SOUND_BYTES = 9.5e5
+"""Memory of a second of sound: samples, spectrum, and above all sets of latents (115 kB each) in the sampler.
+Peaks of `SonicPipeline.generate` for 60 and 240 s of speech differ by 170 MB with the compact model
+(benchmarks/long_sound.py --motion)."""
 MEASURED_SOUND_SECONDS = 5.3
 """Of sound are in `Costs.runtime_bytes`."""
 
