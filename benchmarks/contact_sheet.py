@@ -2,6 +2,7 @@
 full resolution around the head.
 
 contact_sheet.py examples/portraits/*.jpg -o out/sheet.png
+contact_sheet.py examples/portraits/*.jpg --cell 194 -o docs/images/results.jpg      the README's picture
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from lib.report import publish
 from lib.speech import compose_speech
 from sonimate.evaluate.generation import generate_motion, mesh_codec
 from sonimate.inputs import DEFAULT_SIZE_PX, read_portrait
-from sonimate.media.image import write_png
 from sonimate.pipeline import SonicPipeline
 
 
@@ -44,8 +44,8 @@ def main(argv: list[str] | None = None) -> None:
         captions = ["portrait", *moments]
         rows.append({"portrait": path.stem, **{name: frame / 25 for name, frame in moments.items()}})
     arguments.output.parent.mkdir(parents=True, exist_ok=True)
-    write_png(arguments.output, contact_sheet(pictures, captions))
-    publish(arguments.output.stem, arguments.output.parent, rows=rows)
+    Image.fromarray(contact_sheet(pictures, captions)).save(arguments.output, quality=90)
+    publish("contact_sheet", arguments.out, rows=rows)
 
 
 def scaled(pixels: np.ndarray, height: int) -> np.ndarray:
