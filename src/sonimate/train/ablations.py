@@ -77,10 +77,11 @@ SEAMS = (
     Variant("0.5 s, independent", sampling={"window_frames": 6, "windows": "independent"}),
     Variant("1 s, shift", sampling={"window_frames": 12}),
     Variant("1 s, independent", sampling={"window_frames": 12, "windows": "independent"}),
-    Variant("2 s, shift", sampling={"window_frames": 25}),
-    Variant("2 s, independent", sampling={"window_frames": 25, "windows": "independent"}),
+    Variant("2 s, shift"),
+    Variant("2 s, independent", sampling={"windows": "independent"}),
 )
-"""Windows of latents at 12.5 a second. Seams are measured where independent windows of that length meet."""
+"""Windows of latents at 12.5 a second; the full model's are of 25. Seams are measured where independent
+windows of that length meet."""
 MEASURES = (
     Measure("opening r ↑", ("opening r",)),
     Measure("width r ↑", ("width r",)),
@@ -192,7 +193,7 @@ class AblationRun:
         return [self._figures(model, variant, seed, pieces) for seed in self.plan.seeds]
 
     def _figures(self, model: Variant, variant: Variant, seed: int, pieces: int) -> Figures:
-        name = f"{_file_name(variant)}-seed{seed}-piece{pieces}"
+        name = f"{_file_name(model, variant)}-seed{seed}-piece{pieces}"
         record = FolderRecord(self.out / "figures" / f"{name}.json")
         known = record.read()
         if known is None:
@@ -212,7 +213,7 @@ class AblationRun:
 
     def _trained(self, model: Variant, seed: int, piece: int) -> Path:
         """The model after `piece` pieces of training, which are done if they are not yet."""
-        run = self.out / "runs" / f"{_file_name(model)}-seed{seed}-piece{piece}"
+        run = self.out / "runs" / f"{_file_name(model, model)}-seed{seed}-piece{piece}"
         finished = FolderRecord(run / "finished.json")
         if finished.read() is None:
             start = str(self._trained(model, seed, piece - 1)) if piece > 1 else None
@@ -251,5 +252,7 @@ def _turned(cells: list[list[str]]) -> list[list[str]]:
     return [list(column) for column in zip(*cells, strict=True)]
 
 
-def _file_name(variant: Variant) -> str:
-    return variant.name.replace(",", "").replace(" ", "-")
+def _file_name(model: Variant, variant: Variant) -> str:
+    """By what is sampled, so that rows of the same samples are measured once."""
+    changed = [f"{name}-{value}" for name, value in sorted(variant.sampling.items())]
+    return "-".join([model.name.replace(" ", "-"), *changed])
