@@ -9,6 +9,7 @@ import io
 import json
 import math
 from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -250,11 +251,16 @@ def _extremes(
 
 def _thumbnail(clip: str, path: Path, value: float, view: View) -> str:
     shown = View(fps=2, crop=view.crop, size_px=THUMBNAIL_PX, seconds=view.seconds)
-    frames = list(SeenClip(path, shown).frames())
-    pixels = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
-    encoded = base64.b64encode(cv2.imencode(".jpg", pixels)[1].tobytes()).decode()
     caption = html.escape(f"{clip}: {figure_text(value)}")
-    source = f"data:image/jpeg;base64,{encoded}"
+    source = f"data:image/jpeg;base64,{_middle_frame(path, shown)}"
     return (
         f'<figure><img src="{source}" width="128" alt="{caption}"><figcaption>{caption}</figcaption></figure>'
     )
+
+
+@lru_cache(maxsize=1000)
+def _middle_frame(path: Path, view: View) -> str:
+    """A JPEG in base 64. The same clips are the extremes of many metrics, and reading one takes seconds."""
+    frames = list(SeenClip(path, view).frames())
+    pixels = cv2.cvtColor(frames[len(frames) // 2], cv2.COLOR_RGB2BGR)
+    return base64.b64encode(cv2.imencode(".jpg", pixels)[1].tobytes()).decode()
