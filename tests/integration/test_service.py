@@ -13,6 +13,7 @@ import pytest
 from command import PORTRAIT
 from fastapi.testclient import TestClient
 
+import service_schema
 from sonimate.apps.jobs.job_options import Job
 from sonimate.apps.jobs.workers import NICENESS, Limits, Worker
 from sonimate.apps.service.http_api import ServiceLimits, create_app
@@ -145,6 +146,28 @@ def test_what_a_stop_interrupts_is_made_after_the_next_start(words, tmp_path):
             time.sleep(0.05)
         other = post(http, words).json()
     with client(tmp_path) as http:
-        assert http.delete(f"/v1/animations/{job['id']}", headers=ANN).status_code == 204
+        assert http.post(f"/v1/animations/{job['id']}/cancel", headers=ANN).json()["status"] == "cancelled"
         assert wait(http, other)["status"] == "succeeded"
         assert http.get(f"/v1/animations/{job['id']}", headers=ANN).json()["status"] == "cancelled"
+
+
+def test_a_removed_job_leaves_nothing_even_while_it_is_made(words, tmp_path):
+    with client(tmp_path) as http:
+        job = post(http, words, steps=1000, size=256).json()
+        path = f"/v1/animations/{job['id']}"
+        while http.get(path, headers=ANN).json()["progress"]["stage"] != "move":
+            time.sleep(0.05)
+        assert http.delete(path, headers=ANN).status_code == 204
+        assert http.get(path, headers=ANN).status_code == 404
+        assert wait(http, post(http, words).json())["status"] == "succeeded"
+        assert not (tmp_path / "jobs" / job["id"]).exists()
+
+
+def test_every_method_of_an_address_is_named(tmp_path):
+    with client(tmp_path) as http:
+        answer = http.put(f"/v1/animations/{'0' * 32}")
+        assert (answer.status_code, answer.headers["allow"]) == (405, "DELETE, GET")
+
+
+def test_the_service_keeps_to_its_openapi_document(capfd):
+    assert service_schema.main(["--examples", "3"]) == 0, capfd.readouterr().out

@@ -16,7 +16,7 @@ from typing import Any, cast
 from sonimate.apps import arguments
 from sonimate.apps.animate import PIPELINE_OPTIONS
 from sonimate.apps.cli import build_parser
-from sonimate.configs import FRAME_RATES, TRANSPARENT
+from sonimate.configs import FRAME_RATES, FULL, GAZE_X_DEGREES, GAZE_Y_DEGREES, TRANSPARENT
 from sonimate.errors import InvalidJob, WrongUsage
 
 FILES = ("portrait", "audio", "output")
@@ -25,13 +25,25 @@ MACHINE_OPTIONS = frozenset({*PIPELINE_OPTIONS, "sequential_guidance", "decode_c
 """For whoever owns the machine."""
 
 BOX: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
-PAIR: dict[str, Any] = {**BOX, "minItems": 2, "maxItems": 2}
+
+
+def _pair(*limits: tuple[float, float]) -> dict[str, Any]:
+    """The schema of two numbers with these limits."""
+    numbers = [{"type": "number", "minimum": low, "maximum": high} for low, high in limits]
+    return {"type": "array", "prefixItems": numbers, "minItems": 2, "maxItems": 2}
+
+
 SCHEMAS: dict[Any, dict[str, Any]] = {
     arguments.frame_rate: {"type": "number", "enum": list(FRAME_RATES)},
     arguments.face_box: BOX,
-    arguments.mask_box: {"anyOf": [{"type": "number"}, BOX]},
-    arguments.interval: PAIR,
-    arguments.gaze: {"anyOf": [{"type": "string", "enum": ["natural", "steady"]}, PAIR]},
+    arguments.mask_box: {"anyOf": [{"type": "number", "minimum": 0.5, "maximum": 3}, BOX]},
+    arguments.interval: _pair((0, FULL.sigma_max), (0, FULL.sigma_max)),
+    arguments.gaze: {
+        "anyOf": [
+            {"type": "string", "enum": ["natural", "steady"]},
+            _pair(GAZE_X_DEGREES, GAZE_Y_DEGREES),
+        ]
+    },
 }
 """Of the types whose values are not one number; types with limits have theirs with them."""
 FOR_CLIENTS: dict[str, dict[str, Any]] = {
@@ -66,15 +78,24 @@ def video_name(stem: str, options: Mapping[str, Any]) -> str:
 
 
 @cache
-def _actions() -> dict[str, argparse.Action]:
-    """The options of `sonimate animate` by long name, with underscores."""
+def _parser() -> argparse.ArgumentParser:
+    """That of `sonimate animate`."""
     commands = next(
         action for action in build_parser(["animate"])._actions if isinstance(action.choices, Mapping)
     )
-    parser = cast("Mapping[str, argparse.ArgumentParser]", commands.choices)["animate"]
-    named = {action.option_strings[-1]: action for action in parser._actions if action.option_strings}
-    by_name = {name.lstrip("-").replace("-", "_"): action for name, action in named.items()}
+    return cast("Mapping[str, argparse.ArgumentParser]", commands.choices)["animate"]
+
+
+@cache
+def _actions() -> dict[str, argparse.Action]:
+    """The options of a job by name."""
+    by_name = {_name(action): action for action in _parser()._actions if action.option_strings}
     return {name: action for name, action in by_name.items() if name not in NOT_FOR_JOBS}
+
+
+def _name(action: argparse.Action) -> str:
+    """The long name, with underscores."""
+    return action.option_strings[-1].lstrip("-").replace("-", "_")
 
 
 @cache
@@ -89,7 +110,19 @@ def option_schema(*, for_clients: bool = False) -> dict[str, Any]:
         properties |= {name: {**properties[name], **fewer} for name, fewer in FOR_CLIENTS.items()}
         allowed = {name for name, schema in properties.items() if not _is_free_text(schema)}
         properties = {name: properties[name] for name in properties if name in allowed - MACHINE_OPTIONS}
-    return {"type": "object", "properties": properties, "additionalProperties": False}
+    groups = [
+        {name for name in map(_name, group._group_actions) if name in properties}
+        for group in _parser()._mutually_exclusive_groups
+    ]
+    without_others = {
+        name: {"properties": dict.fromkeys(group - {name}, False)} for group in groups for name in group
+    }
+    return {
+        "type": "object",
+        "properties": properties,
+        "additionalProperties": False,
+        "dependentSchemas": without_others,
+    }
 
 
 def _is_free_text(schema: Mapping[str, Any]) -> bool:

@@ -19,9 +19,10 @@ from fastapi import Depends, FastAPI, File, Form, Header, HTTPException, Request
 from fastapi import Path as InPath
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import FileResponse, JSONResponse, PlainTextResponse, StreamingResponse
-from pydantic import BaseModel
+from pydantic import BaseModel, WithJsonSchema
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionFree
+from starlette.routing import Match
 
 import sonimate
 from sonimate.apps.jobs.job_options import Job, job_arguments, option_schema, video_name
@@ -73,9 +74,15 @@ class Problem(BaseModel):
 
 
 JobId = Annotated[str, InPath(pattern="^[0-9a-f]{32}$")]
-PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem} for code in (400, 401, 404, 409, 413, 422, 429, 503)
-}
+BYTES = {"type": "string", "format": "binary", "minLength": 1}
+UploadedFile = Annotated[UploadFile, File(), WithJsonSchema(BYTES)]
+JobOptions = Annotated[str, Form(), WithJsonSchema(option_schema(for_clients=True))]
+"""JSON, as in OpenAPI the part of a form that is an object."""
+
+
+def problems(*codes: int) -> dict[int | str, dict[str, Any]]:
+    """The answers of an operation to requests that it refuses, for the OpenAPI document."""
+    return {code: {"model": Problem} for code in (*codes, 401, 503)}
 
 
 @dataclass
@@ -214,12 +221,25 @@ def create_app(
         answer = Problem(detail="The database of the jobs does not answer. Try again.")
         return JSONResponse(answer.model_dump(), 503, headers={"Retry-After": "10"})
 
-    @app.post("/v1/animations", status_code=202, responses=PROBLEMS, response_model=AnimationJob)
+    @app.exception_handler(405)
+    def wrong_method(request: Request, _: Exception) -> JSONResponse:
+        """Name all methods of the path: each of its routes knows only its own."""
+        routes = [each for each in app.routes if each.matches(request.scope)[0] is not Match.NONE]
+        methods = {method for each in routes for method in getattr(each, "methods", ())}
+        answer = Problem(detail="This address has no such method.")
+        return JSONResponse(answer.model_dump(), 405, headers={"Allow": ", ".join(sorted(methods))})
+
+    @app.post(
+        "/v1/animations",
+        status_code=202,
+        responses=problems(400, 409, 413, 422, 429),
+        response_model=AnimationJob,
+    )
     async def create(
         owner: Owner,
-        portrait: Annotated[UploadFile, File()],
-        audio: Annotated[UploadFile, File()],
-        options: Annotated[str, Form(description="JSON: see /v1/options")] = "{}",
+        portrait: UploadedFile,
+        audio: UploadedFile,
+        options: JobOptions = "{}",
         idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     ) -> AnimationJob | Response:
         """Queue a video. 422 where none can be made of the options and files."""
@@ -242,25 +262,31 @@ def create_app(
                 await run_in_threadpool(shutil.rmtree, folder / job_id, ignore_errors=True)
         return same(job, request)
 
-    @app.get("/v1/animations/{job_id}", responses=PROBLEMS)
+    @app.get("/v1/animations/{job_id}", responses=problems(404, 422))
     def status(job_id: JobId, owner: Owner) -> AnimationJob:
         """How far a job is."""
         return shown(found(job_id, owner))
 
-    @app.delete("/v1/animations/{job_id}", status_code=204, responses=PROBLEMS)
-    def remove(job_id: JobId, owner: Owner) -> Response:
-        """Cancel a job that has not ended; remove one that has, with its video."""
+    @app.post("/v1/animations/{job_id}/cancel", responses=problems(404, 422))
+    def cancel(job_id: JobId, owner: Owner) -> AnimationJob:
+        """Stop a job. One that has ended stays as it is."""
         found(job_id, owner)
         if store.change(job_id, only_from=("queued", "running"), status="cancelled", ended=time.time()):
             crew.cancel(job_id)
-        else:
-            store.remove(job_id)
-            shutil.rmtree(folder / job_id, ignore_errors=True)
+        return shown(found(job_id, owner))
+
+    @app.delete("/v1/animations/{job_id}", status_code=204, responses=problems(404, 422))
+    def remove(job_id: JobId, owner: Owner) -> Response:
+        """Remove a job and its video; a job that has not ended is stopped."""
+        found(job_id, owner)
+        store.remove(job_id)
+        crew.cancel(job_id)
+        shutil.rmtree(folder / job_id, ignore_errors=True)
         return Response(status_code=204)
 
     @app.get(
         "/v1/animations/{job_id}/video",
-        responses={**PROBLEMS, 200: {"content": {"video/mp4": {}, "video/webm": {}}}},
+        responses={**problems(404, 409, 422), 200: {"content": {"video/mp4": {}, "video/webm": {}}}},
         response_class=FileResponse,
     )
     def video(job_id: JobId, owner: Owner) -> FileResponse:
@@ -273,7 +299,7 @@ def create_app(
 
     @app.get(
         "/v1/animations/{job_id}/events",
-        responses={**PROBLEMS, 200: {"content": {"text/event-stream": {}}}},
+        responses={**problems(404, 422), 200: {"content": {"text/event-stream": {}}}},
         response_class=StreamingResponse,
     )
     def events(job_id: JobId, owner: Owner, request: Request) -> StreamingResponse:

@@ -119,7 +119,8 @@ class JobCrew:
                 with suppress(SQLAlchemyError):  # the next step tells it
                     self._store.change(job_id, only_from=("running",), stage=stage, done=done, total=total)
 
-        if self._stopping.is_set() or (self._store.get(job_id) or job)["status"] != "running":
+        now = self._store.get(job_id)
+        if self._stopping.is_set() or now is None or now["status"] != "running":
             cancelled.set()
         outcome = worker.run(self._order(job_id, json.loads(job["options"])), progress, cancelled)
         again = outcome.worth_another_try and job["attempts"] < MAX_ATTEMPTS
@@ -133,6 +134,8 @@ class JobCrew:
             return
         for name in (PORTRAIT, AUDIO):
             (self._folder / job_id / name).unlink(missing_ok=True)
+        if not self._store.get(job_id):  # a client removed it meanwhile
+            shutil.rmtree(self._folder / job_id, ignore_errors=True)
         seconds = time.monotonic() - started
         self.metrics.job_seconds.labels(outcome.status).observe(seconds)
         log_event(
