@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import signal
 import socket
 import sqlite3
@@ -33,14 +32,15 @@ OPTIONS = {"size": 256, "steps": 2, "duration": 0.2}
 class Server:
     """`sonimate serve` on a free port."""
 
-    def __init__(self, folder: Path, workers: int) -> None:
+    def __init__(self, folder: Path, workers: int, ray: str | None = None) -> None:
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             port = free.getsockname()[1]
         self.url = f"http://127.0.0.1:{port}"
         limits = ["--queue", "10000", "--per-minute", "100000", "--jobs", str(workers)]
         self._command = [sys.executable, "-m", "sonimate", "serve", "--data", str(folder), *limits]
-        self._command += ["--port", str(port)]
+        self._command += ["--port", str(port), *(["--ray", ray] if ray else [])]
+        self._on_ray = bool(ray)
         self.start()
 
     def start(self) -> None:
@@ -52,9 +52,11 @@ class Server:
             except httpx.TransportError:
                 time.sleep(0.1)
 
-    def workers(self) -> list[psutil.Process]:
+    def kill_worker(self) -> None:
+        """A worker process, or the actor that owns one, if it is on Ray."""
         children = psutil.Process(self._process.pid).children(recursive=True)
-        return [each for each in children if "sonimate.apps.jobs.job_loop" in each.cmdline()]
+        worker = next(each for each in children if "sonimate.apps.jobs.job_loop" in each.cmdline())
+        (worker.parent() if self._on_ray else worker).kill()
 
     def kill(self) -> None:
         self._process.kill()
@@ -72,9 +74,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--clients", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--no-kill", action="store_true", help="kill neither a worker nor the server")
+    parser.add_argument("--ray", metavar="ADDRESS", help='of `sonimate serve`, such as "local"')
     args = parser.parse_args(argv)
     with TemporaryDirectory(prefix="sonimate-load-") as name:
-        server = Server(Path(name), args.workers)
+        server = Server(Path(name), args.workers, args.ray)
         status_ms: list[float] = []
         started = time.perf_counter()
         if not args.no_kill:
@@ -124,7 +127,7 @@ def make(url: str, number: int, status_ms: list[float]) -> tuple[str, str]:
 
 def disturb(server: Server, folder: Path, requests: int) -> None:
     """Kill a worker when a fifth of the jobs is done, and the server when two fifths are."""
-    for share, kill in ((0.2, lambda: os.kill(server.workers()[0].pid, signal.SIGKILL)), (0.4, server.kill)):
+    for share, kill in ((0.2, server.kill_worker), (0.4, server.kill)):
         while len(list(folder.glob("jobs/*/video.mp4"))) < share * requests:
             time.sleep(0.05)
         kill()

@@ -10,6 +10,7 @@ from command import PORTRAIT
 from fastapi.testclient import TestClient
 from sqlalchemy.exc import OperationalError
 
+from sonimate.apps.jobs.batch_run import local_runners
 from sonimate.apps.jobs.job_options import Job
 from sonimate.apps.jobs.workers import Limits, Worker
 from sonimate.apps.service import job_crew
@@ -62,9 +63,10 @@ def store(tmp_path, monkeypatch):
 @pytest.fixture
 def http(store, tmp_path):
     folder = tmp_path / "jobs"
-    crew = JobCrew(store, folder, count=1, limits=Limits(), threads=1, keep_seconds=3600)
-    with TestClient(create_app(store, crew, folder, ServiceLimits(), [])) as http:
-        yield http
+    with local_runners(1, Limits(), 1) as runners:
+        crew = JobCrew(store, folder, runners, memory_mb=4000, keep_seconds=3600)
+        with TestClient(create_app(store, crew, folder, ServiceLimits(), [])) as http:
+            yield http
 
 
 def post(http: TestClient, sound: Path, seed: int = 0) -> Any:

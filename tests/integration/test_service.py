@@ -5,6 +5,8 @@ import logging
 import logging.config
 import os
 import time
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +16,9 @@ from command import PORTRAIT
 from fastapi.testclient import TestClient
 
 import service_schema
+from sonimate.apps.jobs.batch_run import local_runners
 from sonimate.apps.jobs.job_options import Job
-from sonimate.apps.jobs.workers import NICENESS, Limits, Worker
+from sonimate.apps.jobs.workers import NICENESS, JobRunner, Limits, Worker
 from sonimate.apps.service.http_api import ServiceLimits, create_app
 from sonimate.apps.service.job_crew import JobCrew
 from sonimate.apps.service.job_store import JobStore
@@ -26,11 +29,15 @@ QUICK = {"size": 256, "steps": 2, "duration": 0.3}
 ANN, BOB = {"X-API-Key": "ann"}, {"X-API-Key": "bob"}
 
 
-def client(data: Path, **limits: Any) -> TestClient:
+@contextmanager
+def client(data: Path, runners: Sequence[JobRunner] = (), **limits: Any) -> Generator[TestClient]:
+    """The service on a folder; by default with one worker process."""
     store, folder = JobStore(f"sqlite:///{data / 'jobs.db'}"), data / "jobs"
     folder.mkdir(exist_ok=True)
-    crew = JobCrew(store, folder, count=1, limits=Limits(), threads=1, keep_seconds=3600)
-    return TestClient(create_app(store, crew, folder, ServiceLimits(**limits), ["ann", "bob"]))
+    with local_runners(0 if runners else 1, Limits(), 1) as local:
+        crew = JobCrew(store, folder, runners or local, memory_mb=4000, keep_seconds=3600)
+        with TestClient(create_app(store, crew, folder, ServiceLimits(**limits), ["ann", "bob"])) as http:
+            yield http
 
 
 def post(

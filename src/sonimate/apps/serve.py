@@ -26,7 +26,8 @@ def add_parser(commands: Subparsers) -> None:
                        of SQLAlchemy, as in postgresql+psycopg://user@host/name
         --host NAME    address to listen at (default: %(default)s, this machine alone)
         --port N       (default: %(default)s)
-        --jobs N       worker processes (default: one for every 2 CPU cores)
+        --ray ADDRESS  make the videos on this Ray cluster, or "local" for one on this machine
+        --jobs N       workers (default: one for every 2 CPU cores; --ray: one for every GPU, or CPU)
         --keys FILE    API keys, one a line, of which clients send one as X-API-Key (default: none is needed)
         --upload-mb MB
                        largest request (default: %(default)g)
@@ -66,6 +67,7 @@ def run(args: Namespace) -> None:
         from sonimate.apps.service.job_crew import JobCrew
         from sonimate.apps.service.job_store import JobStore
         from sonimate.apps.service.observing import LOGGING
+    from sonimate.apps.jobs.batch_run import local_runners
     from sonimate.apps.jobs.workers import Limits
     from sonimate.media.files import require_file, write_errors
 
@@ -76,23 +78,25 @@ def run(args: Namespace) -> None:
     store = JobStore(args.database or f"sqlite:///{args.data / 'jobs.db'}")
     cores = os.cpu_count() or 1
     count = args.jobs or max(1, cores // 2)
-    crew = JobCrew(
-        store,
-        folder,
-        count=count,
-        limits=Limits(seconds=args.limit_seconds, memory_mb=args.limit_memory),
-        threads=max(1, cores // count),
-        keep_seconds=args.keep_hours * 3600,
-    )
-    limits = ServiceLimits(
+    of_job = Limits(seconds=args.limit_seconds, memory_mb=args.limit_memory)
+    of_client = ServiceLimits(
         upload_mb=args.upload_mb, queue=args.queue, per_minute=args.per_minute, seconds=args.sound_seconds
     )
-    app = create_app(store, crew, folder, limits, keys)
-    uvicorn.run(
-        app,
-        host=args.host,
-        port=args.port,
-        timeout_graceful_shutdown=5,
-        log_config=LOGGING,
-        access_log=False,
-    )
+    if args.ray:
+        with extra_needed("ray"):
+            from sonimate.apps.jobs.ray_actors import ray_runners
+        opened = ray_runners(args.ray, args.jobs, of_job)
+    else:
+        opened = local_runners(count, of_job, max(1, cores // count))
+    with opened as runners:
+        crew = JobCrew(
+            store, folder, runners, memory_mb=args.limit_memory, keep_seconds=args.keep_hours * 3600
+        )
+        uvicorn.run(
+            create_app(store, crew, folder, of_client, keys),
+            host=args.host,
+            port=args.port,
+            timeout_graceful_shutdown=5,
+            log_config=LOGGING,
+            access_log=False,
+        )

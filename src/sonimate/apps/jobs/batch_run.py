@@ -9,23 +9,15 @@ from contextlib import contextmanager
 from queue import Empty, SimpleQueue
 
 from sonimate.apps.jobs.batch_list import Entry
-from sonimate.apps.jobs.job_options import Job
-from sonimate.apps.jobs.workers import Limits, Outcome, Worker
-
-JobRunner = Callable[[Job, threading.Event], Outcome]
-"""Makes the video of a job; the event cancels it. One job at a time."""
+from sonimate.apps.jobs.workers import JobRunner, Limits, Outcome, Worker
 
 
 @contextmanager
-def local_runners(count: int, limits: Limits, threads: int) -> Generator[list[JobRunner]]:
+def local_runners(count: int, limits: Limits, threads: int) -> Generator[list[Worker]]:
     """Worker processes of this machine."""
     workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
-
-    def runner(worker: Worker) -> JobRunner:
-        return lambda job, cancelled: worker.run(job, cancelled=cancelled)
-
     try:
-        yield [runner(worker) for worker in workers]
+        yield workers
     finally:
         for worker in workers:
             worker.close()
@@ -72,4 +64,4 @@ def _outcome(entry: Entry, runner: JobRunner, cancelled: threading.Event) -> Out
     if entry.job is None:
         assert entry.reason is not None
         return Outcome(error={"code": entry.reason.code, "message": str(entry.reason)})
-    return runner(entry.job, cancelled)
+    return runner.run(entry.job, cancelled=cancelled)

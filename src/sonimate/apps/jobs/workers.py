@@ -12,7 +12,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from queue import Empty, SimpleQueue
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 import psutil
 
@@ -63,6 +63,16 @@ class Outcome:
         return self.error is not None and self.error["code"] in RETRIED
 
 
+class JobRunner(Protocol):
+    """Makes videos, one job at a time: a worker process here, or one on a Ray cluster."""
+
+    def run(
+        self, job: Job, progress: JobProgress | None = None, cancelled: threading.Event | None = None
+    ) -> Outcome:
+        """Make the video of a job and return when it ended. Raises nothing that the job causes."""
+        ...
+
+
 class Worker:
     """A worker process, started with its first job and again whenever it has died. One job at a time.
 
@@ -83,7 +93,7 @@ class Worker:
     def run(
         self, job: Job, progress: JobProgress | None = None, cancelled: threading.Event | None = None
     ) -> Outcome:
-        """Make the video of a job and return when it ended. Raises nothing that the job causes."""
+        """See `JobRunner.run`."""
         pid = 0
         try:
             pid = self._send_job(job)

@@ -1,6 +1,6 @@
 # pyright: basic
-"""Threads that take jobs from the store, have a worker process make each video, and keep the folder clean;
-one more worker process checks uploads."""
+"""Threads that take jobs from the store, have a worker make each video, and keep the folder clean; one more
+worker checks uploads."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import logging
 import shutil
 import threading
 import time
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
@@ -19,7 +20,7 @@ from typing import Any
 from sqlalchemy.exc import SQLAlchemyError
 
 from sonimate.apps.jobs.job_options import Job, video_name
-from sonimate.apps.jobs.workers import Limits, Outcome, Worker
+from sonimate.apps.jobs.workers import JobRunner, Limits, Outcome, Worker
 from sonimate.apps.service.job_store import JobStore
 from sonimate.apps.service.observing import ServiceMetrics, log_event
 
@@ -38,10 +39,16 @@ _log = logging.getLogger("sonimate.service")
 
 
 class JobCrew:
-    """`count` worker processes for the jobs of a store. Each job has a folder of its id in `folder`."""
+    """Has the jobs of a store made by `runners`. Each job has a folder of its id in `folder`."""
 
     def __init__(
-        self, store: JobStore, folder: Path, *, count: int, limits: Limits, threads: int, keep_seconds: float
+        self,
+        store: JobStore,
+        folder: Path,
+        runners: Sequence[JobRunner],
+        *,
+        memory_mb: float,
+        keep_seconds: float,
     ) -> None:
         self._store, self._folder, self._keep_seconds = store, folder, keep_seconds
         self.metrics = ServiceMetrics()
@@ -49,10 +56,9 @@ class JobCrew:
         self._in_hand: dict[str, threading.Event] = {}
         """The jobs that this crew is making, and what cancels each."""
         self._claiming = threading.Lock()
-        self._workers = [Worker(limits=limits, threads=threads) for _ in range(count)]
-        self._threads = [threading.Thread(target=self._work, args=(worker,)) for worker in self._workers]
+        self._threads = [threading.Thread(target=self._work, args=(runner,)) for runner in runners]
         self._threads.append(threading.Thread(target=self._clean))
-        self._checker = Worker(limits=Limits(seconds=SECONDS_OF_A_CHECK, memory_mb=limits.memory_mb))
+        self._checker = Worker(limits=Limits(seconds=SECONDS_OF_A_CHECK, memory_mb=memory_mb))
         self._checks = ThreadPoolExecutor(1)
 
     def start(self) -> None:
@@ -61,15 +67,14 @@ class JobCrew:
             thread.start()
 
     def stop(self) -> None:
-        """Cancel what is running, which is queued again for the next start, and end the workers."""
+        """Cancel what is running, which is queued again for the next start."""
         self._stopping.set()
         for event in list(self._in_hand.values()):
             event.set()
         for thread in self._threads:
             thread.join()
         self._checks.shutdown(cancel_futures=True)
-        for worker in (*self._workers, self._checker):
-            worker.close()
+        self._checker.close()
         self._store.close()
 
     def cancel(self, job_id: str) -> None:
@@ -93,7 +98,7 @@ class JobCrew:
         folder, output = str(self._folder / job_id), video_name(VIDEO, options)
         return Job(portrait=PORTRAIT, audio=AUDIO, output=output, options=options, folder=folder)
 
-    def _work(self, worker: Worker) -> None:
+    def _work(self, runner: JobRunner) -> None:
         while not self._stopping.is_set():
             try:
                 with self._claiming:
@@ -101,7 +106,7 @@ class JobCrew:
                         self._in_hand[job["id"]] = threading.Event()
                 if job:
                     try:
-                        self._make(worker, job, self._in_hand[job["id"]])
+                        self._make(runner, job, self._in_hand[job["id"]])
                     finally:
                         del self._in_hand[job["id"]]
                     continue
@@ -109,7 +114,7 @@ class JobCrew:
                 _log.exception("the job store failed")
             self._stopping.wait(SECONDS_BETWEEN_LOOKS)
 
-    def _make(self, worker: Worker, job: dict, cancelled: threading.Event) -> None:
+    def _make(self, runner: JobRunner, job: dict, cancelled: threading.Event) -> None:
         job_id, last, started = job["id"], [0.0], time.monotonic()
         self.metrics.waited.observe(max(0.0, time.time() - job["created"]))
 
@@ -122,7 +127,7 @@ class JobCrew:
         now = self._store.get(job_id)
         if self._stopping.is_set() or now is None or now["status"] != "running":
             cancelled.set()
-        outcome = worker.run(self._order(job_id, json.loads(job["options"])), progress, cancelled)
+        outcome = runner.run(self._order(job_id, json.loads(job["options"])), progress, cancelled)
         again = outcome.worth_another_try and job["attempts"] < MAX_ATTEMPTS
         if again or (self._stopping.is_set() and outcome.status == "cancelled"):
             self._record(job_id, status="queued")
