@@ -10,9 +10,13 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import av
+import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from media_samples import encode_sound
 from playwright.sync_api import Browser, Page, expect
+
+from sonimate.media.audio import read_audio
 
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 PLAYS = "video => video.currentTime > 0.3 && video.webkitAudioDecodedByteCount > 0"
@@ -139,6 +143,23 @@ def test_from_a_portrait_to_a_comparison_and_back_after_a_reload(page, results, 
     page.locator("#gallery button:has(img)").last.click()
     assert_plays(page, "#past")
     assert_accessible(page)
+
+
+def test_a_running_animation_can_be_stopped(page, results, pair, words, tmp_path):
+    before, sound = set(results.glob("*")), read_audio(words)
+    long = np.tile(sound.samples, 90)
+    encode_sound(tmp_path / "long.wav", long, codec="pcm_s16le", rate_hz=sound.rate_hz)
+    give(page, "#portrait", pair)
+    give(page, "#speech", tmp_path / "long.wav")
+    set_number(page, "size", "256")
+    set_number(page, "steps", "50")
+    expect(page.locator("#faces img")).to_be_visible()
+    page.locator("#animate").click()
+    expect(page.locator("#status")).to_contain_text("s left")
+    page.locator("#stop").click()
+    expect(page.locator("#status [role=status]")).to_have_text("Stopped.")
+    assert set(results.glob("*")) == before
+    expect(page.locator("#status progress")).to_have_count(0)
 
 
 def test_wrong_files_get_the_words_of_the_program(page, words, pair, tmp_path):
