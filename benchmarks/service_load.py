@@ -53,10 +53,11 @@ class Server:
                 time.sleep(0.1)
 
     def kill_worker(self) -> None:
-        """A worker process, or the actor that owns one, if it is on Ray."""
+        """Kill a worker process that makes videos, or on Ray the actor that owns one."""
+        words = "ray::JobActor" if self._on_ray else "sonimate.apps.jobs.job_loop"
         children = psutil.Process(self._process.pid).children(recursive=True)
-        worker = next(each for each in children if "sonimate.apps.jobs.job_loop" in each.cmdline())
-        (worker.parent() if self._on_ray else worker).kill()
+        found = [each for each in children if words in " ".join(each.cmdline())]
+        max(found, key=psutil.Process.create_time).kill()  # the first one only checks uploads
 
     def kill(self) -> None:
         self._process.kill()
