@@ -14,7 +14,8 @@ from sonimate.apps.jobs.batch_run import local_runners
 from sonimate.apps.jobs.job_options import Job
 from sonimate.apps.jobs.workers import Limits, Worker
 from sonimate.apps.service import job_crew
-from sonimate.apps.service.http_api import ServiceLimits, create_app
+from sonimate.apps.service.access import ServiceLimits
+from sonimate.apps.service.http_api import create_app
 from sonimate.apps.service.job_crew import JobCrew
 from sonimate.apps.service.job_store import ENDED, JobStore
 

@@ -19,7 +19,8 @@ import service_schema
 from sonimate.apps.jobs.batch_run import local_runners
 from sonimate.apps.jobs.job_options import Job
 from sonimate.apps.jobs.workers import NICENESS, JobRunner, Limits, Worker
-from sonimate.apps.service.http_api import ServiceLimits, create_app
+from sonimate.apps.service.access import ServiceLimits
+from sonimate.apps.service.http_api import create_app
 from sonimate.apps.service.job_crew import JobCrew
 from sonimate.apps.service.job_store import JobStore
 from sonimate.apps.service.observing import LOGGING

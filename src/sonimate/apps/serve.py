@@ -63,7 +63,8 @@ def run(args: Namespace) -> None:
     with extra_needed("web"):
         import uvicorn
 
-        from sonimate.apps.service.http_api import ServiceLimits, create_app
+        from sonimate.apps.service.access import ServiceLimits
+        from sonimate.apps.service.http_api import create_app
         from sonimate.apps.service.job_crew import JobCrew
         from sonimate.apps.service.job_store import JobStore
         from sonimate.apps.service.observing import LOGGING
