@@ -19,5 +19,6 @@ with Image.open(BytesIO(PORTRAIT)) as picture, BytesIO() as file:
 def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
     """Replace the files of a request for a video, unless it is meant to be wrong."""
     meant_well = case.meta is not None and case.meta.generation.mode.is_positive
-    if meant_well and isinstance(case.body, dict):
-        case.body.update({name: FILES[name] for name in FILES if name in case.body})
+    body: Any = case.body
+    if meant_well and isinstance(body, dict):
+        body.update({name: FILES[name] for name in FILES if name in body})

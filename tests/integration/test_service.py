@@ -125,11 +125,12 @@ def test_a_transparent_video_is_webm_and_no_path_is_a_background(words, tmp_path
 
 def test_bad_uploads_and_bad_requests_are_refused_and_leave_nothing(words, tmp_path):
     with client(tmp_path, upload_mb=1.0, queue=5) as http:
-        for portrait, options, code in (
+        bad: tuple[tuple[bytes | None, dict[str, Any], str], ...] = (
             (b"no picture", {}, "unreadable_image"),
             (None, {"face": 2}, "no_face_found"),
             (words.read_bytes(), {}, "inputs_swapped"),
-        ):
+        )
+        for portrait, options, code in bad:
             answer = post(http, words, portrait=portrait, **options)
             assert (answer.status_code, answer.json()["code"]) == (422, code)
             assert str(tmp_path) not in answer.json()["detail"]

@@ -57,7 +57,8 @@ def no_store(_: Request, error: Exception) -> JSONResponse:
 
 def wrong_method(request: Request, _: Exception) -> JSONResponse:
     """Name all methods of the path: each of its routes knows only its own."""
-    routes = [each for each in request.app.routes if each.matches(request.scope)[0] is not Match.NONE]
+    known = (*request.app.routes, *ANIMATIONS.routes, *ABOUT.routes)
+    routes = [each for each in known if each.matches(request.scope)[0] is not Match.NONE]
     methods = {method for each in routes for method in getattr(each, "methods", ())}
     return problem_answer(405, "This address has no such method.", Allow=", ".join(sorted(methods)))
 
