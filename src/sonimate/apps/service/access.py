@@ -34,11 +34,11 @@ class Clients:
     per_minute: int
     _recent: dict[str, deque] = field(default_factory=lambda: defaultdict(deque))
 
-    def owner(self, x_api_key: str | None) -> str:
+    def owner(self, x_api_key: str) -> str:
         """The owner's name. Raises 401."""
         if not self.keys:
             return "everyone"
-        given = (x_api_key or "").encode()
+        given = x_api_key.encode()
         if not any(hmac.compare_digest(given, key.encode()) for key in self.keys):
             raise HTTPException(401, "Send your key in the header X-API-Key.")
         return hashlib.sha256(given).hexdigest()
@@ -79,7 +79,7 @@ Here = Annotated[Service, Depends(_service)]
 """The service that was asked."""
 
 
-def _owner(here: Here, x_api_key: Annotated[str | None, Header()] = None) -> str:
+def _owner(here: Here, x_api_key: Annotated[str, Header()] = "") -> str:
     return here.clients.owner(x_api_key)
 
 

@@ -45,7 +45,7 @@ async def create_animation(
     portrait: UploadedFile,
     audio: UploadedFile,
     options: JobOptions = "{}",
-    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    idempotency_key: Annotated[str, Header(min_length=1, max_length=255)] = "",
 ) -> AnimationJob | Response:
     """Queue a video. 422 where none can be made of the options and files."""
     given = read_options(options, here.limits.seconds)
@@ -61,7 +61,9 @@ async def create_animation(
         outcome = await here.crew.check(job_id, given)
         if outcome.error:
             return refused(outcome.error)
-        job, new = await run_in_threadpool(here.store.add, job_id, owner, given, request, idempotency_key)
+        job, new = await run_in_threadpool(
+            here.store.add, job_id, owner, given, request, idempotency_key or None
+        )
     finally:
         if not new:
             await run_in_threadpool(shutil.rmtree, here.folder / job_id, ignore_errors=True)
