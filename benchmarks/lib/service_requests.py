@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import wave
 from io import BytesIO
 from typing import Any
 
@@ -11,8 +12,14 @@ from PIL import Image
 from service_load import PORTRAIT, SOUND
 
 with Image.open(BytesIO(PORTRAIT)) as picture, BytesIO() as file:
-    picture.reduce(2).save(file, "JPEG")
-    FILES = {"portrait": file.getvalue(), "audio": SOUND}
+    picture.reduce(4).save(file, "JPEG")
+    SMALL_PORTRAIT = file.getvalue()
+with wave.open(BytesIO(SOUND)) as sound, BytesIO() as file:
+    with wave.open(file, "wb") as short:
+        short.setparams(sound.getparams())
+        short.writeframes(sound.readframes(sound.getframerate() // 2))
+    HALF_A_SECOND = file.getvalue()
+FILES = {"portrait": SMALL_PORTRAIT, "audio": HALF_A_SECOND}
 
 
 @schemathesis.hook
