@@ -1,6 +1,6 @@
 """Does the service keep to its OpenAPI document? schemathesis sends a server requests made from the document,
-right and wrong ones, single and in sequences, and checks every answer. Right ones carry a real portrait and
-sound. They may still be refused with 422: no schema can say that there is no second face, or that X0 < X1.
+right and wrong ones, single and in sequences, and checks every answer. Their files are a video of a speaker.
+Right ones may still be refused with 422: no schema can say that there is no second face, or that X0 < X1.
 
 Prints its report. Exit code 1 if an answer breaks the document.
 """

@@ -1,31 +1,33 @@
-"""Hooks of schemathesis: right requests for videos carry a portrait and speech."""
+"""Hooks of schemathesis: all files are a video of a speaker, which is both a portrait and a sound."""
 
 from __future__ import annotations
 
-import wave
-from io import BytesIO
-from typing import Any
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import numpy as np
 import schemathesis
+from hypothesis import strategies
 from PIL import Image
 
-from service_load import PORTRAIT, SOUND
+from lib.command import REPOSITORY
+from sonimate.media.audio import read_audio
+from sonimate.media.video_writer import VideoWriter
+from sonimate.types import Waveform
 
-with Image.open(BytesIO(PORTRAIT)) as picture, BytesIO() as file:
-    picture.reduce(4).save(file, "JPEG")
-    SMALL_PORTRAIT = file.getvalue()
-with wave.open(BytesIO(SOUND)) as sound, BytesIO() as file:
-    with wave.open(file, "wb") as short:
-        short.setparams(sound.getparams())
-        short.writeframes(sound.readframes(sound.getframerate() // 2))
-    HALF_A_SECOND = file.getvalue()
-FILES = {"portrait": SMALL_PORTRAIT, "audio": HALF_A_SECOND}
+WIDTH, HEIGHT, SECONDS = 228, 284, 0.4
 
 
-@schemathesis.hook
-def before_call(_: schemathesis.HookContext, case: schemathesis.Case, __: dict[str, Any]) -> None:
-    """Replace the files of a request for a video, unless it is meant to be wrong."""
-    meant_well = case.meta is not None and case.meta.generation.mode.is_positive
-    body: Any = case.body
-    if meant_well and isinstance(body, dict):
-        body.update({name: FILES[name] for name in FILES if name in body})
+def speaker() -> bytes:
+    """A short mp4 of a still face with a voice."""
+    voice = read_audio(REPOSITORY / "examples/speech/librivox_ss_0890.wav")
+    with Image.open(REPOSITORY / "examples/portraits/obama.jpg") as picture, TemporaryDirectory() as folder:
+        pixels = np.asarray(picture.convert("RGB").resize((WIDTH, HEIGHT)))
+        path, sound = Path(folder, "a.mp4"), voice.samples[: int(SECONDS * voice.rate_hz)]
+        with VideoWriter(path, width=WIDTH, height=HEIGHT, sound=Waveform(sound, voice.rate_hz)) as writer:
+            for _ in range(round(SECONDS * 25)):
+                writer.write(pixels)
+        return path.read_bytes()
+
+
+schemathesis.openapi.format("binary", strategies.just(speaker()))

@@ -28,9 +28,8 @@ def read_options(text: str, seconds: float) -> dict[str, Any]:
         given = json.loads(text)
         if not isinstance(given, dict):
             raise ValueError("not an object")
-        given["duration"] = min(given.get("duration", seconds), seconds)
         job_arguments(Job(portrait="p", audio="a", output="v", options=given), for_client=True)
-        return given
+        return given | {"duration": min(given.get("duration", seconds), seconds)}
     except InvalidJob as error:
         raise HTTPException(422, str(error)) from error
     except (ValueError, TypeError, RecursionError) as error:
