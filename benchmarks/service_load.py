@@ -8,10 +8,7 @@ from __future__ import annotations
 
 import argparse
 import json
-import signal
-import socket
 import sqlite3
-import subprocess
 import sys
 import threading
 import time
@@ -21,51 +18,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 import httpx
-import psutil
+
+from lib.service_process import ServiceProcess
 
 ROOT = Path(__file__).parents[1]
 PORTRAIT = (ROOT / "examples/portraits/obama.jpg").read_bytes()
 SOUND = (ROOT / "examples/speech/librivox_ss_0890.wav").read_bytes()
 OPTIONS = {"size": 256, "steps": 2, "duration": 0.2}
-
-
-class Server:
-    """`sonimate serve` on a free port."""
-
-    def __init__(self, folder: Path, workers: int, ray: str | None = None) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = free.getsockname()[1]
-        self.url = f"http://127.0.0.1:{port}"
-        limits = ["--queue", "10000", "--per-minute", "100000", "--jobs", str(workers)]
-        self._command = [sys.executable, "-m", "sonimate", "serve", "--data", str(folder), *limits]
-        self._command += ["--port", str(port), *(["--ray", ray] if ray else [])]
-        self._on_ray = bool(ray)
-        self.start()
-
-    def start(self) -> None:
-        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        while True:
-            try:
-                httpx.get(f"{self.url}/readyz")
-                return
-            except httpx.TransportError:
-                time.sleep(0.1)
-
-    def kill_worker(self) -> None:
-        """Kill a worker process that makes videos, or on Ray the actor that owns one."""
-        words = "ray::JobActor" if self._on_ray else "sonimate.apps.jobs.job_loop"
-        children = psutil.Process(self._process.pid).children(recursive=True)
-        found = [each for each in children if words in " ".join(each.cmdline())]
-        max(found, key=psutil.Process.create_time).kill()  # the first one only checks uploads
-
-    def kill(self) -> None:
-        self._process.kill()
-        self._process.wait()
-
-    def stop(self) -> None:
-        self._process.send_signal(signal.SIGTERM)
-        self._process.wait()
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -78,7 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ray", metavar="ADDRESS", help='of `sonimate serve`, such as "local"')
     args = parser.parse_args(argv)
     with TemporaryDirectory(prefix="sonimate-load-") as name:
-        server = Server(Path(name), args.workers, args.ray)
+        words = ["--queue", "10000", "--per-minute", "100000", "--jobs", str(args.workers)]
+        server = ServiceProcess(Path(name), *words, *(["--ray", args.ray] if args.ray else []))
         status_ms: list[float] = []
         started = time.perf_counter()
         if not args.no_kill:
@@ -126,7 +86,7 @@ def make(url: str, number: int, status_ms: list[float]) -> tuple[str, str]:
             time.sleep(0.3)
 
 
-def disturb(server: Server, folder: Path, requests: int) -> None:
+def disturb(server: ServiceProcess, folder: Path, requests: int) -> None:
     """Kill a worker when a fifth of the jobs is done, and the server when two fifths are."""
     for share, kill in ((0.2, server.kill_worker), (0.4, server.kill)):
         while len(list(folder.glob("jobs/*/video.mp4"))) < share * requests:

@@ -1,6 +1,7 @@
 """A list of jobs: all good ones are made, bad ones are reported, and what is done is not done again."""
 
 import json
+import shutil
 from pathlib import Path
 
 from command import PORTRAIT
@@ -57,3 +58,17 @@ def test_a_list_is_made_once(words, tmp_path, capsys):
     assert {name for name in written if again[name] == written[name]} == {"0.mp4", "2.mp4"}
     assert batch(tmp_path, good) == 0
     assert report(tmp_path)["made_by_this_run"] == 0
+
+
+def test_speakers_of_a_line_have_their_own_sounds(words, pair, tmp_path):
+    sound = Path(shutil.copy(words, tmp_path))
+    two = job(words, "two.mp4", portrait=str(pair), speaker={"1": str(sound), "2": str(sound)})
+    one = two | {"output": "one.mp4", "speaker": {"1": str(words)}}
+    del two["audio"], one["audio"]
+    assert batch(tmp_path, [two, one], "--jobs", "1") == 0, report(tmp_path)
+    assert batch(tmp_path, [two, one]) == 0
+    assert report(tmp_path)["made_by_this_run"] == 0
+    sound.touch()
+    assert batch(tmp_path, [two, one | {"audio": str(words)}], "--jobs", "1") == 1
+    assert report(tmp_path)["made_by_this_run"] == 1
+    assert "not both" in report(tmp_path)["results"][1]["error"]["message"]

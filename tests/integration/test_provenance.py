@@ -2,7 +2,9 @@
 
 import datetime
 import json
+from pathlib import Path
 
+import httpx
 import pytest
 from command import PORTRAIT, QUICK, SPEECH, animate
 from cryptography import x509
@@ -11,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from lib.service_process import ServiceProcess
 from sonimate.apps.cli import main
 
 SHORT = ("--duration", "0.4", *QUICK)
@@ -87,6 +90,20 @@ def test_a_signed_video_states_who_made_it_and_how(video, capsys):
     assert manifest["generator"].startswith("sonimate ")
     assert "c2pa.created" in manifest["actions"][0]
     assert "compositeWithTrainedAlgorithmicMedia" in manifest["actions"][0]
+
+
+def test_a_service_signs_all_its_videos(signer, tmp_path, capsys):
+    server = ServiceProcess(tmp_path, "--jobs", "1", "--c2pa", *map(str, signer))
+    try:
+        jobs = f"{server.url}/v1/animations"
+        files = {"portrait": Path(PORTRAIT).read_bytes(), "audio": Path(SPEECH).read_bytes()}
+        options = json.dumps({"size": 256, "steps": 2, "duration": 0.4})
+        job = httpx.post(jobs, files=files, data={"options": options}, timeout=60).json()["id"]
+        assert '"succeeded"' in httpx.get(f"{jobs}/{job}/events", timeout=60).text
+        (tmp_path / "a.mp4").write_bytes(httpx.get(f"{jobs}/{job}/video").content)
+    finally:
+        server.stop()
+    assert inspected(tmp_path / "a.mp4", capsys)["c2pa"]["signer"] == "Test studio"
 
 
 def test_a_changed_video_is_not_valid(video, tmp_path, capsys):

@@ -20,6 +20,17 @@ def test_a_job_means_what_the_command_line_means():
     assert arguments(**options, force=False) == vars(parse(line.split()))
 
 
+def test_speakers_and_signatures_are_options_with_files():
+    line = "animate p -o o.mp4 -y --speaker 2=b.wav --speaker 1=./- --c2pa cert key"
+    options = {"speaker": {"2": "b.wav", "1": "-"}, "c2pa": ["cert", "key"]}
+    job = job_of_line({"portrait": "p", "output": "o.mp4", **options}, folder=".")
+    args = vars(job_arguments(job))
+    assert {name: args[name] for name in args if name != "started"} == vars(parse(line.split()))
+    assert job.inputs == ["p", "b.wav", "-", "cert", "key"]
+    with pytest.raises(InvalidJob, match="not both"):
+        job_of_line({"portrait": "p", "audio": "a", "output": "o.mp4", **options}, folder=".")
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -32,6 +43,13 @@ def test_a_job_means_what_the_command_line_means():
         ({"face": 1, "face_box": [0, 0, 9, 9]}, "not allowed with"),
         ({"face_box": [0, 0, 9]}, "X0,Y0,X1,Y1"),
         ({"dtype": "float64"}, "float64"),
+        ({"head_motion": 10**400}, "0 to"),
+        ({"speaker": {}}, "speaker.*wrong type"),
+        ({"speaker": {"1": 2}}, "speaker.*wrong type"),
+        ({"speaker": {"first": "a.wav"}}, "number of a face"),
+        ({"speaker": {"1": "a\0b"}}, "speaker.*wrong type"),
+        ({"c2pa": ["cert"]}, "c2pa.*wrong type"),
+        ({"c2pa": ["cert", "key", "more"]}, "c2pa.*wrong type"),
     ],
 )
 def test_wrong_options_are_refused(options, message):
@@ -46,7 +64,7 @@ def test_clients_may_not_choose_the_machine():
     allowed = option_schema(for_clients=True)["properties"]
     assert "steps" in allowed
     assert "crop" in allowed
-    assert not {"model", "device", "speaker"} & set(allowed)
+    assert not {"model", "device", "speaker", "c2pa"} & set(allowed)
 
 
 @pytest.mark.parametrize("background", ["/etc/passwd", "a.png", "../portrait", "#12345", "#1234567", "", 5])
@@ -83,4 +101,4 @@ def test_a_line_without_a_portrait_is_refused():
 
 def test_files_whose_names_look_like_options_are_files():
     args = job_arguments(Job(portrait="--crop", audio="-", output="-o"))
-    assert (args.portrait, args.audio, args.output) == ("--crop", "-", "-o")
+    assert (args.portrait, args.audio, args.output) == ("--crop", "./-", "-o")

@@ -248,12 +248,11 @@ def make_video(
     from sonimate.face.mesh import FaceMesh
     from sonimate.inputs import with_seed
     from sonimate.media.files import kept_from_pipe
-    from sonimate.media.provenance import read_signature, require_signable
+    from sonimate.media.provenance import read_signature
 
     check_options(args)
     signature = None
     if "c2pa" in args:
-        require_signable(args.output)
         signature = read_signature(*args.c2pa)
     with ExitStack() as pipes:
         watch("read", 0, 1)

@@ -18,9 +18,12 @@ if TYPE_CHECKING:
 def check_options(args: Namespace) -> None:
     """Raise WrongUsage or OptionOutOfRange for options that do not go with the output, the model or each
     other."""
+    from sonimate.media.provenance import require_signable
     from sonimate.media.video_formats import check_format
 
     check_format(args.output, fps=args.fps, transparent=args.background == TRANSPARENT)
+    if "c2pa" in args:
+        require_signable(args.output)
     full = is_full(model_folder(args.model))
     if "decode_chunk" in args and not full:
         raise OptionOutOfRange(

@@ -29,6 +29,8 @@ def add_parser(commands: Subparsers) -> None:
         --ray ADDRESS  make the videos on this Ray cluster, or "local" for one on this machine
         --jobs N       workers (default: one for every 2 CPU cores; --ray: one for every GPU, or CPU)
         --keys FILE    API keys, one a line, of which clients send one as X-API-Key (default: none is needed)
+        --c2pa CERT KEY
+                       sign every video, as in sonimate animate
         --upload-mb MB
                        largest request (default: %(default)g)
         --queue N      most jobs that wait (default: %(default)s)
@@ -48,6 +50,7 @@ def add_parser(commands: Subparsers) -> None:
         port={"type": whole(0, 65535), "default": 8000},
         jobs=whole(1, 1000),
         keys=Path,
+        c2pa={"nargs": 2},
         upload_mb={"type": number(0.01, 10_000), "default": 50.0},
         queue={"type": whole(1, 1_000_000), "default": 100},
         per_minute={"type": whole(1, 1_000_000), "default": 60},
@@ -71,7 +74,10 @@ def run(args: Namespace) -> None:
     from sonimate.apps.jobs.batch_run import local_runners
     from sonimate.apps.jobs.workers import Limits
     from sonimate.media.files import require_file, write_errors
+    from sonimate.media.provenance import read_signature
 
+    if args.c2pa:
+        read_signature(*args.c2pa)
     keys = require_file(args.keys).read_text(encoding="utf-8").split() if args.keys else []
     folder: Path = args.data / "jobs"
     with write_errors(folder):
@@ -91,7 +97,12 @@ def run(args: Namespace) -> None:
         opened = local_runners(count, of_job, max(1, cores // count))
     with opened as runners:
         crew = JobCrew(
-            store, folder, runners, memory_mb=args.limit_memory, keep_seconds=args.keep_hours * 3600
+            store,
+            folder,
+            runners,
+            memory_mb=args.limit_memory,
+            keep_seconds=args.keep_hours * 3600,
+            own_options={"c2pa": [os.path.abspath(path) for path in args.c2pa]} if args.c2pa else {},
         )
         uvicorn.run(
             create_app(store, crew, folder, of_client, keys),

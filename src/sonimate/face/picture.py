@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from itertools import takewhile
 from pathlib import Path
 
@@ -67,9 +68,10 @@ def _moving(path: str | Path, fps: float) -> Iterator[tuple[float, np.ndarray]] 
         animated = animated_frames(path)
     except UnreadableImage:
         frames = read_frames(path, fps=fps)
-        try:
-            first = next(frames)
-        except UnreadableVideo:
+        first = None
+        with suppress(UnreadableVideo):
+            first = next(frames, None)
+        if first is None:
             read_image(path)  # says what is wrong with it
             raise
         return _timed(first, frames, fps)

@@ -100,8 +100,7 @@ def _entry(number: int, text: str, inputs: Path, folder: Path, taken: set[Path])
 def _key(job: Job) -> str:
     """Of a job and the present state of its files: their sizes and times of change."""
     files: list[Any] = []
-    behind = [job.options["background"]] if "background" in job.options else []
-    for name in (job.portrait, job.audio, *behind):
+    for name in job.inputs:
         with suppress(OSError):
             state = os.stat(Path(job.folder, name))
             files.append((state.st_size, state.st_mtime_ns))

@@ -71,7 +71,7 @@ class Loop:
             os.chdir(job.folder)
             _print_to(job.log or os.devnull)
             args = job_arguments(job)
-            check_output(args.output, args.portrait, args.audio, overwrite=True, ask=False)
+            check_output(args.output, *job.inputs, overwrite=True, ask=False)
             if job.only_check:
                 check_options(args)
                 read_files(args, {1: args.audio}, self._mesh)

@@ -7,7 +7,7 @@ import math
 import re
 import time
 from argparse import Namespace
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -20,11 +20,12 @@ from sonimate.configs import FRAME_RATES, FULL, GAZE_X_DEGREES, GAZE_Y_DEGREES, 
 from sonimate.errors import InvalidJob, WrongUsage
 
 FILES = ("portrait", "audio", "output")
-NOT_FOR_JOBS = frozenset({"help", "overwrite", "json", "dry_run", "speaker", "c2pa", *FILES})
+NOT_FOR_JOBS = frozenset({"help", "overwrite", "json", "dry_run", *FILES})
 MACHINE_OPTIONS = frozenset({*PIPELINE_OPTIONS, "sequential_guidance", "decode_chunk"})
 """For whoever owns the machine."""
 
 BOX: dict[str, Any] = {"type": "array", "items": {"type": "number"}, "minItems": 4, "maxItems": 4}
+TWO_FILES: dict[str, Any] = {"type": "array", "items": {"type": "string"}, "minItems": 2, "maxItems": 2}
 
 
 def _pair(*limits: tuple[float, float]) -> dict[str, Any]:
@@ -38,6 +39,7 @@ SCHEMAS: dict[Any, dict[str, Any]] = {
     arguments.face_box: BOX,
     arguments.mask_box: {"anyOf": [{"type": "number", "minimum": 0.5, "maximum": 3}, BOX]},
     arguments.interval: _pair((0, FULL.sigma_max), (0, FULL.sigma_max)),
+    arguments.speaker: {"type": "object", "additionalProperties": {"type": "string"}},
     arguments.gaze: {
         "anyOf": [
             {"type": "string", "enum": ["natural", "steady"]},
@@ -56,7 +58,8 @@ but no path."""
 @dataclass(frozen=True, kw_only=True)
 class Job:
     """A video to make. folder: relative paths begin there, and messages name the files as they are given
-    here. options: names as in `option_schema`. log: a file to which what is printed meanwhile is added.
+    here. audio: empty where the option `speaker` has the sounds. options: names as in `option_schema`.
+    log: a file to which what is printed meanwhile is added.
     only_check: whether its options and files make a video; write nothing, and report nothing."""
 
     portrait: str
@@ -70,6 +73,13 @@ class Job:
     @property
     def output_path(self) -> Path:
         return Path(self.folder, self.output).absolute()
+
+    @property
+    def inputs(self) -> list[str]:
+        """The files that it reads, as they are given here; of a background that is a colour, its name."""
+        sounds = [self.audio, *self.options.get("speaker", {}).values()]
+        named = [self.portrait, *sounds, self.options.get("background", ""), *self.options.get("c2pa", ())]
+        return [name for name in named if name]
 
 
 def video_name(stem: str, options: Mapping[str, Any]) -> str:
@@ -108,7 +118,7 @@ def option_schema(*, for_clients: bool = False) -> dict[str, Any]:
     properties = {name: _schema(action) for name, action in _actions().items()}
     if for_clients:
         properties |= {name: {**properties[name], **fewer} for name, fewer in FOR_CLIENTS.items()}
-        allowed = {name for name, schema in properties.items() if not _is_free_text(schema)}
+        allowed = {name for name, schema in properties.items() if not _has_free_text(schema)}
         properties = {name: properties[name] for name in properties if name in allowed - MACHINE_OPTIONS}
     groups = [
         {name for name in map(_name, group._group_actions) if name in properties}
@@ -125,14 +135,19 @@ def option_schema(*, for_clients: bool = False) -> dict[str, Any]:
     }
 
 
-def _is_free_text(schema: Mapping[str, Any]) -> bool:
-    return schema.get("type") == "string" and not {"enum", "pattern"} & set(schema)
+def _has_free_text(schema: Mapping[str, Any]) -> bool:
+    """Whether a value of this schema may hold a text that is neither one of a list nor of a pattern."""
+    inner = [*schema.get("anyOf", ()), schema.get("items"), schema.get("additionalProperties")]
+    free = schema.get("type") == "string" and not {"enum", "pattern"} & set(schema)
+    return free or any(_has_free_text(each) for each in inner if each)
 
 
 def _schema(action: argparse.Action) -> dict[str, Any]:
     values: dict[str, Any]
     if action.nargs == 0:
         values = {"type": "boolean"}
+    elif action.nargs == 2:
+        values = TWO_FILES
     elif action.choices:
         values = {"type": "string", "enum": list(action.choices)}
     else:
@@ -154,7 +169,7 @@ def job_arguments(job: Job, *, for_client: bool = False) -> Namespace:
     from sonimate.apps.cli import parse
 
     try:
-        args = parse([*words, "--", job.portrait, job.audio])
+        args = parse([*words, "--", job.portrait, *([_no_pipe(job.audio)] if job.audio else [])])
     except WrongUsage as error:
         raise InvalidJob(str(error).partition(" See sonimate")[0]) from error
     args.started = time.perf_counter()
@@ -163,14 +178,25 @@ def job_arguments(job: Job, *, for_client: bool = False) -> Namespace:
 
 def _words(name: str, value: Any, schema: Mapping[str, Any]) -> list[str]:
     """An option on the command line. Raises InvalidJob for a value of another type than its schema's."""
-    option = _actions()[name].option_strings[-1]
-    if not any(_fits(value, form) for form in schema.get("anyOf", [schema])):
+    action = _actions()[name]
+    option = action.option_strings[-1]
+    fits = any(_fits(value, form) for form in schema.get("anyOf", [schema]))
+    if not fits or (action.nargs == 2 and len(value) != 2):
         raise InvalidJob(f"{name!r} = {_short(value)} is of the wrong type: {schema['description']}")
     if isinstance(value, bool):
         return [option] if value else []
+    if isinstance(value, dict):
+        sounds = cast("dict[str, str]", value)
+        return [f"{option}={number}={_no_pipe(sound)}" for number, sound in sounds.items()]
     if isinstance(value, list):
-        return [f"{option}={','.join(map(str, cast('list[Any]', value)))}"]
+        parts = [*map(str, cast("list[Any]", value))]
+        return [option, *parts] if action.nargs == 2 else [f"{option}={','.join(parts)}"]
     return [f"{option}={value}"]
+
+
+def _no_pipe(sound: str) -> str:
+    """A file, also where its name is the sign of standard input, by which a worker gets its jobs."""
+    return "./-" if sound == "-" else sound
 
 
 def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
@@ -179,17 +205,24 @@ def _fits(value: Any, schema: Mapping[str, Any]) -> bool:
         case "boolean":
             return isinstance(value, bool)
         case "string":
-            return isinstance(value, str) and re.search(schema.get("pattern", ""), value) is not None
+            fits = isinstance(value, str) and "\0" not in value
+            return fits and re.search(schema.get("pattern", ""), value) is not None
         case "array":
-            return isinstance(value, list) and all(_is_number(each) for each in cast("list[Any]", value))
+            return isinstance(value, list) and _all_fit(
+                cast("list[Any]", value), schema.get("items", {"type": "number"})
+            )
+        case "object":
+            if not isinstance(value, dict) or not value:
+                return False
+            return _all_fit(cast("dict[str, Any]", value).values(), schema["additionalProperties"])
         case "integer":
             return isinstance(value, int) and not isinstance(value, bool)
         case _:
-            return _is_number(value)
+            return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) < math.inf
 
 
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+def _all_fit(values: Iterable[Any], schema: Mapping[str, Any]) -> bool:
+    return all(_fits(value, schema) for value in values)
 
 
 def _short(value: Any) -> str:
@@ -198,9 +231,17 @@ def _short(value: Any) -> str:
 
 
 def job_of_line(line: Mapping[str, Any], *, folder: str) -> Job:
-    """The job of an object with "portrait", "audio", "output" and options. Raises InvalidJob."""
-    for name in FILES:
-        if not isinstance(line.get(name), str) or not line[name] or "\0" in line[name]:
-            raise InvalidJob(f'A job needs "{name}": the path of a file.')
+    """The job of an object with "portrait", "audio" or the option "speaker", "output" and options. Raises
+    InvalidJob."""
+    files = {name: line[name] for name in FILES if name in line}
     options = {name: value for name, value in line.items() if name not in FILES}
-    return Job(**{name: line[name] for name in FILES}, options=options, folder=folder)
+    if "speaker" in options:
+        if "audio" in files:
+            raise InvalidJob('A job has "audio" or "speaker", not both: each face has its own sound.')
+        files["audio"] = "of each speaker"
+    for name in FILES:
+        if not isinstance(files.get(name), str) or not files[name] or "\0" in files[name]:
+            raise InvalidJob(f'A job needs "{name}": the path of a file.')
+    if "speaker" in options:
+        files["audio"] = ""
+    return Job(**files, options=options, folder=folder)

@@ -71,7 +71,7 @@ class Service:
         return job
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:
     return request.app.state.service
 
 
@@ -79,7 +79,7 @@ Here = Annotated[Service, Depends(_service)]
 """The service that was asked."""
 
 
-def _owner(here: Here, x_api_key: Annotated[str, Header()] = "") -> str:
+async def _owner(here: Here, x_api_key: Annotated[str, Header()] = "") -> str:
     return here.clients.owner(x_api_key)
 
 

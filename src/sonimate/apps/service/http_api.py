@@ -36,7 +36,7 @@ def create_app(
         yield
         await run_in_threadpool(crew.stop)
 
-    app = FastAPI(title="sonimate", version=sonimate.__version__, lifespan=lifespan)
+    app = FastAPI(title="sonimate", version=sonimate.__version__, lifespan=lifespan, redirect_slashes=False)
     clients = Clients(keys, limits.per_minute)
     app.state.service = Service(store=store, crew=crew, folder=folder, limits=limits, clients=clients)
     app.add_middleware(SizeLimit, limit_bytes=limits.upload_mb * 1e6)

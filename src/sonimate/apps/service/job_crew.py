@@ -10,11 +10,12 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy.exc import SQLAlchemyError
@@ -39,7 +40,10 @@ _log = logging.getLogger("sonimate.service")
 
 
 class JobCrew:
-    """Has the jobs of a store made by `runners`. Each job has a folder of its id in `folder`."""
+    """Has the jobs of a store made by `runners`. Each job has a folder of its id in `folder`.
+
+    own_options: of the service's owner, for all jobs.
+    """
 
     def __init__(
         self,
@@ -49,8 +53,10 @@ class JobCrew:
         *,
         memory_mb: float,
         keep_seconds: float,
+        own_options: Mapping[str, Any] = MappingProxyType({}),
     ) -> None:
         self._store, self._folder, self._keep_seconds = store, folder, keep_seconds
+        self._own_options = own_options
         self.metrics = ServiceMetrics()
         self._stopping = threading.Event()
         self._in_hand: dict[str, threading.Event] = {}
@@ -95,8 +101,13 @@ class JobCrew:
         return outcome
 
     def _order(self, job_id: str, options: dict[str, Any]) -> Job:
-        folder, output = str(self._folder / job_id), video_name(VIDEO, options)
-        return Job(portrait=PORTRAIT, audio=AUDIO, output=output, options=options, folder=folder)
+        return Job(
+            portrait=PORTRAIT,
+            audio=AUDIO,
+            output=video_name(VIDEO, options),
+            options={**options, **self._own_options},
+            folder=str(self._folder / job_id),
+        )
 
     def _work(self, runner: JobRunner) -> None:
         while not self._stopping.is_set():
