@@ -211,10 +211,10 @@ def add_parser(commands: Subparsers) -> None:
 
 def run(args: Namespace) -> None:
     """Run a parsed command line. Raises SonimateError."""
-    inputs = (args.portrait, *(args.speaker or {1: args.audio}).values())
+    sounds: list[str] = list((args.speaker or {1: args.audio}).values())
     suffix = ".webm" if args.background == TRANSPARENT else ".mp4"
-    args.output = args.output or default_output(*inputs[:2], suffix)
-    check_output(args.output, *inputs, overwrite=args.overwrite, ask=not args.dry_run)
+    args.output = args.output or default_output(args.portrait, sounds[0], suffix)
+    check_output(args.output, args.portrait, *sounds, overwrite=args.overwrite, ask=not args.dry_run)
     with Watch(args.started) as watch:
         report = make_video(args, watch)
     text = plan_text if args.dry_run else summary_text
