@@ -19,7 +19,7 @@ from tempfile import TemporaryDirectory
 
 import httpx
 
-from lib.service_process import ServiceProcess
+from lib.service_process import UNLIMITED, ServiceProcess
 
 ROOT = Path(__file__).parents[1]
 PORTRAIT = (ROOT / "examples/portraits/obama.jpg").read_bytes()
@@ -37,8 +37,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--ray", metavar="ADDRESS", help='of `sonimate serve`, such as "local"')
     args = parser.parse_args(argv)
     with TemporaryDirectory(prefix="sonimate-load-") as name:
-        words = ["--queue", "10000", "--per-minute", "100000", "--jobs", str(args.workers)]
-        server = ServiceProcess(Path(name), *words, *(["--ray", args.ray] if args.ray else []))
+        ray = ["--ray", args.ray] if args.ray else []
+        server = ServiceProcess(Path(name), *UNLIMITED, "--jobs", str(args.workers), *ray)
         status_ms: list[float] = []
         started = time.perf_counter()
         if not args.no_kill:

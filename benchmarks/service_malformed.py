@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 
 from lib.malformed_requests import KEY, KINDS, UPLOAD_MB, Malformed, is_whole, kind, send
-from lib.service_process import ServiceProcess
+from lib.service_process import UNLIMITED, ServiceProcess
 
 MAX_GROWTH_MB = 30
 """Of a process, from when the first fifth of the cases has been answered to the end."""
@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None) -> int:
         requests = Malformed(folder)
         (folder / "keys").write_text(KEY)
         words = ["--keys", str(folder / "keys"), "--upload-mb", str(UPLOAD_MB)]
-        server = ServiceProcess(folder, *words, "--queue", "10000", "--per-minute", "100000", "--jobs", "1")
+        server = ServiceProcess(folder, *words, *UNLIMITED, "--jobs", "1")
         try:
             wrong = try_all(server, requests, cases)
         finally:

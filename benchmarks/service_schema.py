@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from service_load import Server
+from lib.service_process import UNLIMITED, ServiceProcess
 
 CONFIGURATION = """
 [[operations]]
@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1)
     args = parser.parse_args(argv)
     with TemporaryDirectory(prefix="sonimate-schema-") as name:
-        server = Server(Path(name, "data"), workers=1)
+        server = ServiceProcess(Path(name, "data"), *UNLIMITED, "--jobs", "1")
         try:
             return run_schemathesis(server.url, args.examples, args.seed, Path(name))
         finally:

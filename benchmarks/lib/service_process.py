@@ -13,6 +13,7 @@ from pathlib import Path
 import psutil
 
 SECONDS_TO_START = 60.0
+UNLIMITED = ("--queue", "10000", "--per-minute", "100000")
 
 
 class ServiceProcess:
@@ -33,6 +34,7 @@ class ServiceProcess:
     def start(self) -> None:
         """Start it, or start it again at the same port, and wait until it answers."""
         command = [sys.executable, "-m", "sonimate", "serve", "--data", str(self.folder), *self._words]
+        self.folder.mkdir(exist_ok=True)
         self.log.write_text("")
         with self.log.open("a") as log:
             self._process = subprocess.Popen(
