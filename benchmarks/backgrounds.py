@@ -108,7 +108,7 @@ def nearby(picture: np.ndarray, weight: np.ndarray, side: int) -> np.ndarray:
 
 def unevenness(planes: list[np.ndarray]) -> float:
     """Mean second difference over mean first difference in time, of pixels (h, w) that ever change: below 1
-    where edges move evenly, 1.7 for noise that is new in each frame, 2 for what jumps to and fro."""
+    where edges move evenly, 1.7 for noise that is new in each frame, 2 for what jumps back and forth."""
     stack = np.stack(planes).astype(np.int16)
     changing = np.ptp(stack, axis=0) > 2
     steps = np.diff(stack, axis=0)

@@ -90,7 +90,9 @@ def test_the_schema_has_types_limits_and_help():
         "description": "",
     }
     assert options["crop"]["type"] == "boolean"
-    assert option_schema()["dependentSchemas"]["face"] == {"properties": {"face_box": False}}
+    assert option_schema()["dependentSchemas"]["face"] == {
+        "properties": {"face_box": False, "speaker": False}
+    }
     assert all(option["description"] for option in options.values())
 
 
