@@ -100,6 +100,12 @@ def test_the_log_is_lines_of_json(tmp_path, capsys):
     assert "ValueError: why" in bad["exception"]
 
 
+@pytest.mark.parametrize("key", ["a\x01", "a\x7f", "x" * 256])
+def test_an_idempotency_key_is_short_and_can_be_read(words, tmp_path, key):
+    with client(tmp_path) as http:
+        assert post(http, words, key=key).status_code == 422
+
+
 def test_workers_let_the_server_answer_first(tmp_path):
     worker = Worker()
     try:

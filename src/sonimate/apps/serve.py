@@ -108,6 +108,7 @@ def run(args: Namespace) -> None:
             create_app(store, crew, folder, of_client, keys),
             host=args.host,
             port=args.port,
+            http="httptools",
             timeout_graceful_shutdown=5,
             log_config=LOGGING,
             access_log=False,

@@ -45,7 +45,7 @@ async def create_animation(
     portrait: UploadedFile,
     audio: UploadedFile,
     options: JobOptions = "{}",
-    idempotency_key: Annotated[str, Header(min_length=1, max_length=255)] = "",
+    idempotency_key: Annotated[str, Header(pattern="^[ -~]+$", max_length=255)] = "",
 ) -> AnimationJob | Response:
     """Queue a video. 422 where none can be made of the options and files."""
     given = read_options(options, here.limits.seconds)
