@@ -16,6 +16,7 @@ from torch.nn import functional as F
 
 from lib.aligned_grid import sentence_of
 from lib.command import benchmark_parser
+from lib.fit_reader import ReaderFit, fit_reader
 from lib.report import publish
 from make_voice_detector import read_speech
 from sonimate.audio.whisper import WhisperHiddenStates
@@ -32,9 +33,7 @@ from sonimate.speech.recordings import Aligner
 from sonimate.speech.utterances import find_utterances
 
 HELD_OUT = 0.1
-STEPS, AT_ONCE, LEARNING_RATE, WEIGHT_DECAY = 1500, 6, 2e-3, 1e-2
-NOISE = 0.2
-"""Standard deviation of the noise on standardised hidden states."""
+FIT = ReaderFit(steps=1500, weight_decay=1e-2, noise=0.2, every=7)
 WEIGHTS = (1.0, 1.0, 3.0, 1.0)
 """Of errors on other sounds and on each of TONGUE_SOUNDS: TH is rare."""
 
@@ -104,28 +103,11 @@ def hear(encoder: WhisperHiddenStates, samples: np.ndarray, phones: Iterable[Pho
 
 def fit(sounds: Sequence[Sound]) -> TongueReader:
     """Classes of all rows of a few random sounds at a time, by their cross entropy."""
-    torch.manual_seed(0)
-    reader = TongueReader(TongueReaderConfig())
-    everything = torch.cat([hidden for hidden, _ in sounds])[::7].float()
-    mean, deviation = everything.mean(0), everything.std(0) + 1e-2
-    optimizer = torch.optim.AdamW(reader.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS)
-    rng = np.random.default_rng(0)
-    for _ in range(STEPS):
-        loss = torch.zeros(())
-        for index in rng.integers(len(sounds), size=AT_ONCE):
-            hidden, classes = sounds[index]
-            states = (hidden.float() - mean) / deviation
-            states = states + NOISE * torch.randn_like(states)
-            loss = loss + F.cross_entropy(reader(states), classes, torch.tensor(WEIGHTS)) / AT_ONCE
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    with torch.no_grad():  # the standardisation becomes part of the first layer
-        reader.reduce.weight /= deviation
-        reader.reduce.bias.sub_(reader.reduce.weight @ mean)
-    return reader
+
+    def loss_of(logits: Tensor, classes: Tensor) -> Tensor:
+        return F.cross_entropy(logits, classes, torch.tensor(WEIGHTS))
+
+    return fit_reader(lambda: TongueReader(TongueReaderConfig()), sounds, loss_of, FIT)
 
 
 @torch.no_grad()

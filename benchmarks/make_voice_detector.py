@@ -12,9 +12,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from lib.command import benchmark_parser
+from lib.fit_reader import ReaderFit, fit_reader
 from lib.report import publish
 from lib.revoice import sung
 from sonimate.audio.whisper import WhisperHiddenStates
@@ -40,7 +42,7 @@ ROW = SAMPLES_PER_HIDDEN_STATE
 LOUD_DB = -25.0
 """In a studio, rows this loud against loud speech are voice."""
 HELD_OUT = 0.1
-STEPS, LEARNING_RATE, WEIGHT_DECAY = 1600, 2e-3, 1e-3
+FIT = ReaderFit(steps=1600, weight_decay=1e-3, noise=0.1)
 LEVELS_DB = (-55.0, -10.0)
 
 Sound = tuple[str, np.ndarray, np.ndarray]
@@ -215,31 +217,13 @@ def read_rows(path: Path) -> list[Row]:
 def fit(rows: list[Row]) -> VoiceDetector:
     """Logistic regression with a small hidden layer, on all labelled rows of random sounds at a time; sounds
     with and without a voice weigh the same."""
-    torch.manual_seed(0)
-    detector = VoiceDetector(VoiceDetectorConfig())
-    everything = np.concatenate([hidden for _, hidden, _ in rows]).astype(np.float32)
-    mean, deviation = torch.from_numpy(everything.mean(0)), torch.from_numpy(everything.std(0) + 1e-2)
-    optimizer = torch.optim.AdamW(detector.parameters(), LEARNING_RATE, weight_decay=WEIGHT_DECAY)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LEARNING_RATE, STEPS)
-    rng = np.random.default_rng(0)
-    for _ in range(STEPS):
-        loss = torch.zeros(())
-        for index in rng.integers(len(rows), size=6):
-            _, hidden, labels = rows[index]
-            known = torch.from_numpy(labels != UNKNOWN)
-            states = (torch.from_numpy(hidden.astype(np.float32)) - mean) / deviation
-            states = states + 0.1 * torch.randn_like(states)
-            logits = detector(states)[known]
-            truth = torch.from_numpy(labels.astype(np.float32))[known]
-            loss = loss + F.binary_cross_entropy_with_logits(logits, truth) / 6
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        schedule.step()
-    with torch.no_grad():  # the standardisation becomes part of the first layer
-        detector.reduce.weight /= deviation
-        detector.reduce.bias.sub_(detector.reduce.weight @ mean)
-    return detector
+
+    def loss_of(logits: Tensor, labels: Tensor) -> Tensor:
+        known = labels != UNKNOWN
+        return F.binary_cross_entropy_with_logits(logits[known], labels[known].float())
+
+    sounds = [(torch.from_numpy(hidden), torch.from_numpy(labels)) for _, hidden, labels in rows]
+    return fit_reader(lambda: VoiceDetector(VoiceDetectorConfig()), sounds, loss_of, FIT)
 
 
 @torch.no_grad()

@@ -20,6 +20,14 @@ MAX_STEPS = 50
 MIDDLE_MOTION = 32.0
 """Where the sliders of head motion and expression start: a quarter of their range."""
 EXAMPLES = Path(sonimate.__file__).parents[2] / "examples"
+TO_CHOOSE: dict[str, Any] = {
+    "columns": 4,
+    "allow_preview": False,
+    "interactive": False,
+    "object_fit": "contain",
+    "buttons": [],
+}
+"""A gallery of pictures to click at."""
 PLAY_BOTH = """() => {
   const videos = [...document.querySelectorAll('#compare video')];
   videos.forEach((video, index) => { video.currentTime = 0; video.muted = index > 0; });
@@ -127,12 +135,8 @@ def example_portraits(portrait: gr.Image) -> None:
     pictures = gr.Gallery(
         [(file, Path(file).stem.replace("_", " ")) for file in files],
         label=translated("examples_portrait"),
-        columns=4,
         height=150,
-        allow_preview=False,
-        interactive=False,
-        object_fit="contain",
-        buttons=[],
+        **TO_CHOOSE,
         elem_id="example_portraits",
     )
 
@@ -217,12 +221,8 @@ def gallery_tab(page: Page) -> tuple[gr.Gallery, gr.State, gr.Markdown]:
     nothing = gr.Markdown(translated("gallery_empty"))
     gallery = gr.Gallery(
         label=translated("gallery"),
-        columns=4,
         height=400,
-        allow_preview=False,
-        interactive=False,
-        object_fit="contain",
-        buttons=[],
+        **TO_CHOOSE,
         elem_id="gallery",
     )
     video = gr.Video(label=translated("past"), height=480, interactive=False, visible=False, elem_id="past")

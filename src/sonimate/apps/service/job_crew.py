@@ -174,7 +174,7 @@ class JobCrew:
         while True:
             try:
                 self._clean_once()
-            except Exception:
+            except Exception:  # what could not be cleaned is looked at again
                 _log.exception("cleaning failed")
             if self._stopping.wait(SECONDS_BETWEEN_CLEANINGS):
                 return

@@ -150,11 +150,11 @@ class MouthInterior:
         if shown > 0:
             teeth, alpha = self._teeth.at(1.12 * x, 1.1 * (lower_lip + LOWER_EDGE_CM - y))
             alpha_side = shown * _edge(1.5 - np.abs(x), 0.6)[..., None]
-            colour = colour * (1 - alpha[..., None] * alpha_side) + LOWER_BRIGHTNESS * teeth * alpha_side
+            colour = _over(colour, LOWER_BRIGHTNESS * teeth, alpha, alpha_side)
         if self._own is None:
             teeth, alpha = self._teeth.at(x, y - edge)
             alpha_side = _edge(min(UPPER_HALF_WIDTH_CM, 0.95 * half_width) - np.abs(x), 0.5)[..., None]
-            colour = colour * (1 - alpha[..., None] * alpha_side) + teeth * alpha_side
+            colour = _over(colour, teeth, alpha, alpha_side)
         corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
         light = (_light(coverage, SHADE_CM / plane.pixel_cm) * corner)[..., None]
         lit_gap = gap + max(half_width - self._half_width, 0)
@@ -207,3 +207,8 @@ def _edge(distance: np.ndarray, width: float) -> np.ndarray:
 
 def _mix(below: np.ndarray, above: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     return below + (above - below) * alpha[..., None].astype(np.float32)
+
+
+def _over(below: np.ndarray, premultiplied: np.ndarray, alpha: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Colours over others: premultiplied by their alpha (h, w), and shown in part. share: (h, w, 1)."""
+    return below * (1 - alpha[..., None] * share) + premultiplied * share
