@@ -117,7 +117,8 @@ def random_vae(size: Size, device: torch.device, dtype: torch.dtype) -> Any:
     levels = len(size.vae["block_out_channels"])
     with device:
         vae: Any = AutoencoderKLTemporalDecoder(down_block_types=("DownEncoderBlock2D",) * levels, **size.vae)  # pyright: ignore[reportArgumentType]
-    return vae.to(dtype).eval().requires_grad_(False)
+    # diffusers' AlphaBlender begins on the CPU in spite of the block.
+    return vae.to(device, dtype).eval().requires_grad_(False)
 
 
 def random_components(size: Size, device: torch.device, dtype: torch.dtype) -> Components:

@@ -13,7 +13,7 @@ from media_samples import encode_sound, encode_video, onset_seconds, tone_with_o
 
 from sonimate.errors import UnreadableAudio, UnreadableVideo
 from sonimate.media.audio import read_audio
-from sonimate.media.container import SOUND_FORMATS, VIDEO_FORMATS
+from sonimate.media.container import SOUND_FORMATS, VIDEO_FORMATS, file_account
 from sonimate.media.video import read_frames, read_video
 
 SOUNDS = """
@@ -124,3 +124,15 @@ def test_files_are_read_by_content_not_by_name(tmp_path: Path) -> None:
     for name in ("a.mp3", "%03d.wav", "http:a.wav", "concat:a.wav|b.wav", "no ending"):
         shutil.copy(path, tmp_path / name)
         np.testing.assert_array_equal(read_audio(tmp_path / name).samples, read_audio(path).samples)
+
+
+def test_tags_of_another_encoding_can_be_printed(tmp_path: Path) -> None:
+    path = encode_sound(
+        tmp_path / "a.wav", tone_with_onset(rate_hz=16_000), codec="pcm_s16le", rate_hz=16_000
+    )
+    title = "caf\xe9\0\0".encode("latin-1")
+    listed = b"INFOINAM" + len(title).to_bytes(4, "little") + title
+    chunk = b"LIST" + len(listed).to_bytes(4, "little") + listed
+    riff = path.read_bytes()[8:] + chunk
+    path.write_bytes(b"RIFF" + len(riff).to_bytes(4, "little") + riff)
+    assert file_account(path)["metadata"]["title"] == "caf\N{REPLACEMENT CHARACTER}"

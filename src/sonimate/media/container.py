@@ -15,7 +15,7 @@ import av
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import ArgumentError, FFmpegError, InvalidDataError
-from av.stream import Disposition
+from av.stream import Disposition, Stream
 from av.video.stream import VideoStream
 
 from sonimate.errors import SonimateError, UnreadableAudio, UnreadableVideo
@@ -31,6 +31,10 @@ VIDEO_FORMATS = "asf,avi,dv,flv,gif,ivf,m4v,matroska,mov,mpeg,mpegts,mpegvideo,m
 """FFmpeg's names of the formats that are read; wma and wmv are asf, mp4, m4a and 3gp are mov, webm is
 matroska, opus is ogg. Left out are playlists and descriptions of streams, which open other files or network
 addresses (concat, hls, dash, sdp), capture devices, text and still pictures."""
+
+
+_TAG_OPTIONS: Any = {"metadata_errors": "surrogateescape"} if int(av.__version__.split(".")[0]) < 19 else {}
+"""As PyAV 19 always does: before it, tags of another encoding than UTF-8 are errors."""
 
 
 class SafeSeeks(FileIO):
@@ -58,10 +62,9 @@ def open_container(
     # FFmpeg gets an open file, and no protocol by which to open another one.
     options = {"format_whitelist": f"{SOUND_FORMATS},{VIDEO_FORMATS}", "protocol_whitelist": "none"}
     try:
-        # Tags of old mp3 files are often in GBK or Latin-1.
         with (
             SafeSeeks(file, "rb") as opened,
-            av.open(opened, "r", format=format, options=options, metadata_errors="replace") as container,
+            av.open(opened, "r", format=format, options=options, **_TAG_OPTIONS) as container,
         ):
             yield container
     except PermissionError as error:
@@ -100,12 +103,24 @@ def decoded(container: InputContainer, stream: AudioStream | VideoStream, path: 
         log.warning("%s: %d damaged packets of %s were skipped", path, damaged, stream.type)
 
 
+def stated_tags(part: InputContainer | Stream) -> dict[str, str]:
+    """The metadata of a file or a stream. Tags of old files are often in GBK or Latin-1: what is not UTF-8
+    becomes U+FFFD, so that every text can be printed."""
+    return {_printable(key): _printable(text) for key, text in part.metadata.items()}
+
+
+def _printable(text: str) -> str:
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
 def file_account(path: str | Path) -> dict[str, Any]:
     """What a media file states: `format`, `seconds`, `streams` (a line each), `metadata`, and `synthetic`,
     whether its metadata says that it is. Raises FileMissing, FileNotReadable, UnreadableVideo."""
     with open_container(path, unreadable=UnreadableVideo) as container:
         streams = [_stream_text(stream) for stream in container.streams]
-        metadata = {**container.metadata, **{k: v for s in container.streams for k, v in s.metadata.items()}}
+        metadata = {
+            key: text for part in (container, *container.streams) for key, text in stated_tags(part).items()
+        }
         seconds = (container.duration or 0) / av.time_base
         names = container.format.name
     synthetic = metadata.get("synthetic_media", metadata.get("SYNTHETIC_MEDIA", "")) == "true"

@@ -12,6 +12,7 @@ from av.stream import Disposition
 from av.video.stream import VideoStream
 
 from sonimate.errors import OptionOutOfRange, UnreadableAudio
+from sonimate.media.container import stated_tags
 
 STATED_BY_THE_TRACK = ("aiff", "au", "flac", "mov")
 """FFmpeg's names (their beginnings) of formats whose tracks state their length exactly."""
@@ -47,8 +48,9 @@ def track_account(container: InputContainer, path: str | Path, taken: AudioStrea
     """A sentence that says which of several sound tracks is taken."""
     names: list[str] = []
     for number, stream in enumerate(container.streams.audio, 1):
-        tags = " ".join(stream.metadata[key] for key in ("language", "title") if stream.metadata.get(key))
-        names.append(f"{number}{f' ({tags})' if tags else ''}")
+        tags = stated_tags(stream)
+        known = " ".join(tags[key] for key in ("language", "title") if tags.get(key))
+        names.append(f"{number}{f' ({known})' if known else ''}")
     number = container.streams.audio.index(taken) + 1
     why = "marked as default" if taken.disposition & Disposition.default else "the first"
     return (
