@@ -20,6 +20,7 @@ from sonimate.codecs.base import EncodedReference
 from sonimate.codecs.mesh.eyes import eye_motion, eyes_closed
 from sonimate.codecs.mesh.face_map import GRID, layout_mask, vertices_to_grid
 from sonimate.codecs.mesh.motion import DrawnMotion, Motion, resampled, smooth
+from sonimate.codecs.mesh.mouth_reach import MouthReach
 from sonimate.codecs.mesh.warp import PortraitWarp
 from sonimate.configs import DecodeOptions
 from sonimate.face.canonical import canonical_vertices
@@ -27,10 +28,7 @@ from sonimate.face.pose import fit_pose, to_canonical
 from sonimate.face.regions import (
     LANDMARK_COUNT,
     LEFT_BROW,
-    LOWER_LIP_INNER,
     RIGHT_BROW,
-    UPPER_LIP_INNER,
-    face_height,
 )
 from sonimate.types import FrameStream, Portrait
 
@@ -54,10 +52,6 @@ noise, not nods."""
 BROW_GAIN = 2.4
 """Brows of GRID's talkers hardly move, nor do those that the network generates. With this gain they move
 about 0.9 times as far as in natural speech (`benchmarks/portraits.py`)."""
-EASY_OPENING, WIDEST_OPENING = 0.065, 0.11
-"""Gaps of the inner lips, in face heights (12 and 20 mm of a face 18 cm high). Above the first the mouth
-opens ever less than the network asks, and never beyond the second: real speech reaches 17 mm in one frame of
-twenty."""
 FARTHEST_CM = 9.0
 """A reference differs by at most this norm of coefficients from the canonical face with its mouth closed. So
 do 43 of 45 GRID clips, on whose talkers the network was trained. Drawn children differ twice as much: their
@@ -110,8 +104,9 @@ class MeshCodec:
         self.scales = scales.astype(np.float64)
         self.motion_std = motion_std.astype(np.float64)
         self.gains = np.ones(len(basis)) if gains is None else gains.astype(np.float64)
-        self._gap_of = self.basis[:, UPPER_LIP_INNER, 1] - self.basis[:, LOWER_LIP_INNER, 1]
         self._upper_face = upper_face_part(self.basis)
+        lower_face = np.eye(len(basis)) - self._upper_face
+        self._mouth = MouthReach(self.basis, self.open_mouth, lower_face)
         self._write = component_maps(self.basis, self.positions) / self.scales[:, None]
         normal = self._write @ self._write.T
         self._read = self._write.T @ np.linalg.inv(normal + READ_RIDGE * np.eye(len(basis)))
@@ -175,8 +170,8 @@ class MeshCodec:
         differs from the canonical face's, within the basis, by at most FARTHEST_CM; the head planes are zero.
         """
         vertices = to_canonical(landmarks[None], fit_pose(landmarks[None]))
-        expression = self.project(canonical_expression(vertices)) + self._closing(vertices[0])
-        closed = self._closing(canonical_vertices())
+        expression = self.project(canonical_expression(vertices)) + self._mouth.closing(vertices[0])
+        closed = self._mouth.closing(canonical_vertices())
         own = expression - closed
         own *= min(FARTHEST_CM / max(float(np.linalg.norm(own)), 1e-6), 1.0)
         return self.still_latents(closed + own)[0]
@@ -221,7 +216,7 @@ class MeshCodec:
         """Coefficients (k,) of the mean of `expression` (n, k) that do not part the lips. share: (n, 1), how
         much a frame counts. The fewer frames, the less."""
         mean = (share * expression).sum(0) / (share.sum() + POSTURE_FRAMES)
-        return mean - mean @ self._gap_of / (self.open_mouth @ self._gap_of) * self.open_mouth
+        return mean - self._mouth.opening(mean @ self._mouth.gap_of)
 
     def enlarge_head(self, latents: Tensor, bucket: float) -> Tensor:
         """Latents (n, 36, 8, 8) whose head moves farther from its mean over the clip, by the square root of
@@ -254,13 +249,13 @@ class MeshCodec:
         it to what can be drawn."""
         channels = self.latent_shape[0]
         moved, extra = self.from_latents(latents[:, :channels]), latents[:, channels:]
-        expression = self._with_brows(self._livelier(moved.expression)) + self._closing(warp.vertices)
-        expression = self._within_reach(expression, warp)
+        expression = self._with_brows(self._livelier(moved.expression)) + self._mouth.closing(warp.vertices)
+        expression = self._mouth.within(expression, warp.vertices)
         head = smooth(moved.head, HEAD_SMOOTHING_SECONDS * VIDEO_FPS)
         eyes = None
         if not eyes_closed(warp.vertices):
             rng = np.random.default_rng(decoding.seed)
-            gap = self._mouth_gap(expression, warp)
+            gap = np.maximum(self._mouth.gap(expression, warp.vertices), 0)
             eyes = eye_motion(gap, head, VIDEO_FPS, rng, decoding.eyes, shown_fps=decoding.fps)
         expression, head = (resampled(values, VIDEO_FPS, decoding.fps) for values in (expression, head))
         tongue = None
@@ -269,39 +264,19 @@ class MeshCodec:
             tongue = np.clip(resampled(tip, VIDEO_FPS, decoding.fps), 0, 1)
         return Motion(expression, head, eyes, tongue)
 
-    def _closing(self, vertices: np.ndarray) -> np.ndarray:
-        """Coefficients (k,) that close the mouth of pose-normalised vertices (478, 3). An open mouth of the
-        portrait is closed first, so that silence shows every portrait with a closed mouth."""
-        gap = max(vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1], 0.0)
-        return -gap / float(self.open_mouth @ self._gap_of) * self.open_mouth
-
     def _livelier(self, expression: np.ndarray) -> np.ndarray:
         """Coefficients (n, k) that move `gains` times as far from their mean. Lips that meet still meet."""
         surplus = (self.gains - 1) * expression.mean(0)
-        parted = surplus @ self._gap_of / (self.open_mouth @ self._gap_of)
-        return self.gains * expression - surplus + parted * self.open_mouth
+        return self.gains * expression - surplus + self._mouth.opening(surplus @ self._mouth.gap_of)
 
     def _with_brows(self, expression: np.ndarray) -> np.ndarray:
         """Coefficients (n, k) whose brows move BROW_GAIN times as far from their mean, and nothing parts the
         lips."""
         brows = self.basis[:, [RIGHT_BROW, LEFT_BROW], 1].mean(1)
-        alone = brows - (brows @ self._gap_of) / (self._gap_of @ self._gap_of) * self._gap_of
+        alone = self._mouth.without_gap(brows)
         return expression + np.outer(
             (BROW_GAIN - 1) * (expression - expression.mean(0)) @ brows / (alone @ brows), alone
         )
-
-    def _within_reach(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
-        """Coefficients (n, k) whose mouth opens no farther than WIDEST_OPENING of this portrait's face."""
-        easy, widest = np.array([EASY_OPENING, WIDEST_OPENING]) * face_height(warp.vertices[None])[0]
-        gap = self._mouth_gap(expression, warp)
-        above = np.maximum(gap - easy, 0) / (widest - easy)
-        too_far = (above - np.tanh(above)) * (widest - easy)
-        return expression - np.outer(too_far / float(self.open_mouth @ self._gap_of), self.open_mouth)
-
-    def _mouth_gap(self, expression: np.ndarray, warp: PortraitWarp) -> np.ndarray:
-        """Inner-lip gap (n,) cm, zero when closed."""
-        rest = warp.vertices[UPPER_LIP_INNER, 1] - warp.vertices[LOWER_LIP_INNER, 1]
-        return np.maximum(rest + expression @ self._gap_of, 0)
 
     def resolve(self, motion: Motion, warp: PortraitWarp) -> DrawnMotion:
         """`motion` as `render` draws it on the portrait of `warp`."""
