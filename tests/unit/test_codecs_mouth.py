@@ -9,11 +9,14 @@ import numpy as np
 import pytest
 from faces import codec, example, portrait_of
 
+from sonimate.codecs.mesh.mouth import TEETH_DEPTH_CM, MouthInterior
 from sonimate.codecs.mesh.mouth_colours import MouthColours, edge_softness
+from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import polygon_mask
 from sonimate.codecs.mesh.refine import contour_matrix
 from sonimate.codecs.mesh.teeth import INCISAL_MIDDLE_CM, Teeth, incisal_edge, teeth_texture
 from sonimate.codecs.mesh.warp import PortraitWarp
+from sonimate.face.pose import to_image
 from sonimate.face.regions import LIPS_INNER, LIPS_OUTER
 from sonimate.types import Portrait
 
@@ -168,3 +171,28 @@ def test_teeth_of_a_smile_lie_in_the_light() -> None:
         return float(np.percentile(warp.draw(motion)[mask].mean(1), 90))
 
     assert brightest(wider) > 1.15 * brightest(opened_mouth(0.6))
+
+
+@pytest.mark.parametrize("picture_gap_cm", [0.5, 2.0])
+def test_teeth_are_as_long_however_wide_the_picture_shows_the_mouth(picture_gap_cm: float) -> None:
+    """The incisal edge lies below the line where lips meet, also of lips that are apart in the picture."""
+    portrait = example("mona_lisa", 768)
+    warp = PortraitWarp(portrait)
+    opening = codec().displacement(codec().open_mouth[None])[0]
+    opening /= opening[13, 1] - opening[14, 1]
+    shown = (warp.vertices + 1.2 * opening)[None]
+    plane = FacePlane.at(warp.pose, float(warp.vertices[[13, 14], 2].mean()) - TEETH_DEPTH_CM)
+    landmarks = to_image(shown, warp.pose)[0]
+    inner = landmarks[list(LIPS_INNER), :2]
+    window = (*inner.min(0).astype(int), *inner.max(0).astype(int))
+    coverage = polygon_mask(inner, window)
+    edges = []
+    for gap in (0.0, picture_gap_cm):
+        vertices = warp.vertices + gap * opening
+        moved = to_image(vertices[None], warp.pose)[0]
+        dark = render(warp, gap * opening)
+        cv2.fillPoly(dark, [np.round(moved[list(LIPS_INNER), :2]).astype(np.int32)], (40, 20, 20))
+        painted = MouthInterior(dark, moved, vertices, plane).paint(plane, shown[0], coverage, window)
+        column = painted[:, painted.shape[1] // 2].mean(1)
+        edges.append(np.diff(column).argmin() * plane.pixel_cm)
+    assert edges[1] == pytest.approx(edges[0], abs=0.1)

@@ -26,6 +26,8 @@ from sonimate.face.regions import (
 
 TEETH_DEPTH_CM = 0.5
 """Distance of the front teeth behind the line where the lips touch."""
+UPPER_SHARE = 0.21
+"""Share of an open mouth's gap by which its upper lip moves when it closes (of the bundled `open_mouth`)."""
 OWN_PIXELS_GAP_CM = 0.45
 """Gap of the inner lips above which the portrait's own mouth interior is used."""
 TEETH_OVER_LIPS = 1.2
@@ -78,7 +80,8 @@ class MouthInterior:
 
     def __init__(self, pixels: np.ndarray, landmarks: np.ndarray, vertices: np.ndarray, plane: FacePlane):
         self._plane = plane
-        self._contact = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 1].mean())
+        upper_lip, lower_lip = vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 1]
+        self._contact = float(upper_lip - UPPER_SHARE * max(upper_lip - lower_lip, 0))
         self._middle = float(vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 0].mean())
         self._half_width = _half_width(vertices)
         gap = vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1]
