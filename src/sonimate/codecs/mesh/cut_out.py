@@ -5,6 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.doubts import settle_doubts
 from sonimate.codecs.mesh.matte import disc, matte_in_square, matte_of_part, person_window
 from sonimate.codecs.mesh.raster import sample_at
 from sonimate.face.detect import Roi
@@ -67,6 +68,7 @@ def person_share(
     x0, y0, x1, y1 = box
     head = np.minimum(head, matte_of_part(np.ascontiguousarray(pixels[y0:y1, x0:x1])))
     _join(matte, head, box)
+    matte = settle_doubts(pixels, matte, landmarks[:VERTEX_COUNT, :2].mean(0), roi.size)
     low, high = SHARE_RANGE
     matte = smoothstep((matte - low) / (high - low)).astype(np.float32)
     matte[y0:y1, x0:x1] = np.maximum(matte[y0:y1, x0:x1], face)

@@ -69,7 +69,7 @@ def matte_in_square(
         return None
     probability = PersonMask()(pixels, roi)
     side = len(probability)
-    small = _working_size(x1 - x0, y1 - y0)
+    small = working_size(x1 - x0, y1 - y0)
     step = np.array([x1 - x0, y1 - y0]) / small
     places = (_places(small) + 0.5) * step + [x0, y0]
     places = (places - [roi.x - roi.size / 2, roi.y - roi.size / 2]) * side / roi.size - 0.5
@@ -91,12 +91,12 @@ def matte_of_part(pixels: np.ndarray) -> np.ndarray:
     height, width = pixels.shape[:2]
     square = cv2.resize(pixels, (PERSON_PX, PERSON_PX), interpolation=cv2.INTER_AREA)
     probability = PersonMask()(square, Roi(PERSON_PX / 2, PERSON_PX / 2, PERSON_PX, 0.0))
-    small = _working_size(width, height)
+    small = working_size(width, height)
     coarse = cv2.resize(probability, small, interpolation=cv2.INTER_LINEAR)
     return _along_edges(pixels, coarse, max(round(GUIDE_RADIUS * max(small)), 1))
 
 
-def _working_size(width: int, height: int) -> tuple[int, int]:
+def working_size(width: int, height: int) -> tuple[int, int]:
     """The size (w, h) at which masks of a picture of this size are computed."""
     scale = min(1.0, WORK_PX / max(width, height))
     return max(round(width * scale), 1), max(round(height * scale), 1)
