@@ -15,6 +15,7 @@ from sonimate.errors import OptionOutOfRange
 from sonimate.evaluate.face_curves import shape_curves
 from sonimate.evaluate.statistics import blinks_per_minute
 from sonimate.face.canonical import canonical_vertices
+from sonimate.face.pose import Pose, rotation_matrix
 from sonimate.face.regions import (
     LEFT_EYE,
     LEFT_IRIS,
@@ -211,6 +212,49 @@ def test_a_shut_eye_has_no_edge_but_its_lashes(name):
         x, y = portrait.face.landmarks[upper, :2].mean(0)
         across = lightness[round(y), round(x - 0.3 * width) : round(x + 0.3 * width)]
         assert np.abs(np.diff(across)).max() < 0.08 * np.median(across)
+
+
+@pytest.mark.parametrize("name", ["mona_lisa", "obama"])
+def test_a_shut_lid_lies_in_the_shade_of_its_brow(name):
+    """Deep eyes: the painted lid passes into the shade above it, and is no pale patch with an outline."""
+    portrait = example(name, 768)
+    pixels = portrait.pixels.astype(float)
+    y, x = np.mgrid[: pixels.shape[0], : pixels.shape[1]]
+    eyes = [portrait.face.landmarks[list(contour), :2] for contour in (RIGHT_EYE, LEFT_EYE)]
+    for points in eyes:
+        width, (u, v) = np.ptp(points[:, 0]), points.mean(0)
+        away = ((x - u) / (1.1 * width)) ** 4 + ((y - v + 0.35 * width) / (0.4 * width)) ** 4
+        pixels *= 1 - 0.65 * np.exp(-away)[..., None]
+    (shut,) = posed(PortraitWarp(Portrait(pixels.round().astype(np.uint8), portrait.face)), closing(1))
+    for points in eyes:
+        width, (u, v) = np.ptp(points[:, 0]), points.mean(0)
+        middle = shut[round(v - 0.55 * width) : round(v), round(u - 0.15 * width) : round(u + 0.15 * width)]
+        down = middle.mean((1, 2))
+        assert np.diff(down).max() < 0.37 * down.mean()
+
+
+def test_lashes_of_small_eyes_are_a_line_without_gaps():
+    """In eyes 10 to 15 px wide, and at every angle, a lash line is not dark here and pale there."""
+    steps = []
+    for scale in (4.2, 4.8, 5.7):
+        for roll in (0.0, 0.1, 0.2):
+            pose = Pose(
+                np.array([scale]), rotation_matrix(np.array([[0, 0, roll]])), np.array([[60, -60, 0]])
+            )
+            landmarks = canonical_landmarks(pose)[0]
+            frame = np.full((120, 120, 3), 200, np.uint8)
+            cv2.fillPoly(frame, [np.round(landmarks[list(RIGHT_EYE), :2]).astype(np.int32)], (20, 20, 20))
+            upper, lower = upper_and_lower(RIGHT_EYE)
+            moved = landmarks.copy()
+            moved[upper] = moved[lower]
+            EyeLids(frame, landmarks, RIGHT_EYE).draw(frame, moved, 1.0)
+            outer, inner = np.sort(moved[[RIGHT_EYE[0], RIGHT_EYE[8]], 0])
+            quarter, y = (inner - outer) / 4, moved[lower, 1].mean()
+            line = frame[
+                round(y - 4) : round(y + 5), round(outer + quarter) : round(inner - quarter) + 1
+            ].mean(2)
+            steps.extend(np.abs(np.diff(line.min(0))))
+    assert np.mean(steps) < 20
 
 
 def test_an_open_lid_is_not_painted():

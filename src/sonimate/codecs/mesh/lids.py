@@ -33,17 +33,23 @@ SOFT = 0.05
 """Standard deviation of the hole's soft edge."""
 SMOOTH_SKIN = 0.05
 """Single hairs and wrinkles at the hole's edge do not continue into it: standard deviation of the blur."""
+SHADED, ABOVE_LASHES = 0.05, 0.08
+"""Inside the hole, skin that lies farther above the upper lid than the second continues with this weight,
+however dark: deep eyes lie in the shade of their brows."""
 DARK_ABOVE = (0.55, 0.85)
 """Light beside and above the eye over that of the skin below it. What is darker than the first is a brow,
 hair or the rim of glasses, and does not continue into the hole; what is lighter than the second does."""
-GRAIN = 0.05
+GRAIN = 0.03
 """Largest detail of the lid's skin, as a share of its brightness."""
-BULGE = 0.06
+BULGE = 0.15
 """The lid lies on a ball: its middle is lighter by this share."""
 LASH_BAND = np.linspace(-0.06, 0.05, 8)
 """Distances from the open upper lid's edge among which the darkest is the lashes' colour."""
 LASH_WIDTH, LASH_OPACITY = 0.045, 0.95
-"""Of the lash line: half its width; at least half a pixel."""
+"""Of the lash line: half its width."""
+LASH_PIXELS = 0.8
+"""Smallest half width, in px: a thinner line is drawn as wide as this and paler, or it would break into
+dots."""
 LASH_SHARE = 0.15
 """The half width is at most this share of the open eye's height: in narrow eyes lashes are thin."""
 LASH_SHADOW, LASH_SHADOW_WIDTH = 0.25, 0.08
@@ -90,6 +96,8 @@ class EyeLids:
         known = (~hole * np.where(v < bottom, smoothstep((light - low) / (high - low)), 1.0)).astype(
             np.float32
         )
+        shaded = hole & (v < frame.edge(inside) - ABOVE_LASHES)
+        known = np.maximum(known, np.float32(SHADED) * shaded)
         sigma = SMOOTH_SKIN / CELL
         weight = cv2.GaussianBlur(known, (0, 0), sigma)
         skin = (
@@ -127,9 +135,10 @@ class EyeLids:
         shut = sample_at(self._shut, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         beyond = across - edge
         cover = np.clip(0.5 - beyond / pixel, 0, 1) * shut[..., 3] / 255
-        line = max(min(LASH_WIDTH, LASH_SHARE * self._height), 0.6 * pixel)
+        wanted = min(LASH_WIDTH, LASH_SHARE * self._height)
+        line = max(wanted, LASH_PIXELS * pixel)
         off = beyond - 0.3 * line
-        lashes = LASH_OPACITY * np.exp(-((off / line) ** 2))
+        lashes = LASH_OPACITY * wanted / line * np.exp(-((off / line) ** 2))
         shadow = LASH_SHADOW * np.exp(-np.maximum(off, 0) / LASH_SHADOW_WIDTH) * (off > 0)
         lashes = np.maximum(lashes, shadow) * ends
         lash = sample_at(
