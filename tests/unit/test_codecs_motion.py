@@ -2,9 +2,10 @@
 
 import numpy as np
 
-from sonimate.codecs.mesh.motion import PRESSED_CM, WIDEST_LIDS, uncrossed
+from sonimate.codecs.mesh.motion import PRESSED_CM, SEALED_CM, WIDEST_LIDS, uncrossed, upper_and_lower
 from sonimate.face.canonical import canonical_vertices
 from sonimate.face.regions import (
+    LIPS_INNER,
     LOWER_LIP_INNER,
     LOWER_LIP_OUTER,
     RIGHT_LOWER_LID,
@@ -27,6 +28,28 @@ def test_lips_that_would_cross_touch_and_others_stay():
     middle = before[1, [UPPER_LIP_INNER, LOWER_LIP_INNER]].mean(0)
     np.testing.assert_allclose(drawn[1, [UPPER_LIP_INNER, LOWER_LIP_INNER]], [middle, middle])
     np.testing.assert_array_equal(vertices, before)
+
+
+def test_a_smile_shut_at_its_middle_is_shut_everywhere():
+    """The portrait shows teeth; slits beside the middle close with it, and no mouth that is open changes."""
+    upper, lower = upper_and_lower(LIPS_INNER)
+    rest = canonical_vertices().copy()
+    rest[upper, 1] = rest[lower, 1] + 1.0
+    vertices = np.repeat(rest[None], 3, axis=0)
+    beside = 0.15 - 0.15 * (upper == UPPER_LIP_INNER)
+    vertices[:, upper, 1] = vertices[:, lower, 1] + [[0.0], [0.05], [SEALED_CM]] + beside
+    drawn = uncrossed(vertices, rest)
+    gap = drawn[:, upper, 1] - drawn[:, lower, 1]
+    np.testing.assert_allclose(gap[0], 0, atol=1e-12)
+    assert (gap[1] <= 0.05 + 0.5 * beside).all()
+    np.testing.assert_array_equal(drawn[2], vertices[2])
+
+
+def test_slits_of_a_mouth_that_the_portrait_shows_shut_stay():
+    upper, lower = upper_and_lower(LIPS_INNER)
+    rest = canonical_vertices().copy()
+    rest[upper, 1] = rest[lower, 1] + 0.1 * (upper != UPPER_LIP_INNER)
+    np.testing.assert_array_equal(uncrossed(rest[None], rest), rest[None])
 
 
 def test_pressed_lips_keep_most_of_their_height():

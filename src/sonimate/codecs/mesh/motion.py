@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from sonimate.face.geometry import smoothstep
 from sonimate.face.pose import Pose, to_image
 from sonimate.face.regions import (
     LEFT_EYE,
@@ -21,6 +22,10 @@ WIDEST_LIDS = 1.08
 PRESSED_CM = 0.1
 """Lips and lids that would cross by up to this much are laid together point by point. If they only shared a
 height, slits would stay open between them."""
+SEALED_CM = 0.15
+"""While the middles of the lips are less than this apart, the lips beside them come as near to each other. A
+smile of the portrait, shut, left slits of up to 2 mm there, in which teeth showed as a line. Slits that the
+portrait has beside a shut middle stay."""
 LIPS_FOLLOW = ((LIPS_BETWEEN[0], 0.93), (LIPS_BETWEEN[1], 0.87), (LIPS_OUTER, 0.8))
 """Where lips would cross, their edges are moved apart, and the contours around them by this share of it: a
 pressed lip keeps most of its height."""
@@ -92,13 +97,19 @@ def uncrossed(vertices: np.ndarray, rest: np.ndarray) -> np.ndarray:
             widest = WIDEST_LIDS * np.maximum(rest[upper, 1] - rest[lower, 1], 0)
             vertices[:, upper, 1] = np.minimum(vertices[:, upper, 1], vertices[:, lower, 1] + widest)
         between = vertices[:, lower] - vertices[:, upper]
-        between[..., 1] = np.maximum(between[..., 1], 0)
+        crossing = np.maximum(between[..., 1], 0)
+        if contour is LIPS_INNER:
+            middle = [len(upper) // 2]
+            own, parted = rest[upper, 1] - rest[lower, 1], np.maximum(-between[..., 1], 0)
+            slits = parted - parted[:, middle] - np.maximum(own - own[middle], 0)
+            crossing -= np.maximum(slits, 0) * (1 - smoothstep(parted[:, middle] / SEALED_CM))
+        between[..., 1] = crossing
         if contour is LIPS_INNER:
             for follower, share in LIPS_FOLLOW:
                 above, below = upper_and_lower(follower)
                 vertices[:, above, 1] += share * upper_lip_yields * between[..., 1]
                 vertices[:, below, 1] -= share * (1 - upper_lip_yields) * between[..., 1]
-        between[..., [0, 2]] *= np.minimum(between[..., 1:2] / PRESSED_CM, 1)
+        between[..., [0, 2]] *= np.clip(between[..., 1:2] / PRESSED_CM, 0, 1)
         vertices[:, upper] += upper_lip_yields * between
         vertices[:, lower] -= (1 - upper_lip_yields) * between
     return vertices

@@ -16,6 +16,7 @@ from sonimate.codecs.mesh.plane import FacePlane
 from sonimate.codecs.mesh.raster import inverse_map, polygon_mask, sample_at, window_around
 from sonimate.codecs.mesh.refine import OPENINGS, FineMesh, contour_matrix
 from sonimate.codecs.mesh.rings import build_body_rings, build_rings
+from sonimate.codecs.mesh.shut_mouth import ShutMouth
 from sonimate.face.canonical import canonical_face
 from sonimate.face.person import person_roi
 from sonimate.face.pose import Pose, apply_motion, fit_pose, to_canonical, to_image
@@ -89,9 +90,10 @@ class PortraitWarp:
         self._teeth_z = float(self.vertices[[UPPER_LIP_INNER, LOWER_LIP_INNER], 2].mean()) - TEETH_DEPTH_CM
         self._lips = LipEdges(self._pixels, self._fine, self._fine_source)
         self._lids = {contour: EyeLids(self._pixels, landmarks, contour) for contour in IRISES}
-        self._mouth = MouthInterior(
-            self._pixels, landmarks, self.vertices, FacePlane.at(self.pose, self._teeth_z)
-        )
+        teeth_plane = FacePlane.at(self.pose, self._teeth_z)
+        self._mouth = MouthInterior(self._pixels, landmarks, self.vertices, teeth_plane)
+        gap = _height(self.vertices, LIPS_INNER)
+        self._shut_mouth = ShutMouth(self._pixels, landmarks, gap, teeth_plane.pixel_cm)
 
     def resolve(
         self,
@@ -131,7 +133,9 @@ class PortraitWarp:
             self._draw_eye(frame, contour, moved, pose, vertices[iris] - self.vertices[iris])
             self._lids[contour].draw(frame, moved, 1 - lids_apart)
         tongue = AT_REST if motion.tongue is None else motion.tongue[0]
-        self._draw_mouth(frame, moved, vertices, pose, fine, tongue)
+        self._lips.draw(frame, moved, fine)
+        self._shut_mouth.draw(frame, flow, (x0, y0), moved, _height(vertices, LIPS_INNER))
+        self._draw_mouth(frame, moved, vertices, pose, tongue)
         return drawn
 
     def _damped(self, motion: np.ndarray) -> Pose:
@@ -198,12 +202,10 @@ class PortraitWarp:
         moved: np.ndarray,
         vertices: np.ndarray,
         pose: Pose,
-        fine: np.ndarray,
         tongue: np.ndarray,
     ) -> None:
         polygon = contour_matrix(len(LIPS_INNER)) @ moved[list(LIPS_INNER), :2]
         window = window_around(polygon, 3, self._width, self._height)
-        self._lips.draw(frame, moved, fine)
         shown = float(np.clip(_height(vertices, LIPS_INNER) / HIDDEN_GAP_CM - 1, 0, 1))
         coverage = self._coverage(polygon, window)
         if coverage is None or shown == 0:
