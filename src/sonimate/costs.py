@@ -20,6 +20,8 @@ SOUND_BYTES = 9.5e5
 """Memory of a second of sound: samples, spectrum, and above all sets of latents (115 kB each) in the sampler.
 Peaks of `SonicPipeline.generate` for 60 and 240 s of speech differ by 170 MB with the compact model
 (benchmarks/long_sound.py --motion)."""
+CUDA_LIBRARY_BYTES = 3.0e8
+"""Of a torch for CUDA that computes on a CPU: a run of 434 MB by forecast took 736 MB with 2.13.0+cu130."""
 MEASURED_SOUND_SECONDS = 5.3
 """Of sound are in `Costs.runtime_bytes`."""
 

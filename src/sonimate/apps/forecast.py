@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.registry import describe, read_config
 from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ
 from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions, require_frame_rate
-from sonimate.costs import COMPACT_COSTS, FULL_COSTS, Workload, predict, require_memory
+from sonimate.costs import COMPACT_COSTS, CUDA_LIBRARY_BYTES, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
 from sonimate.diffusion.guidance import Step, denoising_steps
 from sonimate.diffusion.plan import step_plan
@@ -106,6 +106,8 @@ def forecast(
     )
     parameters = {part.name: part.parameters for part in describe(folder)}
     costs = FULL_COSTS if full else COMPACT_COSTS
+    if device.type == "cpu" and torch.version.cuda:
+        costs = replace(costs, runtime_bytes=costs.runtime_bytes + CUDA_LIBRARY_BYTES)
     prediction = predict(work, costs, parameters, product_rate(device, dtype))
     require_memory(prediction, free_bytes(device), work, str(device), cropped=args.crop)
     return {
