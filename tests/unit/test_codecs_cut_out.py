@@ -49,6 +49,17 @@ def test_the_face_and_the_body_belong_to_the_person_and_the_corners_do_not(name:
     assert (below > 250).mean() > 0.95
 
 
+def test_a_cloud_at_a_sleeve_is_background_and_a_palette_before_dark_wood_is_not() -> None:
+    """The network took the cloud for the person, and half of the palette for the background."""
+    share = share_of(example("vigee_lebrun"))
+    height, width = share.shape
+    rows, columns = np.arange(height) / height, np.arange(width) / width
+    cloud = np.ix_((rows > 0.57) & (rows < 0.66), columns < 0.08)
+    palette = np.ix_((rows > 0.70) & (rows < 0.75), (columns > 0.7) & (columns < 0.8))
+    assert share[cloud].max() < 30
+    assert share[palette].min() > 225
+
+
 def test_other_people_who_do_not_touch_are_background() -> None:
     pair = [example("astronaut_collins").pixels[:200, 110:250], example("mona_lisa").pixels[20:220, 50:190]]
     grey = np.full((200, 60, 3), 128, np.uint8)

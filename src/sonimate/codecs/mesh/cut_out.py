@@ -8,6 +8,7 @@ import numpy as np
 from sonimate.codecs.mesh.doubts import settle_doubts
 from sonimate.codecs.mesh.matte import disc, matte_in_square, matte_of_part, person_window
 from sonimate.codecs.mesh.raster import sample_at
+from sonimate.codecs.mesh.soft_edges import soften_edges
 from sonimate.face.detect import Roi
 from sonimate.face.geometry import PixelBox, smoothstep
 from sonimate.face.person import person_roi
@@ -28,16 +29,9 @@ head's square: hair does, smoke and shadows do not."""
 OWN_BACKGROUND = 0.5
 """A picture with an alpha channel is cut out already if this share of what is not the person is transparent;
 else only its corners are, or its frame."""
-OUTER, INNER = 1 / 50, 1 / 100
-"""Width, as shares of the head's square, of the band outside and inside of the mask's edge in which colours
-may correct it: hair that the mask lacks lies farther out than the background it takes along."""
-PLAIN, ALIKE = (6.0, 10.0), (1.8, 2.8)
-"""Colours count not up to the first and fully from the second difference of both sides, in standard
-deviations of the background and of the person: grain and the shade of marble are no gaps."""
-NOISE = 16.0
-"""Least variance of a colour, 4 squared."""
-MIXED = (0.08, 0.7)
-"""Ways from the background's mean colour to the person's at which a pixel is all of one and of the other."""
+FACE_EDGE = 1 / 50
+"""The face is the person's but for this edge, as a share of the head's square: beside a turned face, what the
+landmarks enclose is background too."""
 FAR, NEAR = 1 / 10, 1 / 100
 """Radii, as shares of the head's square, within which colours of person and background are averaged: first
 far, so that all soft pixels reach sure ones, then near, so that hair has its own colour."""
@@ -71,9 +65,10 @@ def person_share(
     matte = settle_doubts(pixels, matte, landmarks[:VERTEX_COUNT, :2].mean(0), roi.size)
     low, high = SHARE_RANGE
     matte = smoothstep((matte - low) / (high - low)).astype(np.float32)
-    matte[y0:y1, x0:x1] = np.maximum(matte[y0:y1, x0:x1], face)
+    middle_of_face = cv2.erode(face, disc(FACE_EDGE * roi.size))
+    matte[y0:y1, x0:x1] = np.maximum(matte[y0:y1, x0:x1], middle_of_face)
     matte *= _near_person(matte, landmarks, BELT * roi.size)
-    share = np.round(OPAQUE * _by_colour(pixels, matte, roi.size)).astype(np.uint8)
+    share = np.round(OPAQUE * soften_edges(pixels, matte, roi.size)).astype(np.uint8)
     if own is None:
         return share
     beside = own[share == 0]
@@ -114,34 +109,6 @@ def _near_person(matte: np.ndarray, landmarks: np.ndarray, belt_px: float) -> np
     own = islands == islands[np.clip(row, 0, height - 1), np.clip(column, 0, width - 1)]
     away = cv2.distanceTransform(1 - own.astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_5)
     return 1 - smoothstep(2 * away / belt_px - 1)
-
-
-def _by_colour(pixels: np.ndarray, matte: np.ndarray, head_px: float) -> np.ndarray:
-    """The matte (h, w), corrected in a band about its edge where a plain background and the person differ so
-    much that colours tell how much of a pixel is whose. Opens no holes inside the person."""
-    person = (cv2.erode(matte, disc(INNER * head_px)) > 0.98).astype(np.float32)[..., None]
-    behind = (cv2.dilate(matte, disc(OUTER * head_px)) < 0.02).astype(np.float32)[..., None]
-    picture = pixels.astype(np.float32)
-    with_square = np.dstack([picture, (picture**2).sum(2)])
-    side = 2 * round(FAR * head_px) + 1
-    means, variances = [], []
-    for sure in (person, behind):
-        mean = _mean(with_square, sure, (side, side))
-        means.append(mean[..., :3])
-        variances.append(np.maximum(mean[..., 3] - (mean[..., :3] ** 2).sum(2), 0) + NOISE)
-    apart = means[0] - means[1]
-    squared = np.maximum((apart**2).sum(2), 1)
-    way = ((picture - means[1]) * apart).sum(2) / squared
-    trust = (person + behind == 0)[..., 0].astype(np.float32)
-    for variance, (low, high) in zip(variances, (ALIKE, PLAIN), strict=True):
-        trust *= smoothstep((np.sqrt(squared / variance) - low) / (high - low))
-    for sure in (person, behind):
-        trust *= cv2.blur(sure, (side, side)) > 0.02
-    by_colour = smoothstep((way - MIXED[0]) / (MIXED[1] - MIXED[0]))
-    corrected = matte + trust * (by_colour - matte)
-    _, gaps = cv2.connectedComponents((corrected < 0.9).astype(np.uint8), connectivity=4)
-    reach_out = np.unique(gaps[matte < 0.1])
-    return np.where((gaps == 0) | np.isin(gaps, reach_out), corrected, matte)
 
 
 def person_colours(pixels: np.ndarray, share: np.ndarray, head_px: float) -> np.ndarray:

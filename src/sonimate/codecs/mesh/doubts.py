@@ -81,4 +81,4 @@ def _cut(picture: np.ndarray, seen: np.ndarray, doubts: np.ndarray, reach: int) 
 def _without_holes(person: np.ndarray, seen: np.ndarray) -> np.ndarray:
     """The person (h, w), without gaps in which the network sees them everywhere, more or less."""
     _, gaps = cv2.connectedComponents(1 - person, connectivity=4)
-    return person | (~np.isin(gaps, np.unique(gaps[seen < 0.5]))).astype(np.uint8)
+    return person | (~np.isin(gaps, np.unique(gaps[seen < 0.25]))).astype(np.uint8)

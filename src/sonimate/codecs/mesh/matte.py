@@ -96,9 +96,9 @@ def matte_of_part(pixels: np.ndarray) -> np.ndarray:
     return _along_edges(pixels, coarse, max(round(GUIDE_RADIUS * max(small)), 1))
 
 
-def working_size(width: int, height: int) -> tuple[int, int]:
-    """The size (w, h) at which masks of a picture of this size are computed."""
-    scale = min(1.0, WORK_PX / max(width, height))
+def working_size(width: int, height: int, longest: int = WORK_PX) -> tuple[int, int]:
+    """The size (w, h), at most `longest`, at which masks of a picture of this size are computed."""
+    scale = min(1.0, longest / max(width, height))
     return max(round(width * scale), 1), max(round(height * scale), 1)
 
 
@@ -107,39 +107,49 @@ def _along_edges(picture: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarr
     coarse px: a guided filter (He, Sun and Tang 2010) on its colours, whose coefficients are computed
     coarsely and used at full size (He and Sun 2015)."""
     guide = cv2.resize(picture, mask.shape[::-1], interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    return _apply_guide(picture, _guided(guide, mask, radius))
+    return apply_fit(picture, ColourFit(guide, radius, GUIDE_EPSILON)(mask))
 
 
-def _guided(guide: np.ndarray, mask: np.ndarray, radius: int) -> np.ndarray:
-    """Coefficients (h, w, 4): the mask near each place is their first three times the colours of `guide`,
-    float32 (h, w, 3) of 1, plus the fourth."""
+class ColourFit:
+    """Masks as linear functions of the colours within `radius` of each place of `guide`, float (h, w, 3) of
+    1, whose slopes a variance `epsilon` of colours keeps small."""
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        return cv2.blur(values, (2 * radius + 1, 2 * radius + 1), borderType=cv2.BORDER_REFLECT)
+    def __init__(self, guide: np.ndarray, radius: int, epsilon: float):
+        self._guide = guide
+        self._side = 2 * radius + 1
+        self._colour = colour = self._mean(guide)
+        first, second = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
+        products = guide[..., first] * guide[..., second]
+        spread = (
+            np.dstack([self._mean(products[..., :3]), self._mean(products[..., 3:])])
+            - colour[..., first] * colour[..., second]
+        )
+        rr, rg, rb, gg, gb, bb = np.moveaxis(spread, 2, 0)
+        rr, gg, bb = rr + epsilon, gg + epsilon, bb + epsilon
+        self._adjugate = (
+            (gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg),
+            (rb * gb - rg * bb, rr * bb - rb * rb, rg * rb - rr * gb),
+            (rg * gb - rb * gg, rg * rb - rr * gb, rr * gg - rg * rg),
+        )
+        self._determinant = rr * self._adjugate[0][0] + rg * self._adjugate[0][1] + rb * self._adjugate[0][2]
 
-    colour, share = mean(guide), mean(mask)
-    with_mask = mean(guide * mask[..., None]) - colour * share[..., None]
-    first, second = [0, 0, 0, 1, 1, 2], [0, 1, 2, 1, 2, 2]
-    products = guide[..., first] * guide[..., second]
-    spread = (
-        np.dstack([mean(products[..., :3]), mean(products[..., 3:])])
-        - colour[..., first] * colour[..., second]
-    )
-    rr, rg, rb, gg, gb, bb = np.moveaxis(spread, 2, 0)
-    rr, gg, bb = rr + GUIDE_EPSILON, gg + GUIDE_EPSILON, bb + GUIDE_EPSILON
-    adjugate = (
-        (gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg),
-        (rb * gb - rg * bb, rr * bb - rb * rb, rg * rb - rr * gb),
-        (rg * gb - rb * gg, rg * rb - rr * gb, rr * gg - rg * rg),
-    )
-    determinant = rr * adjugate[0][0] + rg * adjugate[0][1] + rb * adjugate[0][2]
-    r, g, b = np.moveaxis(with_mask, 2, 0)
-    slopes = np.dstack([(row[0] * r + row[1] * g + row[2] * b) / determinant for row in adjugate])
-    return mean(np.dstack([slopes, share - (slopes * colour).sum(2)]))
+    def __call__(self, mask: np.ndarray) -> np.ndarray:
+        """Coefficients (h, w, 4): the mask (h, w) near each place is their first three times the colours
+        plus the fourth."""
+        share = self._mean(mask)
+        with_mask = self._mean(self._guide * mask[..., None]) - self._colour * share[..., None]
+        r, g, b = np.moveaxis(with_mask, 2, 0)
+        slopes = np.dstack(
+            [(row[0] * r + row[1] * g + row[2] * b) / self._determinant for row in self._adjugate]
+        )
+        return self._mean(np.dstack([slopes, share - (slopes * self._colour).sum(2)]))
+
+    def _mean(self, values: np.ndarray) -> np.ndarray:
+        return cv2.blur(values, (self._side, self._side), borderType=cv2.BORDER_REFLECT)
 
 
-def _apply_guide(picture: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
-    """The mask (h, w) at the size of `picture`, uint8 (h, w, 3)."""
+def apply_fit(picture: np.ndarray, coefficients: np.ndarray) -> np.ndarray:
+    """The mask (h, w) at the size of `picture`, uint8 (h, w, 3), by the coefficients of a `ColourFit`."""
     size = picture.shape[1::-1]
     mask = cv2.resize(coefficients[..., 3], size, interpolation=cv2.INTER_LINEAR)
     for channel in range(3):
