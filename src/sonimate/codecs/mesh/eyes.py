@@ -49,6 +49,9 @@ HELD = 0.6
 
 FOLD_FOLLOWS = 0.15
 """Share of the upper lid's way that the fold above it goes along."""
+UPPER_ALONE = 0.55
+"""In eyes higher than this share of their width, as drawn ones are, the upper lid falls by this share only,
+and the lower one rises to meet it: all the way down, the lash line would be a deep bag."""
 LIDS_FOLLOW_GAZE = 0.9
 CLOSED_RATIO = 0.12
 """Eyes lower than this share of their width are closed in the picture. Squinting ones have 0.15."""
@@ -178,8 +181,12 @@ def move_eyes(vertices: np.ndarray, eyes: EyeMotion) -> np.ndarray:
         arch = np.sin(np.pi * np.arange(1, len(upper) + 1) / (len(upper) + 1))
         moved[:, upper, 1] += LIDS_FOLLOW_GAZE * arch * eyes.gaze[:, 1:]
         way = closure * (moved[:, lower] - moved[:, upper])
-        moved[:, upper] += way
-        moved[:, list(fold)] += FOLD_FOLLOWS * way
+        height = (vertices[:, upper, 1] - vertices[:, lower, 1]).max(1)
+        width = np.linalg.norm(vertices[:, contour[0]] - vertices[:, contour[len(contour) // 2]], axis=1)
+        falls = np.minimum(UPPER_ALONE * width / np.maximum(height, 1e-6), 1)[:, None, None]
+        moved[:, upper] += falls * way
+        moved[:, lower] -= (1 - falls) * way
+        moved[:, list(fold)] += FOLD_FOLLOWS * falls * way
     return moved
 
 

@@ -11,15 +11,16 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
+from sonimate.codecs.mesh.eye_frame import EyeFrame, lid_fold, read_eye
+from sonimate.codecs.mesh.eyes import UPPER_ALONE
 from sonimate.codecs.mesh.matte import smooth_fill
-from sonimate.codecs.mesh.motion import smooth, upper_and_lower
+from sonimate.codecs.mesh.motion import smooth
 from sonimate.codecs.mesh.raster import sample_at, window_around
-from sonimate.codecs.mesh.refine import contour_matrix
 from sonimate.face.geometry import smoothstep
-from sonimate.face.regions import LEFT_LID_FOLD, RIGHT_EYE, RIGHT_LID_FOLD
 
 COLUMNS = 48
-"""Places along the eye, from corner to corner, at which lashes are read."""
+PLACES = np.linspace(0, 1, COLUMNS)
+"""Along the eye, from corner to corner, where lashes are read."""
 SMOOTH_COLUMNS = 4.0
 """Standard deviation of the Gaussian that smooths colours along the eye."""
 CELL = 1 / 48
@@ -28,14 +29,16 @@ ALONG, ACROSS = (-0.6, 1.6), (-0.9, 0.9)
 """Its reach."""
 BESIDE, BELOW, ABOVE = 0.12, 0.08, 0.2
 """The hole reaches this far beyond the corners, below the lower lid, and above the upper lid or to the fold,
-if that is nearer: lashes and their shadows are inside."""
+if that is nearer (tall drawn eyes have none): lashes and their shadows are inside."""
 SOFT = 0.05
 """Standard deviation of the hole's soft edge."""
 SMOOTH_SKIN = 0.05
 """Single hairs and wrinkles at the hole's edge do not continue into it: standard deviation of the blur."""
-SHADED, ABOVE_LASHES = 0.05, 0.08
-"""Inside the hole, skin that lies farther above the upper lid than the second continues with this weight,
-however dark: deep eyes lie in the shade of their brows."""
+SHADED, ABOVE_LASHES = 0.04, 0.08
+"""Inside the hole, skin that lies farther above the upper lid than the second continues with this weight:
+deep eyes lie in the shade of their brows."""
+SHADE = (0.15, 0.35)
+"""Its light over that of the skin below the eye: what is darker than the first is painted black."""
 DARK_ABOVE = (0.55, 0.85)
 """Light beside and above the eye over that of the skin below it. What is darker than the first is a brow,
 hair or the rim of glasses, and does not continue into the hole; what is lighter than the second does."""
@@ -56,6 +59,9 @@ LASH_SHADOW, LASH_SHADOW_WIDTH = 0.25, 0.08
 """Lashes and their shadow on the skin below them."""
 OVERLAP = 0.10
 """The shut lid reaches this far over the lower lid's edge: found edges are a pixel off, and lashes hang."""
+RISEN = (0.05, 0.15)
+"""Where the lower lid rises by more than the first, as in tall drawn eyes, the picture of the shut eye also
+shows below it."""
 FADES_IN = (0.08, 0.4)
 """Closure from which on the painted skin is seen, and where nothing else is."""
 TAPER = 0.12
@@ -68,12 +74,13 @@ class EyeLids:
 
     def __init__(self, pixels: np.ndarray, landmarks: np.ndarray, contour: tuple[int, ...]):
         self._contour = contour
-        self._fold = RIGHT_LID_FOLD if contour is RIGHT_EYE else LEFT_LID_FOLD
-        frame = _EyeFrame(landmarks, contour, self._fold)
-        along = np.linspace(0, 1, COLUMNS)
+        self._points = list(contour + lid_fold(contour))
+        frame = EyeFrame(landmarks, contour)
+        along = PLACES
         edge = frame.edge(along)
         self._height = float((frame.lower(along) - edge).max())
-        lash = _read(
+        self._lower = float(frame.lower(along).max())
+        lash = read_eye(
             pixels, frame, np.broadcast_to(along, (len(LASH_BAND), COLUMNS)), edge + LASH_BAND[:, None]
         )
         darkest = lash.mean(2).argmin(0)
@@ -81,11 +88,13 @@ class EyeLids:
         u, v = np.meshgrid(np.arange(*ALONG, CELL), np.arange(*ACROSS, CELL))
         self._shut = self._shut_eye(pixels, frame, u, v)
 
-    def _shut_eye(self, pixels: np.ndarray, frame: _EyeFrame, u: np.ndarray, v: np.ndarray) -> np.ndarray:
+    def _shut_eye(self, pixels: np.ndarray, frame: EyeFrame, u: np.ndarray, v: np.ndarray) -> np.ndarray:
         """The shut eye at coordinates u and v (h, w): colours and opacity (h, w, 4) float32 of 255."""
-        picture = _read(pixels, frame, u, v).astype(np.float32)
+        picture = read_eye(pixels, frame, u, v).astype(np.float32)
         inside = np.clip((u + BESIDE) / (1 + 2 * BESIDE), 0, 1)
-        top = np.maximum(frame.fold(inside), frame.edge(inside) - ABOVE)
+        top = frame.edge(inside) - ABOVE
+        if self._height < UPPER_ALONE:
+            top = np.maximum(frame.fold(inside), top)
         bottom = frame.lower(inside) + BELOW
         hole = (v > top) & (v < bottom) & (inside > 0) & (inside < 1)
         under = np.median(
@@ -96,8 +105,9 @@ class EyeLids:
         known = (~hole * np.where(v < bottom, smoothstep((light - low) / (high - low)), 1.0)).astype(
             np.float32
         )
-        shaded = hole & (v < frame.edge(inside) - ABOVE_LASHES)
-        known = np.maximum(known, np.float32(SHADED) * shaded)
+        low, high = SHADE
+        shaded = hole * (v < frame.edge(inside) - ABOVE_LASHES) * smoothstep((light - low) / (high - low))
+        known = np.maximum(known, np.float32(SHADED) * shaded.astype(np.float32))
         sigma = SMOOTH_SKIN / CELL
         weight = cv2.GaussianBlur(known, (0, 0), sigma)
         skin = (
@@ -107,7 +117,7 @@ class EyeLids:
         skin = np.where(hole[..., None], cv2.GaussianBlur(skin, (0, 0), sigma), skin)
         middle = np.clip((v - top) / np.maximum(bottom - top, CELL), 0, 1)
         skin = skin * (1 + BULGE * np.sin(np.pi * middle) * np.sin(np.pi * inside))[..., None]
-        mirrored = _read(pixels, frame, u, 2 * (bottom + 0.02) - v).astype(np.float32)
+        mirrored = read_eye(pixels, frame, u, 2 * (bottom + 0.02) - v).astype(np.float32)
         grain = mirrored - cv2.GaussianBlur(mirrored, (0, 0), 2)
         limit = GRAIN * skin.mean(2, keepdims=True)
         skin = np.clip(skin + np.clip(grain, -limit, limit), 0, 255)
@@ -122,8 +132,8 @@ class EyeLids:
         if shown == 0:
             return
         height, width = frame.shape[:2]
-        eye = _EyeFrame(moved, self._contour, self._fold)
-        points = moved[list(self._contour + self._fold), :2]
+        eye = EyeFrame(moved, self._contour)
+        points = moved[self._points, :2]
         x0, y0, x1, y1 = window_around(points, 2 + 0.4 * eye.width, width, height)
         if x0 == x1 or y0 == y1:
             return
@@ -134,7 +144,10 @@ class EyeLids:
         places = np.dstack([(along - ALONG[0]) / CELL, (across - ACROSS[0]) / CELL]).astype(np.float32)
         shut = sample_at(self._shut, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
         beyond = across - edge
-        cover = np.clip(0.5 - beyond / pixel, 0, 1) * shut[..., 3] / 255
+        low, high = RISEN
+        risen = smoothstep((self._lower - np.array(eye.lower(PLACES).max()) - low) / (high - low))
+        below_lids = np.clip(0.5 + (across - eye.lower(along)) / pixel, 0, 1)
+        cover = np.maximum(np.clip(0.5 - beyond / pixel, 0, 1), risen * below_lids) * shut[..., 3] / 255
         wanted = min(LASH_WIDTH, LASH_SHARE * self._height)
         line = max(wanted, LASH_PIXELS * pixel)
         off = beyond - 0.3 * line
@@ -152,64 +165,6 @@ class EyeLids:
         painted += (lash - painted) * lashes[..., None]
         mixed = below + shown * (painted - below)
         frame[y0:y1, x0:x1] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
-
-
-class _EyeFrame:
-    """Coordinates of one eye: `along` from its outer (0) to its inner corner (1), `across` downward, both in
-    eye widths."""
-
-    def __init__(self, landmarks: np.ndarray, contour: tuple[int, ...], fold: tuple[int, ...]):
-        half = len(contour) // 2
-        outer, inner = landmarks[contour[0], :2], landmarks[contour[half], :2]
-        self.width = float(max(np.linalg.norm(inner - outer), 1.0))
-        self._origin, self._axis = outer, (inner - outer) / self.width
-        down = np.array([-self._axis[1], self._axis[0]])
-        self._down = down if self._axis[0] > 0 else -down
-        smooth = contour_matrix(len(contour))
-        curve = self._local(smooth @ landmarks[list(contour), :2])
-        middle = len(curve) // 2
-        _, lower = upper_and_lower(contour)
-        ring = [contour[0], *fold, contour[half], *lower[::-1]]
-        self._curves = {
-            "edge": _as_function(curve[: middle + 1]),
-            "lower": _as_function(np.roll(curve[::-1], 1, axis=0)[: middle + 1]),
-            "fold": _as_function(self._local(smooth @ landmarks[ring, :2])[: middle + 1]),
-        }
-
-    def _local(self, points: np.ndarray) -> np.ndarray:
-        away = (points - self._origin) / self.width
-        return np.stack([away @ self._axis, away @ self._down], axis=-1)
-
-    def coordinates(self, x0: int, y0: int, x1: int, y1: int) -> tuple[np.ndarray, np.ndarray]:
-        """`along` and `across` (h, w) of the pixels of a window."""
-        x = (np.arange(x0, x1) - self._origin[0]) / self.width
-        y = ((np.arange(y0, y1) - self._origin[1]) / self.width)[:, None]
-        return self._axis[0] * x + self._axis[1] * y, self._down[0] * x + self._down[1] * y
-
-    def place(self, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-        """Pixels (..., 2) of coordinates."""
-        return self._origin + self.width * (along[..., None] * self._axis + across[..., None] * self._down)
-
-    def edge(self, along: np.ndarray) -> np.ndarray:
-        """`across` of the upper lid's edge."""
-        return np.interp(along, *self._curves["edge"])
-
-    def lower(self, along: np.ndarray) -> np.ndarray:
-        return np.interp(along, *self._curves["lower"])
-
-    def fold(self, along: np.ndarray) -> np.ndarray:
-        return np.interp(along, *self._curves["fold"])
-
-
-def _as_function(curve: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Points (n, 2) from the outer to the inner corner as increasing `along` and their `across`."""
-    return np.maximum.accumulate(curve[:, 0]), curve[:, 1]
-
-
-def _read(pixels: np.ndarray, frame: _EyeFrame, along: np.ndarray, across: np.ndarray) -> np.ndarray:
-    """Colours (h, w, 3) at coordinates (h, w)."""
-    places = frame.place(along, across).astype(np.float32)
-    return sample_at(pixels, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE).astype(np.float64)
 
 
 def _smooth_along(colours: np.ndarray) -> np.ndarray:

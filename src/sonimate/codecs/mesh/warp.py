@@ -7,6 +7,7 @@ import numpy as np
 
 from sonimate.codecs.mesh.cut_out import CutOut
 from sonimate.codecs.mesh.eyes import move_eyes
+from sonimate.codecs.mesh.large_eyes import with_true_eyes
 from sonimate.codecs.mesh.layers import PersonLayer
 from sonimate.codecs.mesh.lids import EyeLids
 from sonimate.codecs.mesh.lip_edges import LipEdges
@@ -55,6 +56,7 @@ class PortraitWarp:
         landmarks = portrait.face.landmarks.astype(np.float64) - [0.5, 0.5, 0]
         self._height, self._width = self._pixels.shape[:2]
         self.pose = fit_pose(landmarks[None])
+        landmarks = with_true_eyes(self._pixels, landmarks)
         up = -self.pose.rotation[0][:2, 1] * np.array([-1.0, 1.0])
         seen = seen_triangles(landmarks)
         self._oval = face_outline(landmarks, seen)
