@@ -20,6 +20,9 @@ SOUND_BYTES = 9.5e5
 """Memory of a second of sound: samples, spectrum, and above all sets of latents (115 kB each) in the sampler.
 Peaks of `SonicPipeline.generate` for 60 and 240 s of speech differ by 170 MB with the compact model
 (benchmarks/long_sound.py --motion)."""
+CUT_OUT_BYTES, CUT_OUT_PIXEL_BYTES, CUT_OUT_SECONDS = 4.5e7, 136, 2.0
+"""Of a person without the background, drawn with `--background transparent` instead of `keep`: 68 MB more at
+340 x 512 px, 155 at 682 x 1024, 255 at 1024 x 1536; 1.4 to 2.4 s."""
 CUDA_LIBRARY_BYTES = 3.0e8
 """Of a torch for CUDA that computes on a CPU: a run of 434 MB by forecast took 736 MB with 2.13.0+cu130."""
 MEASURED_SOUND_SECONDS = 5.3
@@ -88,7 +91,7 @@ class Workload:
     chunk_frames at once.
     frames_between: interpolated frames. bytes_per_number: of the large networks' weights;
     bytes_per_activation: of their activations. offload: networks leave the device after their turn.
-    sound_seconds: length of the sound.
+    sound_seconds: length of the sound. cut_out: whether the person is drawn without the background.
     """
 
     window_frames: int
@@ -104,6 +107,7 @@ class Workload:
     bytes_per_activation: int
     offload: bool
     sound_seconds: float
+    cut_out: bool = False
 
 
 @dataclass(frozen=True)
@@ -141,6 +145,9 @@ def predict(work: Workload, costs: Costs, parameters: Mapping[str, int], rate: f
     seconds = costs.start_seconds + (sampling_work + decoding_work) / rate
     between = work.frames_between * work.frame_pixels
     seconds += between * (costs.rife_work / rate if "interpolator" in parameters else costs.flow_seconds)
+    if work.cut_out:
+        peak += CUT_OUT_BYTES + CUT_OUT_PIXEL_BYTES * work.frame_pixels
+        seconds += CUT_OUT_SECONDS
     sound_bytes = SOUND_BYTES * max(work.sound_seconds - MEASURED_SOUND_SECONDS, 0)
     return Prediction(costs.runtime_bytes + peak + sound_bytes, seconds)
 

@@ -127,12 +127,13 @@ def test_a_dry_run_checks_all_and_writes_nothing(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("background", ["keep", "white"])
 def test_a_forecast_of_memory_is_near_what_a_run_takes(
-    words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    background: str, words: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """In a process of its own, which does not count what this one holds."""
     held = np.ones(10**8)
-    command = [PORTRAIT, words, "-y", "-o", tmp_path / "a.mp4", *QUICK, "--json"]
+    command = [PORTRAIT, words, "-y", "-o", tmp_path / "a.mp4", *QUICK, "--json", "--background", background]
     run = subprocess.run(
         [sys.executable, "-m", "sonimate", "animate", *command], capture_output=True, text=True, timeout=250
     )

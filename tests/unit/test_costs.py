@@ -50,6 +50,7 @@ def test_what_saves_memory() -> None:
     assert memory(WORK) < memory(replace(WORK, bytes_per_number=4))
     assert memory(WORK) < memory(replace(WORK, bytes_per_activation=4))
     assert memory(replace(WORK, predictions=1, drawn_frames=1)) == memory(WORK)
+    assert memory(WORK) < memory(replace(WORK, cut_out=True))
 
 
 def test_time_goes_with_the_work_and_the_machine() -> None:

@@ -16,7 +16,7 @@ from sonimate.audio.duration import latents_shown, video_frames, window_count
 from sonimate.audio.windows import frame_count
 from sonimate.checkpoints.registry import describe, read_config
 from sonimate.clock import LATENT_FPS, SAMPLE_RATE_HZ
-from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, SamplingOptions, require_frame_rate
+from sonimate.configs import DEFAULT_IMAGE_SIZE_PX, KEEP, SamplingOptions, require_frame_rate
 from sonimate.costs import COMPACT_COSTS, CUDA_LIBRARY_BYTES, FULL_COSTS, Workload, predict, require_memory
 from sonimate.devices import choose_device, choose_dtype
 from sonimate.diffusion.guidance import Step, denoising_steps
@@ -103,6 +103,7 @@ def forecast(
         bytes_per_activation=FLOAT32_BYTES if device.type == "cpu" else dtype.itemsize,
         offload=args.offload and device.type == "cuda",
         sound_seconds=inputs[0].sample_count / SAMPLE_RATE_HZ,
+        cut_out=args.background != KEEP,
     )
     parameters = {part.name: part.parameters for part in describe(folder)}
     costs = FULL_COSTS if full else COMPACT_COSTS
