@@ -25,7 +25,7 @@ NEARBY = 1 / 10
 """Radius, as a share of the head's square, within which colours of both sides are compared."""
 NOISE = 1e-4
 """Least variance of colours, of 1."""
-SHARE_RANGE = (0.15, 0.97)
+SOLVED_RANGE = (0.15, 0.97)
 """Solved shares up to the first are nothing: a thin fog is a halo. From the second on they are all."""
 STEPS, CLOSE = 60, 1e-3
 """Most steps of the solution, and how small its error becomes relative to the first, which ends it: then no
@@ -56,7 +56,7 @@ def soften_edges(pixels: np.ndarray, matte: np.ndarray, head_px: float) -> np.nd
         by_colour = (coefficients[..., :3] * guide).sum(2) + coefficients[..., 3]
         return share - by_colour + trust * share
 
-    low, high = SHARE_RANGE
+    low, high = SOLVED_RANGE
     share = apply_fit(pixels, fit(_solve(pulled, trust * mask, mask, 1 + trust)))
     return np.clip((share - low) / (high - low), 0, 1).astype(np.float32)
 
