@@ -196,3 +196,37 @@ def test_teeth_are_as_long_however_wide_the_picture_shows_the_mouth(picture_gap_
         column = painted[:, painted.shape[1] // 2].mean(1)
         edges.append(np.diff(column).argmin() * plane.pixel_cm)
     assert edges[1] == pytest.approx(edges[0], abs=0.1)
+
+
+def close_up(gap_cm: float, half_width_cm: float = 2.3) -> tuple[np.ndarray, float]:
+    """Mona Lisa's mouth of some width, painted at 60 px a cm: the middle columns (h, 30, 3), and the row of
+    the line where her lips meet. The opening is a rectangle."""
+    portrait, pixels_a_cm = example("mona_lisa", 768), 60
+    vertices = PortraitWarp(portrait).vertices.copy()
+    vertices[[LIPS_INNER[0], LIPS_INNER[10]], 0] = vertices[13, 0] + half_width_cm * np.array([-1, 1])
+    opening = codec().displacement(codec().open_mouth[None])[0]
+    shown = vertices + gap_cm * opening / (opening[13, 1] - opening[14, 1])
+    plane = FacePlane(np.diag([pixels_a_cm, -pixels_a_cm]).astype(float), np.zeros(2))
+    painter = MouthInterior(portrait.pixels, portrait.face.landmarks - [0.5, 0.5, 0], vertices, plane)
+    top, bottom = (round(-pixels_a_cm * float(shown[lip, 1])) for lip in (13, 14))
+    middle = round(pixels_a_cm * float(vertices[13, 0]))
+    coverage = np.pad(np.ones((bottom - top, 180), np.float32), ((6, 6), (0, 0)))
+    painted = painter.paint(plane, shown, coverage, (middle - 90, top - 6, middle + 90, bottom + 6))
+    return painted[:, 75:105], -pixels_a_cm * float(vertices[[13, 14], 1].mean()) - top + 6
+
+
+def test_small_mouths_have_small_teeth() -> None:
+    """The incisal edge is below the line of the lips in proportion to the width of the mouth."""
+    below = []
+    for half_width in (2.3, 1.84):
+        painted, contact = close_up(1.5, half_width)
+        edge = np.diff(painted.mean((1, 2)))[20:-20].argmin() + 20
+        below.append(edge - contact)
+    assert below[1] == pytest.approx(0.8 * below[0], rel=0.1)
+
+
+def test_teeth_in_narrow_gaps_are_brown_not_grey() -> None:
+    """As between lips that reflect red: in the light of a wide opening they are nearly neutral."""
+    wide, narrow = (close_up(gap)[0] for gap in (1.5, 0.35))
+    teeth = [wide[20:36].mean((0, 1)), narrow[len(narrow) // 2].mean(0)]
+    assert teeth[1][0] / teeth[1][2] > 1.3 * teeth[0][0] / teeth[0][2]

@@ -32,17 +32,25 @@ OWN_PIXELS_GAP_CM = 0.45
 """Gap of the inner lips above which the portrait's own mouth interior is used."""
 TEETH_OVER_LIPS = 1.2
 """Brightness of the mouth's inside over that of the lips above which it is taken for teeth."""
-UPPER_EDGE_CM = -0.33
+UPPER_EDGE_CM = -0.26
 """Incisal edge of the upper teeth, measured up from the line of the closed lips: at rest it is hidden by the
 lower lip."""
+USUAL_HALF_WIDTH_CM, LEAST_SIZE = 2.3, 0.75
+"""Half the width of a mouth whose teeth are as large as the donor's. Those of smaller mouths are smaller in
+proportion, down to this factor."""
 UPPER_HALF_WIDTH_CM = 2.3
 """The upper teeth have faded into the dark at this distance from the middle."""
-LOWER_GAP_CM = 0.85
+LOWER_GAP_CM = 1.0
 """Gap of the lips from which lower teeth begin to show."""
 LOWER_EDGE_CM = 0.2
 """The lower teeth show this much above the lower lip."""
-LOWER_BRIGHTNESS = 0.8
-TONGUE_SHARE = 0.52
+LOWER_HALF_WIDTH_CM, LOWER_BEND = 1.5, 0.22
+"""They have faded at this distance from the middle; at 1 cm their edge is so much higher than a straight row:
+it follows the lip."""
+LOWER_BRIGHTNESS = 0.7
+TONGUE_FAR, TONGUE_NEAR = 0.55, 1.15
+"""Brightness of the tongue at its far end, in the dark of the mouth, and at its front."""
+TONGUE_SHARE = 0.6
 """The tongue's top is above the lower lip by this share of the gap."""
 TIP_OVER_TEETH_CM = 0.12
 """A tip of the tongue between the teeth covers so much of the upper ones; raised, it ends at their edge."""
@@ -54,8 +62,9 @@ TIP_SHADE = 0.3
 """Power of the shade of lips and narrow gaps in which a raised tip lies: it is in front."""
 AT_REST = np.zeros(2)
 """The tongue's place when its tip is not raised."""
-WARM_SHADOW = np.array([0, 0.15, 0.2], np.float32)
-"""Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm."""
+WARM_SHADOW = np.array([0, 0.4, 0.5], np.float32)
+"""Shadows are lit by lips and tongue: green and blue fall with this much more of the light's logarithm.
+Teeth in narrow gaps and at the corners are then brown, not grey."""
 NARROW_LIGHT, NARROW_CM, RANGE_CM = 0.55, 0.7, 0.8
 """Share of the light that a narrow opening lets in, and the middle and range of the gaps over which it rises
 to all: in real clips, teeth between hardly parted lips lie in their shade. A smile draws the lips off the
@@ -86,7 +95,8 @@ class MouthInterior:
         self._half_width = _half_width(vertices)
         gap = vertices[UPPER_LIP_INNER, 1] - vertices[LOWER_LIP_INNER, 1]
         self._colours = MouthColours.of(pixels, landmarks)
-        softness_cm = self._colours.softness_px * plane.pixel_cm
+        self._teeth_size = float(np.clip(self._half_width / USUAL_HALF_WIDTH_CM, LEAST_SIZE, 1))
+        softness_cm = self._colours.softness_px * plane.pixel_cm / self._teeth_size
         self._teeth = Teeth(self._colours.teeth_gain, self._colours.colourful, softness_cm)
         own = gap > OWN_PIXELS_GAP_CM and _shows_teeth(pixels, landmarks)
         self._own = self._own_layer(pixels, landmarks) if own else None
@@ -139,11 +149,12 @@ class MouthInterior:
         colour = colours.cavity_above + (colours.cavity_below - colours.cavity_above) * down
         tongue_top = lower_lip + TONGUE_SHARE * gap - 0.2 * x**2
         tongue = _edge(tongue_top - y, 0.35 + soft) * _edge(1.7 - np.abs(x), 0.8)
-        lit = 0.6 + 0.4 * _edge(tongue_top - y - 0.2, 0.5)
+        lit = TONGUE_FAR + (TONGUE_NEAR - TONGUE_FAR) * _edge(tongue_top - y - 0.3, 0.8)
         colour = _mix(colour, colours.tongue * lit[..., None], 0.9 * tongue)
 
         up, between = (float(share) for share in tongue_tip)
-        edge = self._contact + UPPER_EDGE_CM
+        size = self._teeth_size
+        edge = self._contact + UPPER_EDGE_CM * size
         over_teeth = max(edge + TIP_OVER_TEETH_CM, lower_lip + TIP_SHARE * gap)
         tip_top = edge + between * (over_teeth - edge) - TIP_CURVE * x**2
         tip = _edge(tip_top - y, 0.12 + soft) * _edge(TIP_HALF_WIDTH_CM - np.abs(x), 0.8)
@@ -151,11 +162,12 @@ class MouthInterior:
 
         shown = float(_edge(np.array(gap - LOWER_GAP_CM - 0.15), 0.3))
         if shown > 0:
-            teeth, alpha = self._teeth.at(1.12 * x, 1.1 * (lower_lip + LOWER_EDGE_CM - y))
-            alpha_side = shown * _edge(1.5 - np.abs(x), 0.6)[..., None]
+            lower_edge = lower_lip + LOWER_EDGE_CM * size + LOWER_BEND * x**2
+            teeth, alpha = self._teeth.at(1.12 * x / size, 1.1 * (lower_edge - y) / size)
+            alpha_side = shown * _edge(LOWER_HALF_WIDTH_CM * size - np.abs(x), 0.9)[..., None]
             colour = _over(colour, LOWER_BRIGHTNESS * teeth, alpha, alpha_side)
         if self._own is None:
-            teeth, alpha = self._teeth.at(x, y - edge)
+            teeth, alpha = self._teeth.at(x / size, (y - edge) / size)
             alpha_side = _edge(min(UPPER_HALF_WIDTH_CM, 0.95 * half_width) - np.abs(x), 0.5)[..., None]
             colour = _over(colour, teeth, alpha, alpha_side)
         corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
