@@ -257,6 +257,24 @@ def test_lashes_of_small_eyes_are_a_line_without_gaps():
     assert np.mean(steps) < 20
 
 
+@pytest.mark.parametrize("name", ["obama", "astronaut_collins"])
+def test_a_rim_of_glasses_goes_on_before_the_lid(name):
+    portrait = example(name, 768)
+    pixels = portrait.pixels.copy()
+    rims = []
+    for contour in (RIGHT_EYE, LEFT_EYE):
+        upper, _ = upper_and_lower(contour)
+        points = portrait.face.landmarks[list(contour), :2]
+        width, x = np.ptp(points[:, 0]), points[:, 0].mean()
+        y = portrait.face.landmarks[upper, 1].min() - 0.14 * width
+        line = np.round([x - width, y]).astype(int), np.round([x + width, y]).astype(int)
+        cv2.line(pixels, line[0].tolist(), line[1].tolist(), (10, 10, 10), 1)
+        rims.append((line[0][1], slice(round(x - 0.35 * width), round(x + 0.35 * width))))
+    (shut,) = posed(PortraitWarp(Portrait(pixels, portrait.face)), closing(1))
+    for y, across in rims:
+        assert shut[y - 4 : y + 5, across].mean(2).min(0).max() < 80
+
+
 def test_an_open_lid_is_not_painted():
     portrait = example("obama")
     lids = EyeLids(portrait.pixels, portrait.face.landmarks.astype(float), RIGHT_EYE)

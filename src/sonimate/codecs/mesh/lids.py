@@ -42,6 +42,10 @@ SHADE = (0.15, 0.35)
 DARK_ABOVE = (0.55, 0.85)
 """Light beside and above the eye over that of the skin below it. What is darker than the first is a brow,
 hair or the rim of glasses, and does not continue into the hole; what is lighter than the second does."""
+RIM_CELLS, RIM_DARKER, RIM_LENGTH, RIM_ABOVE = 9, 0.3, 1.6, 0.04
+"""A rim of glasses is a line of at most so many cells, darker than what lies beside it by the second (of the
+skin's light below the eye), longer than the third, and so far above the upper lid. It lies before the lid and
+stays."""
 GRAIN = 0.03
 """Largest detail of the lid's skin, as a share of its brightness."""
 BULGE = 0.15
@@ -76,12 +80,11 @@ class EyeLids:
         self._contour = contour
         self._points = list(contour + lid_fold(contour))
         frame = EyeFrame(landmarks, contour)
-        along = PLACES
-        edge = frame.edge(along)
-        self._height = float((frame.lower(along) - edge).max())
-        self._lower = float(frame.lower(along).max())
+        edge = frame.edge(PLACES)
+        self._height = float((frame.lower(PLACES) - edge).max())
+        self._lower = float(frame.lower(PLACES).max())
         lash = read_eye(
-            pixels, frame, np.broadcast_to(along, (len(LASH_BAND), COLUMNS)), edge + LASH_BAND[:, None]
+            pixels, frame, np.broadcast_to(PLACES, (len(LASH_BAND), COLUMNS)), edge + LASH_BAND[:, None]
         )
         darkest = lash.mean(2).argmin(0)
         self._lash = _smooth_along(lash[darkest, np.arange(COLUMNS)]).astype(np.float32)
@@ -105,9 +108,11 @@ class EyeLids:
         known = (~hole * np.where(v < bottom, smoothstep((light - low) / (high - low)), 1.0)).astype(
             np.float32
         )
+        over_eye = hole & (v > frame.edge(inside) - RIM_ABOVE) & (u > 0) & (u < 1)
+        rim = _long_lines(light, ~over_eye)
         low, high = SHADE
         shaded = hole * (v < frame.edge(inside) - ABOVE_LASHES) * smoothstep((light - low) / (high - low))
-        known = np.maximum(known, np.float32(SHADED) * shaded.astype(np.float32))
+        known = np.maximum(known, np.float32(SHADED) * shaded.astype(np.float32)) * (1 - rim)
         sigma = SMOOTH_SKIN / CELL
         weight = cv2.GaussianBlur(known, (0, 0), sigma)
         skin = (
@@ -121,6 +126,7 @@ class EyeLids:
         grain = mirrored - cv2.GaussianBlur(mirrored, (0, 0), 2)
         limit = GRAIN * skin.mean(2, keepdims=True)
         skin = np.clip(skin + np.clip(grain, -limit, limit), 0, 255)
+        skin += cv2.GaussianBlur(rim, (0, 0), 1)[..., None] * (picture - skin)
         opacity = cv2.GaussianBlur(cv2.dilate(hole.astype(np.float32), np.ones((5, 5))), (0, 0), SOFT / CELL)
         return np.dstack([skin, 255 * np.clip(1.6 * opacity - 0.3, 0, 1)]).astype(np.float32)
 
@@ -165,6 +171,15 @@ class EyeLids:
         painted += (lash - painted) * lashes[..., None]
         mixed = below + shown * (painted - below)
         frame[y0:y1, x0:x1] = np.clip(mixed + 0.5, 0, 255).astype(np.uint8)
+
+
+def _long_lines(light: np.ndarray, where: np.ndarray) -> np.ndarray:
+    """(h, w) float32, 1 on the dark lines of `light` within the mask `where` that are longer than an eye."""
+    darker = cv2.morphologyEx(light, cv2.MORPH_CLOSE, np.ones((RIM_CELLS, RIM_CELLS), np.uint8)) - light
+    lines = ((darker > RIM_DARKER) & where).astype(np.uint8)
+    _, parts, boxes, _ = cv2.connectedComponentsWithStats(lines)
+    long = np.flatnonzero(boxes[:, cv2.CC_STAT_WIDTH] > RIM_LENGTH / CELL)
+    return cv2.dilate(np.isin(parts, long[long > 0]).astype(np.float32), np.ones((3, 3), np.uint8))
 
 
 def _smooth_along(colours: np.ndarray) -> np.ndarray:
