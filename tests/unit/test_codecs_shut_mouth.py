@@ -57,8 +57,7 @@ def as_it_is(monkeypatch: pytest.MonkeyPatch):
 
     def draw(portrait: Portrait, share: float) -> np.ndarray:
         with monkeypatch.context() as patch:
-            patch.setattr(shut_mouth, "OPEN_CM", 98.0)
-            patch.setattr(shut_mouth, "WIDE_CM", 99.0)
+            patch.setattr(shut_mouth, "RIM_GAP_CM", (98.0, 99.0))
             return shut(portrait, share)[0]
 
     return draw
@@ -75,6 +74,15 @@ def test_no_red_is_left_on_the_chin_and_no_teeth_on_the_lips(as_it_is):
     assert red < 0.6 * raw_red
     white, raw_white = (each[..., 2][lips] > 140 for each in (frame, raw))
     assert white.sum() < 0.5 * raw_white.sum()
+
+
+def test_lips_hardly_apart_lose_teeth_but_no_red(as_it_is):
+    """The landmarks of such lips are right, and what is red beside them is meant."""
+    portrait = wide_open(0.6)
+    frame, lips, chin = shut(portrait, 1.0)
+    raw = as_it_is(portrait, 1.0)
+    assert np.abs(frame - raw)[chin].mean() < 0.5
+    assert (frame[..., 2][lips] > 140).sum() < 0.7 * (raw[..., 2][lips] > 140).sum()
 
 
 def test_the_more_it_opens_the_less_is_changed(as_it_is):

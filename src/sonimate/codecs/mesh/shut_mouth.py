@@ -1,7 +1,8 @@
-"""Colours beside the lips of a mouth that the picture shows wide open, once it is drawn shut.
+"""Colours beside the lips of a mouth that the picture shows open, once it is drawn shut.
 
-Landmarks of a wide open mouth lie inside the lower lip, and outside the edge of the teeth. When the mouth
-shuts, the red beyond the lip is stretched over the chin, and the rim of teeth stays as a white line.
+Landmarks of an open mouth lie inside of the edge of the teeth, and those of a wide open one inside the lower
+lip. When the mouth shuts, the rim of teeth stays as a white line, and the red beyond the lip is stretched
+over the chin.
 """
 
 from __future__ import annotations
@@ -21,8 +22,9 @@ from sonimate.face.regions import (
     MOUTH_CORNER_RIGHT,
 )
 
-OPEN_CM, WIDE_CM = 0.8, 1.6
-"""Gaps of the inner lips in the picture from which colours begin to be changed, and from which all are."""
+RIM_GAP_CM, RED_GAP_CM = (0.2, 0.5), (0.8, 1.6)
+"""Gaps of the inner lips in the picture from which a rim of teeth, and red on the chin, begin to be changed,
+and from which all is."""
 RED_CM = 1.2
 """Red of the lower lip is looked for this far beyond its outline."""
 EDGE_CM, LOWER_CM = 0.2, 0.8
@@ -43,12 +45,12 @@ class ShutMouth:
 
     def __init__(self, pixels: np.ndarray, landmarks: np.ndarray, gap_cm: float, pixel_cm: float):
         self._gap_cm = gap_cm
-        self._amount = float(smoothstep(np.array((gap_cm - OPEN_CM) / (WIDE_CM - OPEN_CM))))
-        if self._amount:
+        self._change = None
+        if gap_cm > RIM_GAP_CM[0]:
             height, width = pixels.shape[:2]
             x0, y0, x1, y1 = window_around(landmarks[AROUND, :2], RED_CM / pixel_cm, width, height)
             self._corner = np.array([x0, y0], np.float32)
-            self._change = _change(pixels[y0:y1, x0:x1], landmarks[:, :2] - [x0, y0], pixel_cm)
+            self._change = _change(pixels[y0:y1, x0:x1], landmarks[:, :2] - [x0, y0], gap_cm, pixel_cm)
 
     def draw(
         self, frame: np.ndarray, flow: np.ndarray, corner: tuple[int, int], moved: np.ndarray, gap_cm: float
@@ -58,9 +60,9 @@ class ShutMouth:
         flow: (n, m, 2) px, places in the portrait that the frame shows from `corner` on. moved: (478, 3) px.
         gap_cm: the largest height of the opening.
         """
-        if not self._amount:
+        if self._change is None:
             return
-        share = self._amount * float(smoothstep(np.array((1 - gap_cm / self._gap_cm) / SHUT)))
+        share = smoothstep(np.array((1 - gap_cm / self._gap_cm) / SHUT))
         height, width = frame.shape[:2]
         x0, y0, x1, y1 = window_around(moved[AROUND, :2], 1, width, height)
         u, v = corner
@@ -69,7 +71,7 @@ class ShutMouth:
         frame[y0:y1, x0:x1] = np.clip(frame[y0:y1, x0:x1] + share * change + 0.5, 0, 255).astype(np.uint8)
 
 
-def _change(pixels: np.ndarray, landmarks: np.ndarray, pixel_cm: float) -> np.ndarray:
+def _change(pixels: np.ndarray, landmarks: np.ndarray, gap_cm: float, pixel_cm: float) -> np.ndarray:
     """(h, w, 3) float32 that turns what is red below the lower lip into skin, and bright rims of lips into
     lips."""
     height, width = pixels.shape[:2]
@@ -87,6 +89,10 @@ def _change(pixels: np.ndarray, landmarks: np.ndarray, pixel_cm: float) -> np.nd
     red = cv2.GaussianBlur(red, (0, 0), max(0.08 / pixel_cm, 0.5))
     rim = np.clip((lab[..., 0] - lip[0]) / LEAST_LIGHT - 0.2, 0, 1)
     rim *= lips * (1 - inside) * smoothstep(2 - 2 * _distance(inside) * pixel_cm / RIM_CM)
+    red, rim = (
+        part * smoothstep(np.array((gap_cm - begin) / (end - begin)))
+        for part, (begin, end) in ((red, RED_GAP_CM), (rim, RIM_GAP_CM))
+    )
     changed = lab + red[..., None] * (skin - smooth) + rim[..., None] * (lip - lab)
     rgb = cv2.cvtColor(np.clip(changed + 0.5, 0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB)
     return rgb.astype(np.float32) - cv2.cvtColor(lab.astype(np.uint8), cv2.COLOR_LAB2RGB)
