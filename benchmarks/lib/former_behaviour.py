@@ -28,7 +28,8 @@ def pad_to_30_seconds(self: WhisperHiddenStates, *arguments: object, **_: object
 def motion_with_former_blinks(
     self: MeshCodec, latents: Tensor, warp: PortraitWarp, decoding: DecodeOptions
 ) -> Motion:
-    seed = zlib.crc32(np.round(self.from_latents(latents).head, 3).tobytes())
+    moved = self.from_latents(latents[:, : self.latent_shape[0]])
+    seed = zlib.crc32(np.round(moved.head, 3).tobytes())
     return motion(self, latents, warp, replace(decoding, seed=seed))
 
 
