@@ -30,6 +30,8 @@ ALONG, ACROSS = (-0.6, 1.6), (-0.9, 0.9)
 BESIDE, BELOW, ABOVE = 0.12, 0.08, 0.2
 """The hole reaches this far beyond the corners, below the lower lid, and above the upper lid or to the fold,
 if that is nearer (tall drawn eyes have none): lashes and their shadows are inside."""
+INNER, ABOVE_INNER = 0.3, 0.3
+"""Over this share of the eye up to its inner corner, which has no lashes, ABOVE shrinks to this share."""
 SOFT = 0.05
 """Standard deviation of the hole's soft edge."""
 SMOOTH_SKIN = 0.05
@@ -99,6 +101,7 @@ class EyeLids:
         if self._height < UPPER_ALONE:
             top = np.maximum(frame.fold(inside), top)
         bottom = frame.lower(inside) + BELOW
+        top = np.maximum(top, frame.edge(inside) - ABOVE * np.clip((1 - inside) / INNER, ABOVE_INNER, 1))
         hole = (v > top) & (v < bottom) & (inside > 0) & (inside < 1)
         under = np.median(
             picture[(v > bottom) & (v < bottom + 0.2) & (inside > 0.2) & (inside < 0.8)].mean(1)
