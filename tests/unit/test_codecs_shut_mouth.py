@@ -3,7 +3,7 @@
 import cv2
 import numpy as np
 import pytest
-from faces import codec, example, portrait_of
+from faces import codec, cut, example, portrait_of
 
 from sonimate.codecs.mesh import shut_mouth
 from sonimate.codecs.mesh.raster import polygon_mask
@@ -98,3 +98,12 @@ def test_the_more_it_opens_the_less_is_changed(as_it_is):
 def test_portraits_with_a_shut_mouth_keep_their_colours(name, as_it_is):
     portrait = example(name)
     np.testing.assert_array_equal(shut(portrait, 1.0)[0], as_it_is(portrait, 1.0))
+
+
+def test_a_mouth_at_the_pictures_edge_is_drawn():
+    """Where its chin, or all of it, is outside of the picture."""
+    portrait = wide_open(2.0)
+    lips = portrait.face.landmarks[list(LIPS_OUTER), 1]
+    for bottom in (lips.max() - 5, lips.min() - 40):
+        frame, _, _ = shut(cut(portrait, 0, 0, portrait.pixels.shape[1], int(bottom)), 1.0)
+        assert len(frame) == int(bottom)

@@ -207,6 +207,8 @@ def _shows_teeth(pixels: np.ndarray, landmarks: np.ndarray) -> bool:
     height, width = pixels.shape[:2]
     window = window_around(landmarks[list(LIPS_OUTER), :2], 1, width, height)
     x0, y0, x1, y1 = window
+    if x0 == x1 or y0 == y1:
+        return False
     grey = pixels[y0:y1, x0:x1].mean(axis=2)
     inner = polygon_mask(landmarks[list(LIPS_INNER), :2], window) > 0.9
     lips = (polygon_mask(landmarks[list(LIPS_OUTER), :2], window) > 0.9) & ~inner

@@ -46,9 +46,9 @@ class ShutMouth:
     def __init__(self, pixels: np.ndarray, landmarks: np.ndarray, gap_cm: float, pixel_cm: float):
         self._gap_cm = gap_cm
         self._change = None
-        if gap_cm > RIM_GAP_CM[0]:
-            height, width = pixels.shape[:2]
-            x0, y0, x1, y1 = window_around(landmarks[AROUND, :2], RED_CM / pixel_cm, width, height)
+        height, width = pixels.shape[:2]
+        x0, y0, x1, y1 = window_around(landmarks[AROUND, :2], RED_CM / pixel_cm, width, height)
+        if gap_cm > RIM_GAP_CM[0] and x0 < x1 and y0 < y1:
             self._corner = np.array([x0, y0], np.float32)
             self._change = _change(pixels[y0:y1, x0:x1], landmarks[:, :2] - [x0, y0], gap_cm, pixel_cm)
 
@@ -63,12 +63,14 @@ class ShutMouth:
         if self._change is None:
             return
         share = smoothstep(np.array((1 - gap_cm / self._gap_cm) / SHUT))
-        height, width = frame.shape[:2]
-        x0, y0, x1, y1 = window_around(moved[AROUND, :2], 1, width, height)
-        u, v = corner
-        places = flow[y0 - v : y1 - v, x0 - u : x1 - u] - self._corner
-        change = sample_at(self._change, places, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT)
-        frame[y0:y1, x0:x1] = np.clip(frame[y0:y1, x0:x1] + share * change + 0.5, 0, 255).astype(np.uint8)
+        x0, y0, x1, y1 = window_around(moved[AROUND, :2] - corner, 1, flow.shape[1], flow.shape[0])
+        if share == 0 or x0 == x1 or y0 == y1:
+            return
+        change = sample_at(
+            self._change, flow[y0:y1, x0:x1] - self._corner, cv2.INTER_LINEAR, cv2.BORDER_CONSTANT
+        )
+        shown = frame[corner[1] :, corner[0] :][y0:y1, x0:x1]
+        shown[:] = np.clip(shown + share * change + 0.5, 0, 255).astype(np.uint8)
 
 
 def _change(pixels: np.ndarray, landmarks: np.ndarray, gap_cm: float, pixel_cm: float) -> np.ndarray:
