@@ -97,11 +97,10 @@ class EyeLids:
         """The shut eye at coordinates u and v (h, w): colours and opacity (h, w, 4) float32 of 255."""
         picture = read_eye(pixels, frame, u, v).astype(np.float32)
         inside = np.clip((u + BESIDE) / (1 + 2 * BESIDE), 0, 1)
-        top = frame.edge(inside) - ABOVE
+        top = frame.edge(inside) - ABOVE * np.clip((1 - inside) / INNER, ABOVE_INNER, 1)
         if self._height < UPPER_ALONE:
             top = np.maximum(frame.fold(inside), top)
         bottom = frame.lower(inside) + BELOW
-        top = np.maximum(top, frame.edge(inside) - ABOVE * np.clip((1 - inside) / INNER, ABOVE_INNER, 1))
         hole = (v > top) & (v < bottom) & (inside > 0) & (inside < 1)
         under = np.median(
             picture[(v > bottom) & (v < bottom + 0.2) & (inside > 0.2) & (inside < 0.8)].mean(1)
