@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from argparse import Namespace
 from pathlib import Path
 
 from sonimate.apps.arguments import Subparsers, add_arguments, number, whole
 from sonimate.apps.streams import publish, say
-from sonimate.errors import JobsFailed, extra_needed
+from sonimate.errors import JobsFailed
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -45,7 +44,7 @@ def run(args: Namespace) -> None:
     """Carry out a parsed `sonimate batch` command line. Raises SonimateError; JobsFailed after the others are
     done."""
     from sonimate.apps.jobs.batch_list import LOGS, BatchState, Entry, read_list, write_batch_report
-    from sonimate.apps.jobs.batch_run import local_runners, run_entries
+    from sonimate.apps.jobs.batch_run import open_runners, run_entries
     from sonimate.apps.jobs.workers import Limits, Outcome
     from sonimate.media.files import write_errors
 
@@ -72,15 +71,7 @@ def run(args: Namespace) -> None:
         say(f"{len(ended)}/{len(to_do)} {entry.name} {result['status']}{why}")
 
     if to_do:
-        cores = os.cpu_count() or 1
-        count = min(args.jobs or max(1, cores // 2), len(to_do))
-        if args.ray:
-            with extra_needed("ray"):
-                from sonimate.apps.jobs.ray_actors import ray_runners
-            opened = ray_runners(args.ray, args.jobs, limits)
-        else:
-            opened = local_runners(count, limits, max(1, cores // count))
-        with opened as runners:
+        with open_runners(args.ray, args.jobs, limits, most=len(to_do)) as runners:
             run_entries(to_do, runners, done, retries=args.retries)
     failed = write_batch_report(folder, entries, state, len(made))
     publish((folder / "report.txt").read_text(encoding="utf-8").rstrip())

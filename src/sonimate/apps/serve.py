@@ -71,7 +71,7 @@ def run(args: Namespace) -> None:
         from sonimate.apps.service.job_crew import JobCrew
         from sonimate.apps.service.job_store import JobStore
         from sonimate.apps.service.observing import LOGGING
-    from sonimate.apps.jobs.batch_run import local_runners
+    from sonimate.apps.jobs.batch_run import open_runners
     from sonimate.apps.jobs.workers import Limits
     from sonimate.media.files import require_file, write_errors
     from sonimate.media.provenance import read_signature
@@ -83,19 +83,11 @@ def run(args: Namespace) -> None:
     with write_errors(folder):
         folder.mkdir(parents=True, exist_ok=True)
     store = JobStore(args.database or f"sqlite:///{args.data / 'jobs.db'}")
-    cores = os.cpu_count() or 1
-    count = args.jobs or max(1, cores // 2)
     of_job = Limits(seconds=args.limit_seconds, memory_mb=args.limit_memory)
     of_client = ServiceLimits(
         upload_mb=args.upload_mb, queue=args.queue, per_minute=args.per_minute, seconds=args.sound_seconds
     )
-    if args.ray:
-        with extra_needed("ray"):
-            from sonimate.apps.jobs.ray_actors import ray_runners
-        opened = ray_runners(args.ray, args.jobs, of_job)
-    else:
-        opened = local_runners(count, of_job, max(1, cores // count))
-    with opened as runners:
+    with open_runners(args.ray, args.jobs, of_job) as runners:
         crew = JobCrew(
             store,
             folder,

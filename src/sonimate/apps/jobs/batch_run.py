@@ -2,14 +2,32 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from queue import Empty, SimpleQueue
 
 from sonimate.apps.jobs.batch_list import Entry
 from sonimate.apps.jobs.workers import JobRunner, Limits, Outcome, Worker
+from sonimate.errors import extra_needed
+
+
+def open_runners(
+    cluster: str | None, count: int | None, limits: Limits, *, most: int | None = None
+) -> AbstractContextManager[Sequence[JobRunner]]:
+    """`count` actors of a Ray cluster, or without one, worker processes that share this machine's cores, by
+    default one for every two, and at most `most`. Raises ExtraMissing, ClusterUnreachable."""
+    if cluster:
+        with extra_needed("ray"):
+            from sonimate.apps.jobs.ray_actors import ray_runners
+        return ray_runners(cluster, count, limits)
+    cores = os.cpu_count() or 1
+    workers = count or max(1, cores // 2)
+    if most:
+        workers = min(workers, most)
+    return local_runners(workers, limits, max(1, cores // workers))
 
 
 @contextmanager

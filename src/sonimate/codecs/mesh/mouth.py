@@ -170,11 +170,7 @@ class MouthInterior:
             teeth, alpha = self._teeth.at(x / size, (y - edge) / size)
             alpha_side = _edge(min(UPPER_HALF_WIDTH_CM, 0.95 * half_width) - np.abs(x), 0.5)[..., None]
             colour = _over(colour, teeth, alpha, alpha_side)
-        corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
-        light = (_light(coverage, SHADE_CM / plane.pixel_cm) * corner)[..., None]
-        lit_gap = gap + max(half_width - self._half_width, 0)
-        light = light * (NARROW_LIGHT + (1 - NARROW_LIGHT) * _edge(np.array(lit_gap - NARROW_CM), RANGE_CM))
-        light = light ** (1 + colours.colourful * WARM_SHADOW)
+        light = self._light_inside(x, gap, half_width, coverage, plane.pixel_cm)
         tip_colour = colours.within_range(colours.tongue * light**TIP_SHADE)
         colour = _mix(colour * light, tip_colour, up * TIP_SHADE * tip)
         colour = colours.within_range(colour)
@@ -187,6 +183,17 @@ class MouthInterior:
             own = sample_at(self._own, places, cv2.INTER_LINEAR, cv2.BORDER_REPLICATE)
             return _mix(colour, own[..., :3], own[..., 3] / 255)
         return _mix(colour, tip_colour, between * tip * within)
+
+    def _light_inside(
+        self, x: np.ndarray, gap: float, half_width: float, coverage: np.ndarray, pixel_cm: float
+    ) -> np.ndarray:
+        """Share (h, w, 3) of the light on each pixel of the opening, x (h, w) cm beside the middle: less in
+        its corners, below the upper lip and in narrow gaps; what is shaded is lit by lips."""
+        corner = 0.45 + 0.55 * _edge(0.6 - np.abs(x) / half_width, 0.8)
+        light = (_light(coverage, SHADE_CM / pixel_cm) * corner)[..., None]
+        lit_gap = gap + max(half_width - self._half_width, 0)
+        light = light * (NARROW_LIGHT + (1 - NARROW_LIGHT) * _edge(np.array(lit_gap - NARROW_CM), RANGE_CM))
+        return light ** (1 + self._colours.colourful * WARM_SHADOW)
 
 
 def _half_width(vertices: np.ndarray) -> float:
